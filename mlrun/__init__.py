@@ -1,0 +1,44 @@
+"""Train image classifiers and look inside them.
+
+A plugin author imports `hookimpl`, `ImageData`, `Part`, `View` and `MlrunError` from here;
+a user of the library `train`, `Settings` and `Run`. Importing this package loads neither
+torch nor MLflow: the last three are looked up when they are first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from mlrun.data.images import ImageData, Part
+from mlrun.errors import MlrunError, RunFailed
+from mlrun.inside.view import View
+from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
+from mlrun.version import __version__
+
+if TYPE_CHECKING:
+    from mlrun.runner import Run, train
+    from mlrun.settings import Settings
+
+__all__ = [
+    "SEAM_VERSION",
+    "ImageData",
+    "MlrunError",
+    "Part",
+    "Run",
+    "RunFailed",
+    "Settings",
+    "View",
+    "__version__",
+    "hookimpl",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Run", "train"):
+        import mlrun.runner
+
+        return getattr(mlrun.runner, name)
+    if name == "Settings":
+        from mlrun.settings import Settings
+
+        return Settings
+    raise AttributeError(f"module 'mlrun' has no attribute {name!r}")

@@ -1,0 +1,109 @@
+"""The command group: commands are imported when called, errors are one line."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from mlrun.errors import MlrunError, RunFailed, redact
+from mlrun.version import __version__
+
+COMMANDS = {
+    "train": ("mlrun.cli.train", "Train a model and log the run to MLflow."),
+    "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),
+    "recipes": ("mlrun.cli.recipes", "List the recipes, or show one."),
+    "ui": ("mlrun.cli.ui", "Open MLflow's UI on the store in use."),
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and lists them without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns the command of that name, imported, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command that `args` call; suggests the nearest for one there is not."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from mlrun.errors import unknown
+
+            raise click.UsageError(str(unknown("command", args[0], COMMANDS)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mlrun")
+def cli() -> None:
+    """Train image classifiers and look inside them.
+
+    Models, data sets and visualisers are plugins; runs are logged to MLflow.
+    """
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Runs the command line and exits.
+
+    Exit codes: 0 done, 1 the run failed, 2 usage, 130 interrupted, 143 terminated.
+    """
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        code = cli.main(args, prog_name="mlrun", standalone_mode=False)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "mlrun"
+        fail(f"{where}: {error.format_message()}", 2)
+    except click.ClickException as error:
+        fail(error.format_message(), error.exit_code)
+    except RunFailed as error:
+        show_cause(error)
+        fail(str(error), 1)
+    except MlrunError as error:
+        fail(str(error), 2)
+    except Terminated:
+        fail("terminated", 128 + signal.SIGTERM)
+    except (KeyboardInterrupt, click.Abort):
+        fail("interrupted", 128 + signal.SIGINT)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Prints one line to stderr and exits with `code`."""
+    click.echo(f"Error: {' '.join(redact(message).split())}", err=True)
+    sys.exit(code)
+
+
+def show_cause(error: RunFailed) -> None:
+    """Prints the traceback of a bug that made a run fail; a loss of NaN has none to show."""
+    import traceback
+
+    cause = error.__cause__
+    if cause is not None and type(cause).__name__ != "TrainingFailed":
+        click.echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)
+
+
+def terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """Turns SIGTERM into an exception, so that the run is ended as KILLED."""
+    raise Terminated("terminated (SIGTERM)")

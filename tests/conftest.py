@@ -1,0 +1,74 @@
+"""What the tests share: a tracking store of their own, and plugins made on the spot."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store with MLflow's tables and no runs; making one takes seconds, so once."""
+    folder = tmp_path_factory.mktemp("database")
+    code = "import mlflow; mlflow.MlflowClient('sqlite:///mlflow.db').search_experiments()"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory and state folder."""
+    monkeypatch.setenv("MLRUN_HOME", str(tmp_path / "state"))
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def store(home: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a fresh tracking store, which is the one in use."""
+    path = home / "mlflow.db"
+    shutil.copy(empty_database, path)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE experiments SET artifact_location = ?", [str(home / "mlruns/0")])
+    database.close()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Puts a plugin on the path as pip would: a module and its distribution's metadata."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(
+        name: str, code: str, *, distribution: str | None = None, version: str = "1.0"
+    ) -> Path:
+        distribution = distribution or name
+        module = f"plugin_{distribution}_{name}".replace("-", "_")
+        (site / f"{module}.py").write_text(textwrap.dedent(code))
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[mlrun]\n{name} = {module}\n")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return site / f"{module}.py"
+
+    return install

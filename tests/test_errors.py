@@ -1,0 +1,44 @@
+import pytest
+
+from mlrun.errors import MlrunError, RunFailed, one_line, redact, unknown
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_and_then_all() -> None:
+    assert str(unknown("model", "lent", ["mlp", "lenet"])) == (
+        "unknown model lent; did you mean lenet? There are: lenet, mlp"
+    )
+
+
+def test_a_name_near_nothing_is_answered_with_all() -> None:
+    assert str(unknown("model", "zzz", ["mlp"])) == "unknown model zzz; There are: mlp"
+
+
+def test_a_failed_run_is_an_error_of_mlrun_and_names_the_run() -> None:
+    error = RunFailed("failed", "abc")
+    assert isinstance(error, MlrunError)
+    assert error.run_id == "abc"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ann:secret@db/mlflow",
+        "https://ann:s/ec@ret@host:5000",
+        "could not reach 'http://ann:secret@127.0.0.1:1/x' at all",
+        "mysql+pymysql://secret@host",
+    ],
+)
+def test_no_user_or_password_is_left_of_an_address(address: str) -> None:
+    assert "ann" not in redact(address)
+    assert "ret" not in redact(address)
+    assert "://***@" in redact(address)
+
+
+def test_an_address_without_password_and_an_at_sign_elsewhere_stay() -> None:
+    assert redact("http://host:1/x mail a@b") == "http://host:1/x mail a@b"
+
+
+def test_one_line_is_one_line_of_bounded_length() -> None:
+    assert one_line(ValueError("a\n  b")) == "ValueError: a b"
+    assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+    assert len(one_line(ValueError("x" * 9999))) == 500

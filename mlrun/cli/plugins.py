@@ -1,0 +1,127 @@
+"""`mlrun plugins`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlrun.errors import unknown
+from mlrun.seam.options import as_text
+from mlrun.seam.registry import KINDS, Component, Registry, discover
+
+TITLES = {"model": "Models", "dataset": "Data sets", "visualiser": "Visualisers"}
+
+
+@click.command("plugins")
+@click.argument("name", required=False)
+@click.option("--plugin", "files", multiple=True, metavar="FILE", help="a plugin file to add")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def command(name: str | None, files: tuple[str, ...], as_json: bool) -> None:
+    """List models, data sets and visualisers, or describe the one called NAME."""
+    registry = discover([Path(file) for file in files])
+    for warning in registry.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    components = registry.components if name is None else named(registry, name)
+    if as_json:
+        click.echo(json.dumps(as_dict(registry, components), indent=2, default=as_text))
+    elif name is None:
+        list_all(registry)
+    else:
+        for component in components:
+            describe(component)
+
+
+def named(registry: Registry, name: str) -> list[Component]:
+    """Returns every component of that name or `plugin/name`, of whatever kind."""
+    wanted = name.replace("_", "-")
+    found = [c for c in registry.components if wanted in (c.name, c.qualified.replace("_", "-"))]
+    if not found:
+        raise unknown("component", name, {c.name for c in registry.components})
+    return found
+
+
+def list_all(registry: Registry) -> None:
+    """Prints a table by kind, then what is broken."""
+    shared = {
+        c.name
+        for c in registry.components
+        for o in registry.components
+        if c.kind == o.kind and c.name == o.name and c is not o
+    }
+    formatter = click.HelpFormatter(width=100)
+    for kind in KINDS:
+        rows = [
+            (c.qualified if c.name in shared else c.name, f"{c.summary}  [{c.origin}]")
+            for c in registry.of_kind(kind)
+        ]
+        with formatter.section(TITLES[kind]):
+            formatter.write_dl(rows or [("none", "")])
+    if registry.broken:
+        with formatter.section("Broken"):
+            formatter.write_dl(
+                [(b.plugin, f"{b.reason}  [{b.distribution} {b.version}]") for b in registry.broken]
+            )
+    click.echo(formatter.getvalue().lstrip("\n"), nl=False)
+
+
+def describe(component: Component) -> None:
+    """Prints a component's documentation and options."""
+    when = f", drawn at each {component.when}" if component.when == "epoch" else ""
+    click.echo(f"{component.name} ({component.kind}{when}), from {component.origin}\n")
+    click.echo(component.documentation.partition("\nArgs:")[0].strip() + "\n")
+    if not component.options:
+        click.echo("It has no options.\n")
+        return
+    prefix = component.kind if component.kind != "visualiser" else component.name
+    formatter = click.HelpFormatter(width=100)
+    with formatter.section("Options"):
+        formatter.write_dl(
+            [
+                (
+                    f"--{prefix}.{option.name.replace('_', '-')} {option.type}",
+                    f"{option.help}  [{'required' if option.required else shown(option.default)}]",
+                )
+                for option in component.options
+            ]
+        )
+    click.echo(formatter.getvalue().lstrip("\n"))
+
+
+def shown(default: object) -> str:
+    """Returns an option's default as text; nothing given is `none`."""
+    return as_text(default) or "none"
+
+
+def as_dict(registry: Registry, components: list[Component]) -> dict[str, Any]:
+    """Returns the listing as plain values."""
+    return {
+        "components": [
+            {
+                "kind": c.kind,
+                "name": c.name,
+                "plugin": c.plugin,
+                "distribution": c.distribution,
+                "version": c.version,
+                "summary": c.summary,
+                "documentation": c.documentation,
+                **({"when": c.when} if c.kind == "visualiser" else {}),
+                "options": [
+                    {
+                        "name": option.name,
+                        "type": option.type,
+                        "required": option.required,
+                        "default": None if option.required else option.default,
+                        "help": option.help,
+                    }
+                    for option in c.options
+                ],
+            }
+            for c in components
+        ],
+        "broken": [asdict(b) for b in registry.broken],
+        "warnings": registry.warnings,
+    }

@@ -1,0 +1,103 @@
+"""ImageData: what a data-set plugin hands over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlrun.errors import MlrunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Part(NamedTuple):
+    """One part of a data set.
+
+    images: uint8 (N, C, H, W), 0–255, on the CPU; may be memory-mapped.
+    labels: int64 (N,), 0 to K-1, on the CPU.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set of images with labels.
+
+    Args:
+        train: the part to train on.
+        classes: the name of each class; K of them.
+        validation, test: parts that the data set brings along, if any.
+        source: where the data are from: a title or address.
+        licence: the licence they are under.
+        mean, std: the published mean and standard deviation of each channel, pixels as 0–1.
+    """
+
+    train: Part
+    classes: tuple[str, ...]
+    validation: Part | None = None
+    test: Part | None = None
+    source: str = ""
+    licence: str = ""
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image, (C, H, W)."""
+        channels, height, width = self.train.images.shape[1:]
+        return int(channels), int(height), int(width)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The parts there are, by name: `train`, then `validation` and `test` if present."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in named.items() if part is not None}
+
+    def check(self) -> None:
+        """Raises MlrunError where the parts break the contract of their docstrings."""
+        if not self.classes:
+            raise MlrunError("it names no classes; ImageData needs the name of each class")
+        for name, part in self.parts.items():
+            check_part(name, Part(*part), len(self.classes))
+            if tuple(part[0].shape[1:]) != tuple(self.train[0].shape[1:]):
+                raise MlrunError(
+                    f"{name} images are {tuple(part[0].shape[1:])}, "
+                    f"training images {tuple(self.train[0].shape[1:])}; they must be alike"
+                )
+        for figure in (self.mean, self.std):
+            if figure is not None and len(figure) != self.shape[0]:
+                raise MlrunError(
+                    f"mean and std have {len(figure)} values for {self.shape[0]} channels"
+                )
+
+
+def check_part(name: str, part: Part, classes: int) -> None:
+    """Raises MlrunError unless `part` is uint8 (N, C, H, W) with int64 (N,) labels below K."""
+    import torch
+
+    images, labels = part
+    if not (isinstance(images, torch.Tensor) and isinstance(labels, torch.Tensor)):
+        raise MlrunError(f"the {name} part holds {type(images).__name__}; expected torch tensors")
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise MlrunError(
+            f"{name} images are {images.dtype} {tuple(images.shape)}; expected uint8 (N, C, H, W)"
+        )
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        raise MlrunError(
+            f"{name} labels are {labels.dtype} {tuple(labels.shape)}; expected int64 (N,)"
+        )
+    if len(images) != len(labels):
+        raise MlrunError(
+            f"the {name} part has images {tuple(images.shape)} but labels {tuple(labels.shape)}"
+        )
+    if len(images) == 0:
+        raise MlrunError(f"the {name} part is empty; it needs at least one image")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise MlrunError(
+            f"{name} labels run from {low} to {high}; with {classes} classes they must be "
+            f"0 to {classes - 1}"
+        )

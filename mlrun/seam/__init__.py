@@ -1,0 +1,16 @@
+"""How plugins are written and found."""
+
+from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
+from mlrun.seam.options import Option, as_text
+from mlrun.seam.registry import Broken, Component, Registry, discover
+
+__all__ = [
+    "SEAM_VERSION",
+    "Broken",
+    "Component",
+    "Option",
+    "Registry",
+    "as_text",
+    "discover",
+    "hookimpl",
+]

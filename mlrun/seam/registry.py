@@ -1,0 +1,282 @@
+"""Plugins to components: discovery that nothing broken can stop, and look-up by name."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import pluggy
+
+from mlrun.errors import MlrunError, one_line, unknown
+from mlrun.seam import hookspecs, sources
+from mlrun.seam.options import Option, options_of
+
+Kind = Literal["model", "dataset", "visualiser"]
+KINDS: tuple[Kind, ...] = ("model", "dataset", "visualiser")
+POSITIONAL: dict[Kind, tuple[str, ...]] = {
+    "model": ("shape", "classes"),
+    "dataset": ("root",),
+    "visualiser": ("view",),
+}
+SLOW_IMPORT = 0.5  # seconds
+
+
+@dataclass(frozen=True)
+class Component:
+    """One model, data set or visualiser, and where it comes from."""
+
+    kind: Kind
+    name: str
+    plugin: str
+    distribution: str
+    version: str
+    function: Callable[..., Any]
+    options: tuple[Option, ...]
+    when: Literal["end", "epoch"] = "end"
+
+    @property
+    def qualified(self) -> str:
+        """The name that is never ambiguous: `plugin/name`."""
+        return f"{self.plugin}/{self.name}"
+
+    @property
+    def origin(self) -> str:
+        """The plugin and its distribution: `mlrun-models (mlrun-vision 0.1.0)`."""
+        return f"{self.plugin} ({self.distribution} {self.version})"
+
+    @property
+    def documentation(self) -> str:
+        """The docstring of the function, cleaned; empty without one."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.documentation.partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be used, and the reason."""
+
+    plugin: str
+    distribution: str
+    version: str
+    reason: str
+
+
+class Registry:
+    """What there is: components, broken plugins, and warnings for the user."""
+
+    def __init__(self) -> None:
+        self.components: list[Component] = []
+        self.broken: list[Broken] = []
+        self.warnings: list[str] = []
+
+    def of_kind(self, kind: Kind) -> list[Component]:
+        """Returns the components of one kind, by name."""
+        return sorted((c for c in self.components if c.kind == kind), key=lambda c: c.qualified)
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """Returns the component that `name` or `plugin/name` means; `_` and `-` are the same.
+
+        Raises:
+            MlrunError: there is none, or two plugins register the bare name.
+        """
+        wanted = name.replace("_", "-")
+        among = self.of_kind(kind)
+        matches = [c for c in among if wanted in (c.name, c.qualified.replace("_", "-"))]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
+            error = unknown(kind, name, {c.name for c in among})
+            broken = (
+                f" (broken plugins: {', '.join(b.plugin for b in self.broken)}; see mlrun plugins)"
+            )
+            raise MlrunError(f"{error}{broken if self.broken else ''}")
+        candidates = ", ".join(c.qualified for c in matches)
+        raise MlrunError(f"{kind} {name} is registered by several plugins; say which: {candidates}")
+
+
+def discover(files: Sequence[Path] = ()) -> Registry:
+    """Returns what every installed plugin and each plugin file in `files` registers.
+
+    Each entry point is loaded by itself: one that is broken ends in `Registry.broken` and
+    stops no other. `MLRUN_PLUGINS`, names with commas between, restricts which are loaded.
+
+    Raises:
+        MlrunError: one of `files` cannot be used.
+    """
+    registry = Registry()
+    taken: dict[str, str] = {}
+    for source in chosen(sources.sources(), os.environ.get("MLRUN_PLUGINS"), registry):
+        owner = taken.setdefault(source.name, source.distribution)
+        if owner != source.distribution:
+            reason = f"{owner} has a plugin of the same name; uninstall one of the two"
+            note_broken(registry, source, reason)
+            continue
+        started = time.perf_counter()
+        try:
+            module = source.load()
+            elapsed = time.perf_counter() - started
+            registry.components += components_of(source, module)
+        except (Exception, SystemExit) as error:
+            note_broken(
+                registry, source, str(error) if type(error) is MlrunError else one_line(error)
+            )
+            continue
+        if elapsed > SLOW_IMPORT:
+            registry.warnings.append(
+                f"plugin {source.name} ({source.distribution}) took {elapsed:.1f} s to import; "
+                "its author can import heavy packages inside the functions"
+            )
+    for path in files:
+        source, module = sources.source_of_file(path)
+        try:
+            registry.components += components_of(source, module)
+        except Exception as error:
+            reason = str(error) if type(error) is MlrunError else one_line(error)
+            raise MlrunError(f"--plugin {path}: {reason}") from error
+    return registry
+
+
+def chosen(
+    found: Iterable[sources.Source], restriction: str | None, registry: Registry
+) -> list[sources.Source]:
+    """Returns the sources that `MLRUN_PLUGINS` lets through; warns of names that do not exist."""
+    found = list(found)
+    if restriction is None:
+        return found
+    wanted = {name.strip() for name in restriction.split(",") if name.strip()}
+    missing = sorted(wanted - {source.name for source in found})
+    if missing:
+        names = ", ".join(sorted(source.name for source in found))
+        registry.warnings.append(
+            f"MLRUN_PLUGINS names {', '.join(missing)}, which is not installed; there are: {names}"
+        )
+    return [source for source in found if source.name in wanted]
+
+
+def note_broken(registry: Registry, source: sources.Source, reason: str) -> None:
+    """Files `source` under the broken plugins."""
+    registry.broken.append(Broken(source.name, source.distribution, source.version, reason))
+
+
+def components_of(source: sources.Source, plugin: ModuleType) -> list[Component]:
+    """Returns what one plugin registers, all or nothing.
+
+    Raises:
+        MlrunError: the plugin wants a newer seam, misspells a hook or registers nothing.
+        Exception: whatever the plugin itself raises.
+    """
+    wanted = getattr(plugin, "mlrun_seam", hookspecs.SEAM_VERSION)
+    if wanted > hookspecs.SEAM_VERSION:
+        raise MlrunError(
+            f"it was written for seam {wanted}, this mlrun has {hookspecs.SEAM_VERSION}; "
+            "upgrade mlrun-vision"
+        )
+    manager = pluggy.PluginManager("mlrun")
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, name=source.name)
+    check_hooks(manager, plugin)
+    components: list[Component] = []
+    manager.hook.register_models(register=collector(components, source, "model"))
+    manager.hook.register_datasets(register=collector(components, source, "dataset"))
+    manager.hook.register_visualisers(register=collector(components, source, "visualiser"))
+    if not components:
+        raise MlrunError(
+            "it registers nothing; decorate register_models, register_datasets or "
+            "register_visualisers with @mlrun.hookimpl"
+        )
+    return components
+
+
+def check_hooks(manager: pluggy.PluginManager, plugin: ModuleType) -> None:
+    """Raises MlrunError for a hook that does not exist, with the nearest that does."""
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        known = [name for name in vars(hookspecs) if name.startswith("register_")]
+        for caller in manager.get_hookcallers(plugin) or []:
+            if caller.name not in known:
+                near = difflib.get_close_matches(caller.name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"hooks are {', '.join(known)}"
+                raise MlrunError(f"unknown hook {caller.name}; {hint}") from error
+        raise
+
+
+def collector(
+    components: list[Component], source: sources.Source, kind: Kind
+) -> Callable[..., Callable[..., Any]]:
+    """Returns the `register` that one hook of one plugin is handed."""
+
+    def add(
+        function: Callable[..., Any], *, name: str | None, when: Literal["end", "epoch"] = "end"
+    ) -> Callable[..., Any]:
+        label = component_name(function, name)
+        if any(c.kind == kind and c.name == label for c in components):
+            raise MlrunError(f"it registers the {kind} {label} twice")
+        check_call(function, kind, label)
+        components.append(
+            Component(
+                kind=kind,
+                name=label,
+                plugin=source.name,
+                distribution=source.distribution,
+                version=source.version,
+                function=function,
+                options=options_of(function),
+                when=when,
+            )
+        )
+        return function
+
+    if kind != "visualiser":
+        return lambda function, *, name=None: add(function, name=name)
+
+    def register(
+        draw: Callable[..., Any],
+        when: Literal["end", "epoch"] = "end",
+        *,
+        name: str | None = None,
+    ) -> Callable[..., Any]:
+        if when not in ("end", "epoch"):
+            raise MlrunError(f"when={when!r} for a visualiser; expected 'end' or 'epoch'")
+        return add(draw, name=name, when=when)
+
+    return register
+
+
+def component_name(function: Callable[..., Any], name: str | None) -> str:
+    """Returns the component's name: the one given, or the function's with `-` for `_`."""
+    if not callable(function):
+        raise MlrunError(f"it registers {function!r}, which is not a function")
+    label = str(name or getattr(function, "__name__", "")).replace("_", "-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", label):
+        raise MlrunError(
+            f"{label or repr(function)} cannot be a component's name "
+            "(small letters, digits and -); use register(…, name='…')"
+        )
+    if label in ("model", "dataset", "none"):
+        raise MlrunError(f"{label} is a reserved name; use register(…, name='…')")
+    return label
+
+
+def check_call(function: Callable[..., Any], kind: Kind, label: str) -> None:
+    """Raises MlrunError unless `function` takes what the core will pass by position."""
+    expected = POSITIONAL[kind]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+    if len(given) != len(expected):
+        raise MlrunError(
+            f"{kind} {label} takes ({', '.join(given)}) by position; expected "
+            f"({', '.join(expected)}), options after a *"
+        )

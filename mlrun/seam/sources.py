@@ -1,0 +1,119 @@
+"""Where plugins come from: installed distributions, the checkout that runs, single files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
+
+from mlrun.errors import MlrunError, one_line
+from mlrun.version import __version__
+
+GROUP = "mlrun"
+DISTRIBUTION = "mlrun-vision"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place a plugin is named: its name there, and the distribution that names it."""
+
+    name: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint
+
+    def load(self) -> ModuleType:
+        """Imports the plugin and returns its module."""
+        module: ModuleType = self.entry_point.load()
+        return module
+
+
+def checkout() -> Path | None:
+    """Returns the root of the checkout whose core is running, or None when it is installed."""
+    root = Path(__file__).resolve().parents[2]
+    project = root / "pyproject.toml"
+    if not project.is_file():
+        return None
+    name = tomllib.loads(project.read_text()).get("project", {}).get("name", "")
+    return root if normalised(name) == DISTRIBUTION else None
+
+
+def sources() -> list[Source]:
+    """Returns every plugin that an entry point names, the running checkout's own first.
+
+    A core that runs from a checkout takes the first-party plugins of that same checkout,
+    whatever distribution of the same name is installed.
+    """
+    root = checkout()
+    found = [] if root is None else checkout_sources(root)
+    seen = {DISTRIBUTION} if root is not None else set()
+    installed = []
+    for distribution in distributions():
+        name = normalised(distribution.name or "")
+        if name in seen:
+            continue
+        seen.add(name)
+        installed += [
+            Source(entry.name, name, distribution.version, entry)
+            for entry in distribution.entry_points.select(group=GROUP)
+        ]
+    return found + sorted(installed, key=lambda s: (s.distribution != DISTRIBUTION, s.distribution))
+
+
+def checkout_sources(root: Path) -> list[Source]:
+    """Returns the entry points that the checkout's `pyproject.toml` declares, importable."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    declared = project.get("entry-points", {}).get(GROUP, {})
+    folder = str(root / "plugins")
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
+    for value in declared.values():
+        forget_foreign(value.partition(":")[0].partition(".")[0], root)
+    return [
+        Source(name, DISTRIBUTION, __version__, EntryPoint(name, value, GROUP))
+        for name, value in declared.items()
+    ]
+
+
+def forget_foreign(package: str, root: Path) -> None:
+    """Drops `package` from the imported modules if it was imported from outside `root`."""
+    module = sys.modules.get(package)
+    place = getattr(module, "__file__", None)
+    if module is None or (place and Path(place).resolve().is_relative_to(root)):
+        return
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[name]
+
+
+def source_of_file(path: Path) -> tuple[Source, ModuleType]:
+    """Imports the plugin in the file `path`; its version is the start of the file's SHA-256.
+
+    Raises:
+        MlrunError: there is no such file, or importing it failed.
+    """
+    if not path.is_file():
+        raise MlrunError(f"--plugin {path}: no such file; give the path of a Python file")
+    name = path.stem.replace("_", "-").lower()
+    module_name = f"mlrun_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise MlrunError(f"--plugin {path}: not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module_name]
+        raise MlrunError(f"--plugin {path}: {one_line(error)}") from error
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Source(name, path.name, digest[:12], EntryPoint(name, module_name, GROUP)), module
+
+
+def normalised(name: str) -> str:
+    """Returns a distribution's name as packaging compares it: `Mlrun_Vision` is `mlrun-vision`."""
+    return name.replace("_", "-").replace(".", "-").lower()

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from typing import Any, Literal, Optional
+
+import pytest
+
+from mlrun.seam.options import REQUIRED, as_text, convert, describe, help_of_parameters, options_of
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "expected"),
+    [
+        (bool, "true", True),
+        (bool, "No", False),
+        (bool, False, False),
+        (int, " 3", 3),
+        (int, "-3", -3),
+        (float, "1e-3", 0.001),
+        (float, 2, 2.0),
+        (float, "inf", float("inf")),
+        (str, "a,b", "a,b"),
+        (str, 18, "18"),
+        (Literal["relu", "tanh"], "tanh", "tanh"),
+        (Literal[1, 2], "2", 2),
+        (int | None, "none", None),
+        (int | None, "", None),
+        (int | None, None, None),
+        (int | None, "7", 7),
+        (Optional[float], "7", 7.0),  # noqa: UP045  # both spellings are in use
+        (str | None, "none", None),
+        (tuple[int, ...], "16, 32", (16, 32)),
+        (tuple[int, ...], [16, 32], (16, 32)),
+        (tuple[int, ...], 16, (16,)),
+        (tuple[int, ...], "", ()),
+        (tuple[int, float], "1,2", (1, 2.0)),
+        (tuple[str, ...] | None, "a,b", ("a", "b")),
+    ],
+)
+def test_text_and_values_are_converted(annotation: Any, given: object, expected: object) -> None:
+    found = convert(annotation, given)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "message"),
+    [
+        (bool, "maybe", "expected true or false, got 'maybe'"),
+        (bool, 1, "expected true or false, got '1'"),
+        (int, "3.5", "expected a whole number, got '3.5'"),
+        (int, True, "expected a whole number, got 'true'"),
+        (float, "fast", "expected a number, got 'fast'"),
+        (float, "nan", "expected a number, got 'nan'"),
+        (str, True, "expected text, got 'true'"),
+        (Literal["relu", "tanh"], "rely", "expected one of relu|tanh, got 'rely'"),
+        (Literal[1], True, "expected one of 1, got 'true'"),
+        (int | None, "x", r"expected int\|none, got 'x'"),
+        (tuple[int, ...], "1,x", "expected a whole number, got 'x'"),
+        (tuple[int, int], "1", r"expected 2 values \(int,int\), got 1"),
+    ],
+)
+def test_a_wrong_value_says_what_was_expected_and_given(
+    annotation: Any, given: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        convert(annotation, given)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(bool, True), (int | None, None), (tuple[int, ...], (1, 2)), (float, 1e-05), (str, "x y")],
+)
+def test_what_is_written_as_text_is_read_back(annotation: Any, value: object) -> None:
+    assert convert(annotation, as_text(value)) == value
+
+
+def test_options_are_the_keyword_only_parameters_with_their_help() -> None:
+    def build(shape, classes, *, width: int = 8, kind: Literal["a"] = "a", name, rate=0.5):  # type: ignore[no-untyped-def]
+        """A model.
+
+        Args:
+            width: units of the layer,
+                at least one.
+            rate (float): a fraction.
+        """
+
+    build.__annotations__["name"] = str
+    width, kind, name, rate = options_of(build)
+    assert (width.name, width.type, width.default) == ("width", "int", 8)
+    assert width.help == "units of the layer, at least one."
+    assert (kind.type, kind.help) == ("a", "")
+    assert name.required
+    assert name.default is REQUIRED
+    assert (rate.type, rate.help) == ("float", "a fraction.")
+
+
+def test_a_return_annotation_that_cannot_be_resolved_does_no_harm() -> None:
+    def build(shape: Unknown, classes, *, deep: bool = False) -> AlsoUnknown:  # type: ignore[no-untyped-def,name-defined]  # noqa: F821
+        """A model."""
+
+    assert [option.type for option in options_of(build)] == ["bool"]
+
+
+def test_an_annotation_that_text_cannot_give_is_refused() -> None:
+    def with_dict(*, table: dict[str, int] = {}) -> None: ...  # noqa: B006
+
+    def without(*, thing=None) -> None: ...  # type: ignore[no-untyped-def]
+
+    def misfit(*, width: int = "wide") -> None: ...  # type: ignore[assignment]
+
+    with pytest.raises(TypeError, match="option table is annotated dict"):
+        options_of(with_dict)
+    with pytest.raises(TypeError, match="option thing needs an annotation"):
+        options_of(without)
+    with pytest.raises(TypeError, match="option width: its default: expected a whole number"):
+        options_of(misfit)
+
+
+def test_types_are_described_as_a_reader_would_write_them() -> None:
+    assert describe(tuple[int, ...] | None) == "int,…|none"
+    assert describe(Literal["a", "b"]) == "a|b"
+
+
+def test_help_ends_where_the_section_ends() -> None:
+    text = "Do.\n\nArgs:\n    a: one.\n    b: two\n      lines.\n\nReturns:\n    c: no.\n"
+    assert help_of_parameters(text) == {"a": "one.", "b": "two lines."}

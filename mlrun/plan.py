@@ -1,0 +1,153 @@
+"""What will be run: the settings with their components found and every option resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlrun.errors import MlrunError, unknown
+from mlrun.seam.options import as_text
+from mlrun.seam.registry import Component, Registry, discover
+from mlrun.settings import Settings, canonical
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A component and the value of each of its options.
+
+    prefix: what stands before the dot in the options' names: `model`, `dataset`, `weights`.
+    """
+
+    prefix: str
+    component: Component
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings whose names are resolved; nothing in it can fail to be found any more."""
+
+    settings: Settings
+    registry: Registry
+    model: Chosen
+    dataset: Chosen
+    visualisers: tuple[Chosen, ...]
+
+    @property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """Every component of the run: the model, the data set, the visualisers."""
+        return (self.model, self.dataset, *self.visualisers)
+
+    @property
+    def run_name(self) -> str:
+        """The name given, or one that says what the run is."""
+        settings = self.settings
+        return settings.run_name or f"{settings.model} · {settings.dataset} · lr {settings.lr:g}"
+
+    def flat(self) -> dict[str, object]:
+        """Returns every setting and option, default or not, under its dotted name."""
+        values = self.settings.flat()
+        for chosen in self.chosen:
+            for name, value in chosen.options.items():
+                values[f"{canonical(chosen.prefix)}.{name}"] = value
+        return values
+
+    def params(self) -> dict[str, str]:
+        """Returns `flat()` as the texts that `mlrun train` reads back."""
+        return {name: text_of(value) for name, value in self.flat().items()}
+
+    def recipe(self) -> str:
+        """Returns the settings as a recipe, YAML."""
+        plain = {name: plain_of(value) for name, value in self.flat().items()}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Returns the plan of one run.
+
+    Raises:
+        MlrunError: a component or option does not exist, an option has a wrong value or none.
+    """
+    registry = discover([Path(path).expanduser() for path in settings.plugin])
+    visualisers = [registry.find("visualiser", name) for name in settings.visualisers]
+    repeated = {c.qualified for c in visualisers if visualisers.count(c) > 1}
+    if repeated:
+        raise MlrunError(f"visualisers names {', '.join(repeated)} twice")
+    components = {
+        "model": registry.find("model", settings.model),
+        "dataset": registry.find("dataset", settings.dataset),
+        **dict(zip(map(prefix_of, settings.visualisers), visualisers, strict=True)),
+    }
+    given = grouped(settings.options, components)
+    model, dataset, *drawn = (
+        Chosen(prefix, component, resolve(component, prefix, given[prefix]))
+        for prefix, component in components.items()
+    )
+    return Plan(settings, registry, model, dataset, tuple(drawn))
+
+
+def prefix_of(name: str) -> str:
+    """Returns what stands before the dot of a visualiser's options: its name as it was given."""
+    return name.replace("_", "-")
+
+
+def grouped(
+    options: Mapping[str, Any], components: Mapping[str, Component]
+) -> dict[str, dict[str, Any]]:
+    """Returns the options by prefix.
+
+    Raises:
+        MlrunError: a prefix that is neither `model`, `dataset` nor a visualiser of this run.
+    """
+    prefixes = {canonical(prefix): prefix for prefix in components}
+    groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in components}
+    for dotted, value in options.items():
+        prefix, _, name = dotted.partition(".")
+        if prefix not in prefixes:
+            raise MlrunError(
+                f"{dotted}: {unknown('component of this run', prefix, prefixes.values())}"
+            )
+        groups[prefixes[prefix]][name] = value
+    return groups
+
+
+def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the value of each option of `component`: as given, converted, or its default."""
+    known = {option.name: option for option in component.options}
+    values = {}
+    for name in given:
+        if name not in known:
+            error = unknown(f"option of {component.kind} {component.name}:", name, known)
+            raise MlrunError(str(error))
+    for option in component.options:
+        if option.name in given:
+            try:
+                values[option.name] = option.convert(given[option.name])
+            except ValueError as error:
+                raise MlrunError(f"{prefix}.{option.name}: {error}") from None
+        elif option.required:
+            raise MlrunError(
+                f"{component.kind} {component.name} needs --{prefix}.{option.name} "
+                f"({option.type}): {option.help}".rstrip(": ")
+            )
+        else:
+            values[option.name] = option.default
+    return values
+
+
+def text_of(value: object) -> str:
+    """Returns a setting's value as text; an empty list of names is `none`."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={text}" for name, text in value.items())
+    return "none" if value == () else as_text(value)
+
+
+def plain_of(value: object) -> object:
+    """Returns a setting's value as YAML can hold it."""
+    if isinstance(value, tuple):
+        return [plain_of(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

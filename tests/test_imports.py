@@ -1,0 +1,75 @@
+"""What importing and listing may load: seconds that every command would pay."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "torchvision", "mlflow", "matplotlib", "numpy", "sklearn", "PIL", "requests"}
+
+
+def loaded_by(code: str) -> set[str]:
+    listing = "import sys; print('MODULES', *sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import atexit\natexit.register(lambda: exec({listing!r}))\n{code}",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.partition("MODULES ")[2].split())
+
+
+def command(*args: str) -> str:
+    return f"from mlrun.cli.main import main\nmain({list(args)!r})"
+
+
+def test_a_plugin_author_s_import_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import mlrun; mlrun.hookimpl, mlrun.ImageData, mlrun.View")
+    assert not loaded & (HEAVY | {"click", "pydantic", "rich", "yaml"})
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_help_loads_no_plugin_and_nothing_heavy(args: list[str]) -> None:
+    loaded = loaded_by(command(*args))
+    assert not loaded & (HEAVY | {"mlrun_models", "pydantic", "rich", "yaml"})
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["plugins"],
+        ["plugins", "lenet"],
+        ["plugins", "--json"],
+        ["recipes"],
+        ["train", "--help"],
+        ["train", "--recipe", "digits", "--dry-run"],
+    ],
+)
+def test_listing_and_resolving_load_nothing_heavy(args: list[str]) -> None:
+    assert not loaded_by(command(*args)) & HEAVY
+
+
+def test_the_package_hands_out_what_it_says() -> None:
+    import mlrun
+
+    for name in mlrun.__all__:
+        assert getattr(mlrun, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        mlrun.trian  # noqa: B018
+
+
+def test_the_core_names_no_plugin_package() -> None:
+    from pathlib import Path
+
+    import mlrun
+
+    for path in Path(mlrun.__file__).parent.rglob("*.py"):
+        assert "mlrun_" not in path.read_text().replace("mlrun_seam", "").replace(
+            "mlrun_plugin_", ""
+        ), path

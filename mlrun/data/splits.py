@@ -1,0 +1,107 @@
+"""Which images are trained on, validated on and tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlrun.data.images import ImageData
+from mlrun.data.randomness import generator
+from mlrun.errors import MlrunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some images of one part, in order.
+
+    part: the part of the data set they are from.
+    indices: int64 (M,), their places in that part.
+    images, labels: the whole part's tensors, not copied.
+    """
+
+    part: str
+    indices: Tensor
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def split(
+    data: ImageData, *, validation: str | float, subset: str, seed: int
+) -> dict[str, Selection]:
+    """Returns the selections `train`, `val` and, if the data set has that part, `test`.
+
+    Args:
+        data: the data set.
+        validation: `own`, `test`, `auto` (its own part, else 0.1), or the fraction of the
+            training images that a random draw sets aside.
+        subset: `all`, `N` (the first N training images) or `random:N`; taken first.
+        seed: the run's seed.
+
+    Raises:
+        MlrunError: a part that is asked for is missing, or one would be empty.
+    """
+    chosen = take_subset(len(data.train.labels), subset, seed)
+    own = data.validation is not None
+    if validation == "auto":
+        validation = "own" if own else 0.1
+    if isinstance(validation, float):
+        chosen, held_out = hold_out(chosen, validation, seed)
+        selections = {
+            "train": select(data, "train", chosen),
+            "val": select(data, "train", held_out),
+        }
+    else:
+        part = "validation" if validation == "own" else "test"
+        if part not in data.parts:
+            raise MlrunError(
+                f"validation {validation}: the data set has no {part} part; it has "
+                f"{', '.join(data.parts)}; give a fraction such as 0.1"
+            )
+        selections = {"train": select(data, "train", chosen), "val": select(data, part)}
+    if data.test is not None:
+        selections["test"] = select(data, "test")
+    return selections
+
+
+def select(data: ImageData, part: str, indices: Tensor | None = None) -> Selection:
+    """Returns the images of `part` at `indices`, or all of them."""
+    import torch
+
+    images, labels = data.parts[part]
+    return Selection(
+        part, torch.arange(len(labels)) if indices is None else indices, images, labels
+    )
+
+
+def take_subset(count: int, subset: str, seed: int) -> Tensor:
+    """Returns the places of the training images that `subset` keeps, ascending."""
+    import torch
+
+    if subset == "all":
+        return torch.arange(count)
+    wanted = int(subset.removeprefix("random:"))
+    if wanted > count:
+        raise MlrunError(f"subset {subset}: the training part has only {count} images")
+    if not subset.startswith("random:"):
+        return torch.arange(wanted)
+    return torch.randperm(count, generator=generator(seed, "subset"))[:wanted].sort().values
+
+
+def hold_out(chosen: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Returns `chosen` without a random fraction (rounded), and that fraction; each ascending."""
+    import torch
+
+    held = round(len(chosen) * fraction)
+    if not 0 < held < len(chosen):
+        raise MlrunError(
+            f"validation {fraction}: of {len(chosen)} training images that leaves "
+            f"{len(chosen) - held} to train on and {held} to validate on; neither may be none"
+        )
+    order = torch.randperm(len(chosen), generator=generator(seed, "validation"))
+    return chosen[order[held:].sort().values], chosen[order[:held].sort().values]

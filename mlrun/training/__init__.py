@@ -1,0 +1,1 @@
+"""The arithmetic: devices, the loop, evaluation, the state of training on disk."""

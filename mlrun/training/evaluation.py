@@ -1,0 +1,94 @@
+"""Loss, and a whole part in one pass: logits, loss, accuracy, confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mlrun.data.batches import Batches
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says of one part; every tensor is on the CPU.
+
+    part: `train`, `val` or `test`.
+    logits: float32 (N, K), not softmaxed.
+    labels: int64 (N,).
+    indices: int64 (N,), each image's place in the data set's own part.
+    loss: the mean over the N examples.
+    accuracy: the fraction that is right, 0–1.
+    """
+
+    part: str
+    logits: Tensor
+    labels: Tensor
+    indices: Tensor
+    loss: float
+    accuracy: float
+
+    @property
+    def predicted(self) -> Tensor:
+        """The class with the highest logit, int64 (N,)."""
+        return self.logits.argmax(1)
+
+    @property
+    def confusion(self) -> Tensor:
+        """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
+        classes = self.logits.shape[1]
+        cells = self.labels * classes + self.predicted
+        return cells.bincount(minlength=classes * classes).view(classes, classes)
+
+
+def criterion(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    """Returns the loss of a batch: a sum over its examples divided by their true number.
+
+    That is the model's own `loss(outputs, labels)` if it has one, a scalar mean or one value
+    for each example; else cross-entropy. It maps logits (n, K) and labels (n,) to a scalar.
+    """
+    own = getattr(model, "loss", None)
+    if own is None:
+        return lambda logits, labels: (
+            F.cross_entropy(logits, labels, reduction="sum") / labels.numel()
+        )
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        value: Tensor = own(logits, labels)
+        return value.sum() / labels.numel() if value.ndim else value
+
+    return loss
+
+
+def evaluate(model: nn.Module, batches: Batches, *, part: str) -> Evaluation:
+    """Returns what `model`, in evaluation mode, says of `batches`, in one pass.
+
+    Every module's mode is put back as it was. `batches` are taken in the selection's order.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    loss_of = criterion(model)
+    model.eval()
+    logits, losses = [], []
+    try:
+        with torch.inference_mode():
+            for images, labels in batches.epoch(0):
+                outputs = model(images)
+                losses.append(loss_of(outputs, labels) * len(labels))
+                logits.append(outputs)
+            all_logits = torch.cat(logits).float().cpu()
+            total = torch.stack(losses).cpu().double().sum().item()
+    finally:
+        for module, training in modes:
+            module.training = training
+    labels = batches.labels.cpu()
+    return Evaluation(
+        part=part,
+        logits=all_logits.clone(),  # out of inference mode, so that anyone may compute with it
+        labels=labels,
+        indices=batches.selection.indices,
+        loss=total / len(labels),
+        accuracy=(all_logits.argmax(1) == labels).double().mean().item(),
+    )

@@ -1,0 +1,90 @@
+"""Grids of small images, each value a square of whole pixels, under one colour scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mlrun import MlrunError
+
+DPI = 100
+GAP = 2  # pixels between the images of a grid
+GREY = 120  # of the gaps: white would be lost among weights near zero
+TOP, SIDE, BAR = 48, 12, 76  # pixels: for the title, at the edges, for the colour bar
+NARROWEST = 380  # pixels: a title must fit
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+def power_of_two(values: Floats) -> float:
+    """Returns the smallest power of two that covers every |value|; 1 if all are zero.
+
+    >>> power_of_two(np.array([0.3, -0.6], dtype=np.float32))
+    1.0
+    """
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(finite.max()) if finite.size else 0.0
+    return 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0
+
+
+def coloured(values: Floats, low: float, high: float, cmap: str) -> Pixels:
+    """Returns `values` as colours, uint8 (…, 3)."""
+    colours = colour_map(cmap)(Normalize(low, high)(values), bytes=True)
+    return np.asarray(colours)[..., :3]
+
+
+def colour_map(name: str) -> matplotlib.colors.Colormap:
+    """Returns matplotlib's colour map of that name; raises MlrunError where there is none."""
+    try:
+        return matplotlib.colormaps[name]
+    except KeyError:
+        raise MlrunError(
+            f"cmap {name}: matplotlib has no such colour map; it has magma, RdBu_r, gray, …"
+        ) from None
+
+
+def enlarged(image: Pixels, size: int) -> Pixels:
+    """Returns uint8 (h, w, 3) with each pixel a square, about `size` pixels on the longer side."""
+    factor = max(1, round(size / max(image.shape[:2])))
+    return image.repeat(factor, 0).repeat(factor, 1)
+
+
+def grid(images: Sequence[Pixels], columns: int) -> Pixels:
+    """Returns images of one size, uint8 (h, w, 3), as rows of `columns`, grey between them."""
+    height, width = images[0].shape[:2]
+    rows = -(-len(images) // columns)
+    canvas = np.full(
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), GREY, dtype=np.uint8
+    )
+    for place, image in enumerate(images):
+        top, left = place // columns * (height + GAP), place % columns * (width + GAP)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def framed(canvas: Pixels, *, title: str, low: float, high: float, cmap: str) -> Figure:
+    """Returns a figure that shows `canvas` pixel for pixel, with a title and a colour bar."""
+    height, width = canvas.shape[:2]
+    total = (max(width + 2 * SIDE + BAR, NARROWEST), height + TOP + 2 * SIDE)
+    figure = Figure(figsize=(total[0] / DPI, total[1] / DPI), dpi=DPI)
+    figure.figimage(canvas, SIDE, SIDE, origin="upper")
+    figure.text(SIDE / total[0], 1 - 8 / total[1], title, va="top", fontsize=9)
+    bar_height = max(height, 60)
+    bar = figure.add_axes(
+        (
+            (width + 2 * SIDE) / total[0],
+            (SIDE + min(0, height - bar_height)) / total[1] if height >= 60 else SIDE / total[1],
+            12 / total[0],
+            bar_height / total[1],
+        )
+    )
+    figure.colorbar(ScalarMappable(Normalize(low, high), colour_map(cmap)), cax=bar)
+    bar.tick_params(labelsize=8)
+    return figure

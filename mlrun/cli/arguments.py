@@ -1,0 +1,112 @@
+"""Settings as click options, and dotted options of components collected beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import click
+
+from mlrun.errors import unknown
+from mlrun.seam.options import as_text
+from mlrun.settings import Settings, canonical
+
+REPEATABLE = ("plugin", "tags", "visualisers")
+
+
+class SettingOption(click.Option):
+    """A setting as an option; its value stays text, which `Settings` converts."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        self.group = group
+        super().__init__(*args, **kwargs)
+
+
+class TrainCommand(click.Command):
+    """Takes `-` and `_` alike, and collects `--name.option value` into `ctx.meta`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Splits dotted options off and parses the rest."""
+        options, rest = split_dotted(args)
+        ctx.meta["mlrun.options"] = options
+        known = [name[2:] for param in self.params for name in param.opts if name.startswith("--")]
+        for arg in rest:
+            name = arg[2:].partition("=")[0]
+            if arg.startswith("--") and name and name not in [*known, "help"]:
+                raise click.UsageError(str(unknown("option", f"--{name}", known)), ctx)
+        return super().parse_args(ctx, rest)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options in groups, each with its default."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                group = getattr(param, "group", "Command")
+                groups.setdefault(group, []).append(record)
+        for group, rows in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(rows)
+        with formatter.section("Options of components"):
+            formatter.write_dl(
+                [
+                    ("--model.NAME VALUE", "an option of the model; see mlrun plugins MODEL"),
+                    ("--dataset.NAME VALUE", "an option of the data set"),
+                    ("--VISUALISER.NAME VALUE", "an option of a visualiser: --weights.cmap magma"),
+                ]
+            )
+
+
+def split_dotted(args: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Returns the dotted options with their values, and all other arguments, `_` as `-`.
+
+    An option without a value, at the end or before another option, is `true`.
+    """
+    options: dict[str, str] = {}
+    rest: list[str] = []
+    pending = iter(range(len(args)))
+    for i in pending:
+        match = re.fullmatch(r"--([A-Za-z][\w./-]*)(=.*)?", args[i], re.DOTALL)
+        if match is None:
+            rest.append(args[i])
+        elif "." not in match[1]:
+            rest.append(f"--{match[1].replace('_', '-')}{match[2] or ''}")
+            if match[2] is None and i + 1 < len(args) and not args[i + 1].startswith("--"):
+                rest.append(args[next(pending)])  # a value is never an option, whatever it holds
+        elif match[2] is not None:
+            options[canonical(match[1])] = match[2][1:]
+        elif i + 1 < len(args) and not args[i + 1].startswith("--"):
+            options[canonical(match[1])] = args[next(pending)]
+        else:
+            options[canonical(match[1])] = "true"
+    return options, rest
+
+
+def setting_options() -> Iterator[SettingOption]:
+    """Yields an option for each setting, in the settings' order."""
+    for name, field in Settings.model_fields.items():
+        if name == "options":
+            continue
+        extra: Any = field.json_schema_extra
+        flag = {"is_flag": False, "flag_value": "true"} if field.annotation is bool else {}
+        yield SettingOption(
+            [f"--{name.replace('_', '-')}", name],
+            group=extra["group"],
+            metavar=metavar(field.annotation),
+            multiple=name in REPEATABLE,
+            help=f"{field.description}  [{default_text(field.default)}]",
+            **flag,
+        )
+
+
+def metavar(annotation: Any) -> str:
+    """Returns what stands for the value in the help."""
+    if get_origin(annotation) is not None and all(isinstance(c, str) for c in get_args(annotation)):
+        return "|".join(get_args(annotation))
+    return {bool: "[true|false]", int: "N", float: "X"}.get(annotation, "TEXT")
+
+
+def default_text(default: object) -> str:
+    """Returns a default as the help shows it."""
+    return "none" if default in ((), {}) else as_text(default)

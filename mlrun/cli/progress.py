@@ -1,0 +1,154 @@
+"""How a run is getting on: a bar on a terminal, one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import mlrun
+from mlrun.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from torch import Tensor
+
+    from mlrun.training.loop import TrainingState
+
+REFRESH = 0.5  # seconds between two looks at the loss, which make the device wait
+
+
+class Lines:
+    """Plain lines on stderr; with `quiet`, none at all."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.epochs = 0
+
+    def note(self, text: str) -> None:
+        """Prints one line."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def greet(self, settings: Settings) -> None:
+        """Says which core runs what, before the slow imports."""
+        core = Path(mlrun.__file__).parent
+        self.note(f"mlrun {mlrun.__version__} ({core}): {settings.model} on {settings.dataset}")
+
+    def start(self, epochs: int, steps: int, examples: int) -> None:
+        """Remembers how many epochs there will be."""
+        self.epochs = epochs
+        self.note(f"{epochs} epochs of {steps:,} steps, {examples:,} examples")
+
+    def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
+        """Does nothing."""
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Prints the epoch's figures."""
+        self.note(epoch_line(epoch, self.epochs, metrics))
+
+    def finish(self) -> None:
+        """Does nothing."""
+
+    def links(self, run: str, comparison: str) -> None:
+        """Prints where to look."""
+        if run.startswith("http://127.0.0.1:5000/") and not served():
+            self.note("start MLflow's UI with: mlrun ui")
+        self.note(f"this run:   {run}")
+        self.note(f"all runs:   {comparison}")
+
+
+class Terminal(Lines):
+    """A bar with epoch, loss, accuracy, examples a second and time left."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=False)
+        self.bar: Bar | None = None
+
+    def start(self, epochs: int, steps: int, examples: int) -> None:
+        """Shows the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.epochs, self.steps, self.examples = epochs, steps, examples
+        self.began = self.looked = 0.0  # of the first step
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.bar.add_task(
+            "", total=epochs * steps, epoch=min(1, epochs), epochs=epochs, figures=""
+        )
+        self.hits: list[Tensor] = []
+        self.bar.start()
+
+    def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
+        """Moves the bar; looks at the figures twice a second."""
+        self.hits.append(hits)
+        now = time.monotonic()
+        self.began = self.began or now
+        if self.bar is None or now - self.looked < REFRESH or now == self.began:
+            return
+        self.looked = now
+        batch = self.examples / self.steps
+        share = sum(hit.item() for hit in self.hits) / (len(self.hits) * batch)
+        speed = state.step * batch / (now - self.began)
+        self.hits.clear()
+        self.bar.update(
+            self.task,
+            completed=state.step,
+            epoch=state.epoch + 1,
+            figures=f"loss {loss.item():.4f}  accuracy {share:.4f}  {speed:,.0f} examples/s",
+        )
+
+    def note(self, text: str) -> None:
+        """Prints one line above the bar."""
+        if self.bar is None:
+            super().note(text)
+        else:
+            self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        """Takes the bar away."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def progress_for(*, quiet: bool) -> Lines:
+    """Returns a bar where stderr is a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb":
+        return Terminal()
+    return Lines(quiet=quiet)
+
+
+def epoch_line(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
+    """Returns one epoch's figures on one line."""
+    parts = [f"epoch {epoch}/{epochs}"]
+    for part in ("train", "val"):
+        if f"{part}/loss" in metrics:
+            loss, accuracy = metrics[f"{part}/loss"], metrics[f"{part}/accuracy"]
+            parts.append(f"{part} loss {loss:.4f} accuracy {accuracy:.4f}")
+    if "examples_per_second" in metrics:
+        parts.append(f"{metrics['examples_per_second']:,.0f} examples/s")
+    return "  ".join(parts)
+
+
+def served() -> bool:
+    """Whether something listens where `mlrun ui` puts MLflow's UI."""
+    import socket
+
+    try:
+        socket.create_connection(("127.0.0.1", 5000), 0.2).close()
+    except OSError:
+        return False
+    return True

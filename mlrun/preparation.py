@@ -1,0 +1,185 @@
+"""Everything that can be wrong with a run, found out before it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mlrun.data.batches import Batches
+from mlrun.data.images import ImageData
+from mlrun.data.normalisation import Normalisation, choose
+from mlrun.data.randomness import derive_seed
+from mlrun.data.splits import Selection, split
+from mlrun.errors import MlrunError, one_line
+from mlrun.plan import Plan
+from mlrun.settings import Settings
+from mlrun.training import devices
+
+EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
+HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to start.
+
+    model: on the device.
+    train: batches to train on; `parts`: batches to evaluate, `train`, `val`, perhaps `test`.
+    """
+
+    device: torch.device
+    data: ImageData
+    selections: dict[str, Selection]
+    normalisation: Normalisation
+    model: nn.Module
+    train: Batches
+    parts: dict[str, Batches]
+
+
+def prepare(plan: Plan) -> Prepared:
+    """Loads the data, builds the model and tries it on two images.
+
+    Raises:
+        MlrunError: the device is absent, the data cannot be had or break their contract, or
+            the model cannot be built or does not fit the data.
+    """
+    settings = plan.settings
+    device = devices.resolve(settings.device)
+    data = load_data(plan)
+    with named(f"data set {plan.dataset.component.name}"):
+        selections = split(
+            data, validation=settings.validation, subset=settings.subset, seed=settings.seed
+        )
+        if settings.drop_last and len(selections["train"]) < settings.batch_size:
+            raise MlrunError(
+                f"drop_last with batch_size {settings.batch_size} leaves no batch of "
+                f"{len(selections['train'])} training images"
+            )
+        normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
+    normalisation = normalisation.to(device)
+    model = build_model(plan, data).to(device)
+    check_fit(plan, model, data, normalisation, device)
+    train, parts = make_batches(settings, selections, normalisation, device)
+    return Prepared(device, data, selections, normalisation, model, train, parts)
+
+
+@contextlib.contextmanager
+def named(what: str) -> Iterator[None]:
+    """Puts `what` before the message of an MlrunError that passes."""
+    try:
+        yield
+    except MlrunError as error:
+        message = str(error)
+        raise MlrunError(message if message.startswith(what) else f"{what}: {message}") from error
+
+
+def load_data(plan: Plan) -> ImageData:
+    """Returns the data set, checked."""
+    chosen = plan.dataset
+    with named(f"data set {chosen.component.name}"):
+        try:
+            data = chosen.component.function(plan.settings.data_dir.expanduser(), **chosen.options)
+        except (ValueError, OSError) as error:
+            raise MlrunError(one_line(error)) from error
+        if not isinstance(data, ImageData):
+            raise MlrunError(
+                f"its plugin {chosen.component.origin} returned {type(data).__name__}; "
+                "expected mlrun.ImageData"
+            )
+        data.check()
+    return data
+
+
+def build_model(plan: Plan, data: ImageData) -> nn.Module:
+    """Returns the model as its plugin builds it, initialised from the run's seed."""
+    chosen, classes = plan.model, len(data.classes)
+    torch.manual_seed(derive_seed(plan.settings.seed, "initialisation"))
+    with named(f"model {chosen.component.name}"):
+        try:
+            model = chosen.component.function(data.shape, classes, **chosen.options)
+        except (ValueError, RuntimeError) as error:
+            raise MlrunError(
+                f"cannot be built for images {data.shape} and {classes} classes: {one_line(error)}"
+            ) from error
+        if not isinstance(model, nn.Module):
+            raise MlrunError(
+                f"its plugin {chosen.component.origin} returned {type(model).__name__}; "
+                "expected torch.nn.Module"
+            )
+    return model
+
+
+def check_fit(
+    plan: Plan,
+    model: nn.Module,
+    data: ImageData,
+    normalisation: Normalisation,
+    device: torch.device,
+) -> None:
+    """Raises MlrunError unless the model makes logits (2, K) of two of the data set's images."""
+    images = data.train.images[:2].to(device)
+    images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
+    wanted = (2, len(data.classes))
+    what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
+    model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            logits: Tensor = model(normalisation(images))
+    except (RuntimeError, ValueError) as error:
+        raise MlrunError(
+            f"{what} do not fit: the model failed on images {tuple(images.shape)}: "
+            f"{one_line(error)}"
+        ) from error
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+        made = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise MlrunError(
+            f"{what} do not fit: of images {tuple(images.shape)} the model makes {made}, "
+            f"expected logits {wanted}"
+        )
+    if not logits.is_floating_point():
+        raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")
+
+
+def make_batches(
+    settings: Settings,
+    selections: dict[str, Selection],
+    normalisation: Normalisation,
+    device: torch.device,
+) -> tuple[Batches, dict[str, Batches]]:
+    """Returns the batches to train on and those to evaluate each part with."""
+    train = Batches(
+        selections["train"],
+        normalisation,
+        batch_size=settings.batch_size,
+        device=device,
+        shuffle=settings.shuffle,
+        drop_last=settings.drop_last,
+        seed=settings.seed,
+    )
+    parts = {
+        name: Batches(selection, normalisation, batch_size=EVALUATED_AT_ONCE, device=device)
+        for name, selection in selections.items()
+        if name != "train"
+    }
+    return train, {"train": train.in_order(EVALUATED_AT_ONCE), **parts}
+
+
+def data_digest(selection: Selection) -> str:
+    """Returns a digest of a selection: 16 hexadecimal digits of a SHA-256.
+
+    It covers the images' shape, every label and index, and the images; of more than 64 MiB
+    of images, as many as fill them, evenly spread.
+    """
+    sha = hashlib.sha256(str(tuple(selection.images.shape[1:])).encode())
+    labels = selection.labels[selection.indices]
+    sha.update(labels.numpy().tobytes())
+    sha.update(selection.indices.numpy().tobytes())
+    step = -(-len(selection) * selection.images[0].numel() // HASHED)
+    for some in selection.indices[::step].split(4096):
+        sha.update(selection.images[some].contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]

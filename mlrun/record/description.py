@@ -1,0 +1,172 @@
+"""What is written down about a run besides its figures: tags, files, data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import distributions, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlrun.plan import Plan
+from mlrun.preparation import Prepared, data_digest
+from mlrun.record.tracking import LoggedData
+from mlrun.seam import sources
+from mlrun.training import devices
+from mlrun.training.evaluation import Evaluation
+from mlrun.version import __version__
+
+CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Description:
+    """Tags, files by their path in the run, and the parts of the data set."""
+
+    tags: dict[str, str]
+    files: dict[str, str]
+    inputs: list[LoggedData]
+
+
+def describe_run(plan: Plan, prepared: Prepared) -> Description:
+    """Returns what is known of a run before it starts."""
+    files = {
+        "settings.yaml": plan.recipe(),
+        "model-summary.txt": summarise(prepared),
+        "environment.txt": environment(prepared.device),
+    }
+    tags = tags_of(plan, prepared)
+    for name in plan.settings.plugin:
+        text = Path(name).expanduser().read_bytes()
+        tags[f"mlrun.plugin_file.{Path(name).name}"] = hashlib.sha256(text).hexdigest()
+        files[f"plugins/{Path(name).name}"] = text.decode(errors="replace")
+    return Description(tags, files, inputs(plan, prepared))
+
+
+def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """Returns the user's tags and those that say which code and device made the run."""
+    tags = {
+        **plan.settings.tags,
+        "mlrun.version": __version__,
+        "mlrun.device": str(prepared.device),
+        "mlrun.device_name": devices.describe(prepared.device),
+        "mlrun.threads": str(torch.get_num_threads()),
+        "mlrun.torch": torch.__version__,
+        "mlrun.python": platform.python_version(),
+    }
+    for chosen in plan.chosen:
+        component = chosen.component
+        key = component.kind if component.kind != "visualiser" else f"visualiser.{chosen.prefix}"
+        tags[f"mlrun.{key.replace('/', '.')}"] = f"{component.qualified} from {component.origin}"
+    commit = git_commit()
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+def git_commit() -> str:
+    """Returns the commit of the checkout that runs, or nothing where there is none."""
+    root = sources.checkout()
+    if root is None:
+        return ""
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def inputs(plan: Plan, prepared: Prepared) -> list[LoggedData]:
+    """Returns the parts of the data set, each under a name of its own."""
+    logged = []
+    for name, selection in prepared.selections.items():
+        logged.append(
+            LoggedData(
+                name=f"{plan.dataset.component.name}/{name}",
+                digest=data_digest(selection),
+                source=prepared.data.source or plan.dataset.component.origin,
+                context=CONTEXTS[name],
+                profile={
+                    "images": len(selection),
+                    "shape": list(prepared.data.shape),
+                    "classes": len(prepared.data.classes),
+                    "part": selection.part,
+                    "licence": prepared.data.licence,
+                },
+            )
+        )
+    return logged
+
+
+def summarise(prepared: Prepared) -> str:
+    """Returns a table of the model's layers with output shapes and parameter counts."""
+    import torchinfo
+
+    from mlrun.inside.sandbox import detached_copy
+
+    example = torch.zeros(1, *prepared.data.shape, device=prepared.device)
+    columns = ("input_size", "output_size", "num_params", "trainable")
+    try:
+        with torch.random.fork_rng():
+            found = torchinfo.summary(
+                detached_copy(prepared.model),
+                input_data=example,
+                col_names=columns,
+                depth=8,
+                row_settings=("var_names",),
+                verbose=0,
+            )
+    except RuntimeError:  # torchinfo wraps whatever a model does that it cannot follow
+        return f"{prepared.model}\n"
+    return f"{found}\n"
+
+
+def environment(device: torch.device) -> str:
+    """Returns the interpreter, platform, device and every installed package with its version."""
+    packages = sorted({f"{d.name}=={d.version}" for d in distributions() if d.name}, key=str.lower)
+    head = [
+        f"python {sys.version.split()[0]}",
+        f"platform {platform.platform()}",
+        f"device {device} ({devices.describe(device)})",
+        f"threads {torch.get_num_threads()}",
+    ]
+    return "\n".join([*head, "", *packages, ""])
+
+
+def test_arrays(evaluation: Evaluation) -> bytes:
+    """Returns an evaluation as a compressed `.npz`.
+
+    logits: float32 (N, K). labels: int64 (N,). indices: int64 (N,), places in the data
+    set's test part.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        logits=evaluation.logits.numpy(),
+        labels=evaluation.labels.numpy(),
+        indices=evaluation.indices.numpy(),
+    )
+    return buffer.getvalue()
+
+
+def example_batch(prepared: Prepared) -> NDArray[np.float32]:
+    """Returns two raw training images as the served model takes them, float32 (2, C, H, W).
+
+    Two, because the export takes a batch of one for a fixed batch size.
+    """
+    images = prepared.data.train.images[:2].float()
+    images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
+    return np.asarray(images.numpy())
+
+
+def servable_requirements() -> list[str]:
+    """Returns what pip must install to serve the model."""
+    return [f"{name}=={version(name)}" for name in ("mlflow", "torch", "numpy")]

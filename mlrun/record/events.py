@@ -1,0 +1,28 @@
+"""What a run has to tell: append-only events, in the order they happened."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["metric", "param", "tag", "artifact"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that was logged; sending it twice changes nothing in MLflow.
+
+    kind: `metric`, `param`, `tag` or `artifact`.
+    name: the key; of an artifact, its path in the run, the same whenever it is sent.
+    value: a number, a text, or an artifact's content: bytes, or a file of the same name.
+    step: of a metric, the epoch.
+    timestamp: when it happened, milliseconds since 1970.
+    """
+
+    kind: Kind
+    name: str
+    value: float | str | bytes | Path
+    step: int = 0
+    timestamp: int = field(default_factory=lambda: time.time_ns() // 1_000_000)

@@ -1,0 +1,88 @@
+"""The tracking store: where it is, whether it answers, and the links into its pages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from urllib.parse import urlsplit
+
+from mlrun.errors import MlrunError, redact
+from mlrun.record.folders import state_folder
+
+PATIENCE = 10.0  # seconds: how long a server may take to answer before a run is refused
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+LOCAL_UI = "http://127.0.0.1:5000"
+
+
+def check(uri: str) -> None:
+    """Raises MlrunError unless the server at `uri` answers within 10 seconds.
+
+    A store that is a file needs no answer.
+    """
+    parts = urlsplit(uri)
+    try:
+        if parts.scheme in ("http", "https"):
+            ask_http(uri)
+        elif parts.hostname:
+            kind = parts.scheme.partition("+")[0]
+            address = (parts.hostname, parts.port or DATABASE_PORTS.get(kind, 0))
+            socket.create_connection(address, PATIENCE).close()
+    except (OSError, ValueError) as error:
+        reason = (
+            "no answer within 10 s" if isinstance(error, TimeoutError) else "it does not answer"
+        )
+        raise MlrunError(
+            f"tracking server {redact(uri)}: {reason}; start it, or unset MLFLOW_TRACKING_URI "
+            "to log into a local file"
+        ) from error
+
+
+def ask_http(uri: str) -> None:
+    """Raises OSError unless something at `uri` speaks HTTP within 10 seconds."""
+    import requests
+
+    verify = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() != "true"
+    try:
+        requests.get(
+            f"{uri.rstrip('/')}/health", timeout=PATIENCE, verify=verify, stream=True
+        ).close()
+    except requests.Timeout as error:
+        raise TimeoutError from error
+
+
+def lock_path(uri: str) -> str:
+    """Returns the file that is locked while the store at `uri` is opened or created.
+
+    Two processes that create the tables of one store at once break it.
+    """
+    folder = state_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder / f"{hashlib.sha256(uri.encode()).hexdigest()[:16]}.lock")
+
+
+def ui_base(uri: str) -> str:
+    """Returns the address of the UI: the server's own, or where `mlrun ui` puts it."""
+    return redact(uri.rstrip("/")) if uri.startswith(("http://", "https://")) else LOCAL_UI
+
+
+def run_link(base: str, experiment_id: str, run_id: str) -> str:
+    """Returns the address of a run's page."""
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def comparison_link(base: str, experiment_id: str) -> str:
+    """Returns the address of the page that compares an experiment's runs in charts."""
+    query = "workflowType=machine_learning&compareRunsMode=CHART"
+    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def first_use(uri: str) -> bool:
+    """Whether `uri` is an SQLite file that is not there yet; making it takes some seconds."""
+    if not uri.startswith("sqlite:///"):
+        return False
+    from pathlib import Path
+
+    path = uri.removeprefix("sqlite:///")
+    return path != ":memory:" and not Path(path).exists() and sys.platform != "win32"

@@ -224,7 +224,6 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "literal_error":
         expected = str(first["ctx"]["expected"]).replace("'", "")
         return f"{name}: expected {expected}, got {as_text(first['input'])!r}"
-    message = message[:1].lower() + message[1:]
-    return f"{name}: {message.replace('input should be', 'expected a value')}, " + (
-        f"got {as_text(first['input'])!r}"
-    )
+    message = message.replace("Input should be a ", "expected a ")
+    message = message.replace("Input should be ", "expected a value ")
+    return f"{name}: {message}, got {as_text(first['input'])!r}"

@@ -113,7 +113,7 @@ def lenet(
         batch_norm: batch normalisation after each convolution.
         dropout: the fraction dropped after each hidden linear layer while training.
     """
-    from mlrun_models.lenet import LeNet
+    from mlrun_models.lecun import LeNet
 
     return LeNet(shape, classes, activation=activation, batch_norm=batch_norm, dropout=dropout)
 

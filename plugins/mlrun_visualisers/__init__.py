@@ -33,7 +33,7 @@ def weights(
         cmap: matplotlib's name of the colour map.
         most: how many units or output channels of a layer are drawn, from the first.
     """
-    from mlrun_visualisers.weights import draw_weights
+    from mlrun_visualisers.draw_weights import draw_weights
 
     yield from draw_weights(view, layers=layers, columns=columns, cmap=cmap, most=most)
 
@@ -60,7 +60,7 @@ def feature_maps(
         channels: how many channels are drawn, from the first.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.feature_maps import draw_feature_maps
+    from mlrun_visualisers.draw_feature_maps import draw_feature_maps
 
     yield from draw_feature_maps(view, layers=layers, images=images, channels=channels, cmap=cmap)
 
@@ -74,14 +74,14 @@ def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:
     Args:
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.figures import draw_confusion_matrix
+    from mlrun_visualisers.draw_figures import draw_confusion_matrix
 
     return draw_confusion_matrix(view, cmap=cmap)
 
 
 def learning_curves(view: View) -> Figure:
     """Loss and accuracy of the training and validation part, by epoch."""
-    from mlrun_visualisers.figures import draw_learning_curves
+    from mlrun_visualisers.draw_figures import draw_learning_curves
 
     return draw_learning_curves(view)
 

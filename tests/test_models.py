@@ -1,0 +1,134 @@
+"""Every model that is registered keeps the contract; the first-party ones their numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from mlrun import MlrunError
+from mlrun.plan import make_plan
+from mlrun.seam.registry import discover
+from mlrun.settings import Settings
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 1, 17)]
+MODELS = [component.name for component in discover().of_kind("model")]
+
+
+def build(name: str, shape: tuple[int, int, int], classes: int, **options: Any) -> nn.Module:
+    torch.manual_seed(0)
+    built: nn.Module = discover().find("model", name).function(shape, classes, **options)
+    return built
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_model_makes_logits_of_images_and_learns(name: str, shape: tuple[int, int, int]) -> None:
+    if name == "lenet" and min(shape[1:]) < 16:
+        with pytest.raises(ValueError, match="LeNet needs at least 16 × 16; model cnn takes any"):
+            build(name, shape, 7)
+        return
+    model = build(name, shape, 7)
+    logits = model(torch.randn(5, *shape))
+    assert logits.shape == (5, 7)
+    assert logits.dtype == torch.float32
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_component_is_documented(name: str) -> None:
+    component = discover().find("model", name)
+    assert component.summary.endswith(".")
+    assert all(option.help for option in component.options)
+
+
+def test_what_is_built_does_not_take_the_place_of_what_builds() -> None:
+    for name in MODELS:
+        build(name, (1, 28, 28), 10)
+    assert discover().broken == []
+    assert all(callable(component.function) for component in discover().components)
+
+
+def test_parameter_counts_are_those_of_the_published_systems() -> None:
+    grey = (1, 28, 28)
+    assert parameters(build("logistic", grey, 26)) == 20_410
+    assert parameters(build("logistic", grey, 10, bias=False)) == 7_840
+    assert parameters(build("mlp", grey, 10, widths=(30,))) == 784 * 30 + 30 + 30 * 10 + 10
+    perceptron = build(
+        "mlp", grey, 10, widths=(20,), activation="sigmoid", batch_norm=True, bias=False
+    )
+    assert parameters(perceptron) == 784 * 20 + 20 * 10 + 2 * 20
+    cnn = build("cnn", grey, 10, channels=(4, 8))
+    assert parameters(cnn) == (9 * 4 + 4) + (9 * 4 * 8 + 8) + (392 * 10 + 10)
+    lenet = 6 * 26 + 16 * (6 * 25 + 1) + 256 * 120 + 120 + 120 * 84 + 84 + 84 * 10 + 10
+    assert parameters(build("lenet", grey, 10)) == lenet == 44_426
+
+
+@pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        ({}, ["Flatten", "Linear", "ReLU", "Linear"]),
+        ({"activation": "gelu"}, ["Flatten", "Linear", "GELU", "Linear"]),
+        ({"batch_norm": True}, ["Flatten", "Linear", "BatchNorm1d", "ReLU", "Linear"]),
+        ({"dropout": 0.5}, ["Flatten", "Linear", "ReLU", "Dropout", "Linear"]),
+        ({"widths": ()}, ["Flatten", "Linear"]),
+        ({"widths": (3, 2)}, ["Flatten", "Linear", "ReLU", "Linear", "ReLU", "Linear"]),
+    ],
+)
+def test_each_option_of_the_perceptron_changes_it(
+    options: dict[str, Any], layers: list[str]
+) -> None:
+    model = build("mlp", (1, 4, 4), 3, **options)
+    assert [type(module).__name__ for module in model.children()] == layers
+
+
+@pytest.mark.parametrize("name", ["cnn", "lenet"])
+def test_each_option_of_the_convolutional_networks_changes_them(name: str) -> None:
+    def kinds(**options: Any) -> set[str]:
+        model = build(name, (1, 28, 28), 10, **options)
+        return {type(module).__name__ for module in model.children()}
+
+    plain = kinds()
+    assert kinds(batch_norm=True) - plain == {"BatchNorm2d"}
+    assert kinds(dropout=0.2) - plain == {"Dropout"}
+    assert kinds(activation="tanh") - plain == {"Tanh"}
+
+
+def test_the_kernel_and_channels_of_cnn_are_as_asked() -> None:
+    model = build("cnn", (3, 9, 9), 10, channels=(5, 6, 7), kernel=5)
+    kernels = [m.weight.shape for m in model.children() if isinstance(m, nn.Conv2d)]
+    assert kernels == [(5, 3, 5, 5), (6, 5, 5, 5), (7, 6, 5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mlp", {"widths": (0,)}, "widths"),
+        ("mlp", {"dropout": 1.0}, "dropout 1.0: expected a fraction from 0 to below 1"),
+        ("cnn", {"channels": ()}, "channels is empty"),
+        ("cnn", {"kernel": 2}, "kernel 2: expected an odd size"),
+        ("lenet", {"dropout": -0.1}, "dropout -0.1"),
+    ],
+)
+def test_an_impossible_option_is_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(name, (1, 28, 28), 10, **options)
+
+
+def test_options_reach_the_model_through_the_settings() -> None:
+    plan = make_plan(Settings.parse({"model": "cnn", "model.channels": "3", "model.kernel": "1"}))
+    assert plan.model.options["channels"] == (3,)
+    assert plan.model.options["kernel"] == 1
+
+
+def test_a_missing_plugin_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MlrunError, match=r"--plugin .*nothing\.py: no such file"):
+        make_plan(Settings.parse({"plugin": str(tmp_path / "nothing.py")}))

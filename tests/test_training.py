@@ -1,0 +1,285 @@
+"""The loop, evaluation, checkpoints: against torch written out, and scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn import metrics as sklearn_metrics
+from torch import Tensor, nn
+
+from mlrun.data.batches import Batches
+from mlrun.data.normalisation import Normalisation
+from mlrun.data.randomness import derive_seed, generator
+from mlrun.data.splits import Selection
+from mlrun.errors import MlrunError
+from mlrun.settings import Settings
+from mlrun.training import checkpoints as checkpoints_module
+from mlrun.training import devices
+from mlrun.training.checkpoints import Checkpoints, digest
+from mlrun.training.evaluation import criterion, evaluate
+from mlrun.training.loop import TrainingFailed, TrainingState, fit
+from mlrun.training.optimisers import make_optimiser
+
+CPU = torch.device("cpu")
+NORMALISATION = Normalisation((0.5,), (0.25,))
+
+
+def selection(count: int = 70) -> Selection:
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 1, 4, 4), dtype=torch.uint8, generator=drawn)
+    return Selection("train", torch.arange(count), images, torch.arange(count) % 3)
+
+
+def batches(**settings: object) -> Batches:
+    options: dict[str, object] = {"shuffle": True, "seed": 5, "batch_size": 32, **settings}
+    return Batches(selection(), NORMALISATION, device=CPU, **options)  # type: ignore[arg-type]
+
+
+def network(dropout: float = 0.0) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 3)
+    )
+
+
+def state(model: nn.Module, **settings: object) -> TrainingState:
+    return TrainingState(model, make_optimiser(model, Settings.parse({"lr": 0.01, **settings})))
+
+
+def train(of: TrainingState, epochs: int, given: Batches | None = None) -> list[dict[str, float]]:
+    rows: list[dict[str, float]] = []
+    fit(
+        of,
+        given or batches(),
+        epochs=epochs,
+        seed=5,
+        after_step=None,
+        after_epoch=lambda _, metrics: rows.append(metrics),
+    )
+    return rows
+
+
+def test_training_is_the_loop_that_torch_s_users_would_write() -> None:
+    model = network()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    given = selection()
+    images, labels = (given.images.float() / 255 - 0.5) / 0.25, given.labels
+    expected = []
+    for epoch in (1, 2):
+        order = torch.randperm(70, generator=generator(5, "order", epoch))
+        losses, right = 0.0, 0
+        for places in order.split(32):
+            logits = model(images[places])
+            loss = F.cross_entropy(logits, labels[places])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses += loss.item() * len(places)
+            right += int((logits.argmax(1) == labels[places]).sum())
+        expected.append((losses / 70, right / 70))
+    ours = state(network(), optimiser="sgd", lr=0.05, momentum=0.9, nesterov=True)
+    rows = train(ours, 2)
+    for row, (loss, accuracy) in zip(rows, expected, strict=True):
+        assert row["train/loss"] == pytest.approx(loss, rel=1e-5)
+        assert row["train/accuracy"] == accuracy
+        assert row["lr"] == 0.05
+        assert row["examples_per_second"] > 0
+    for a, b in zip(ours.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert (ours.epoch, ours.step) == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
+)
+def test_each_optimiser_is_torch_s(name: str, kind: type[torch.optim.Optimizer]) -> None:
+    found = make_optimiser(
+        network(), Settings.parse({"optimiser": name, "lr": 0.5, "weight_decay": 0.1})
+    )
+    assert type(found) is kind
+    assert found.param_groups[0]["lr"] == 0.5
+    assert found.param_groups[0]["weight_decay"] == 0.1
+
+
+def test_a_model_says_which_parameters_are_trained_at_which_rate() -> None:
+    class Frozen(nn.Linear):
+        def parameter_groups(self, lr: float) -> list[dict[str, object]]:
+            return [{"params": [self.bias], "lr": lr / 10}]
+
+    model = Frozen(16, 3)
+    before = model.weight.detach().clone()
+    ours = state(nn.Sequential(nn.Flatten(), model))
+    ours.optimiser = make_optimiser(model, Settings.parse({"lr": 0.1}))
+    train(ours, 1)
+    assert torch.equal(model.weight, before)
+    assert ours.optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
+def test_a_model_s_own_loss_is_trained_on_mean_or_by_example() -> None:
+    class Mean(nn.Sequential):
+        def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+            return F.multi_margin_loss(outputs, labels)
+
+    class Each(nn.Sequential):
+        def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+            return F.multi_margin_loss(outputs, labels, reduction="none")
+
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
+    expected = F.multi_margin_loss(logits, labels)
+    for kind in (Mean, Each):
+        torch.testing.assert_close(criterion(kind())(logits, labels), expected)
+    default = criterion(nn.Identity())(logits, labels)
+    torch.testing.assert_close(default, F.cross_entropy(logits, labels))
+
+
+def test_training_that_is_taken_up_again_ends_bit_for_bit_where_it_would_have() -> None:
+    whole = state(network(0.5))
+    train(whole, 4)
+    first = state(network(0.5))
+    train(first, 2)
+    torch.rand(99)  # the world goes on in between
+    second = state(network(0.5))
+    second.load_state_dict(first.state_dict())
+    assert (second.epoch, second.step) == (2, 6)
+    train(second, 4)
+    assert digest(second.model.state_dict()) == digest(whole.model.state_dict())
+
+
+def test_dropout_differs_between_epochs_and_seeds_do_not_leak() -> None:
+    one, two = state(network(0.5)), state(network(0.5))
+    train(one, 1)
+    torch.manual_seed(123)
+    train(two, 1)
+    assert digest(one.model.state_dict()) == digest(two.model.state_dict())
+    assert derive_seed(5, "model", 1) != derive_seed(5, "model", 2)
+
+
+def test_a_loss_that_is_no_number_stops_training_and_says_where() -> None:
+    class Diverges(nn.Sequential):
+        def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+            return F.cross_entropy(outputs, labels) * float("nan")
+
+    ours = state(Diverges(*network()))
+    with pytest.raises(TrainingFailed, match="the loss is nan at step 1 of epoch 1; try a smaller"):
+        train(ours, 1)
+
+
+def test_each_step_is_told_without_waiting() -> None:
+    told: list[tuple[int, float, int]] = []
+    ours = state(network())
+    fit(
+        ours,
+        batches(),
+        epochs=1,
+        seed=5,
+        after_step=lambda s, loss, hits: told.append((s.step, loss.item(), int(hits))),
+        after_epoch=lambda *_: None,
+    )
+    assert [step for step, _, _ in told] == [1, 2, 3]
+    assert all(0 <= hits <= 32 for _, _, hits in told)
+
+
+def test_an_evaluation_is_scikit_learn_s() -> None:
+    model = network()
+    given = batches(shuffle=False)
+    found = evaluate(model, given, part="val")
+    with torch.no_grad():
+        logits = model(NORMALISATION(selection().images))
+    torch.testing.assert_close(found.logits, logits)
+    labels, predicted = selection().labels.numpy(), logits.argmax(1).numpy()
+    probabilities = logits.double().softmax(1).numpy()
+    assert found.loss == pytest.approx(sklearn_metrics.log_loss(labels, probabilities), rel=1e-5)
+    assert found.accuracy == sklearn_metrics.accuracy_score(labels, predicted)
+    expected = sklearn_metrics.confusion_matrix(labels, predicted, labels=[0, 1, 2])
+    assert np.array_equal(found.confusion.numpy(), expected)
+    assert found.indices.tolist() == list(range(70))
+
+
+def test_evaluating_does_not_change_the_model_or_its_modes() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 3)).train()
+    model[1].eval()  # a frozen layer
+    before = digest(model.state_dict())
+    evaluate(model, batches(shuffle=False), part="val")
+    assert digest(model.state_dict()) == before
+    assert [module.training for module in model] == [True, False, True]
+
+
+def test_the_best_k_are_kept_and_the_rest_deleted(tmp_path: Path) -> None:
+    ours = state(network())
+    kept = Checkpoints(tmp_path / "run", keep=2, monitor="val/loss")
+    for value in (0.5, float("nan"), 0.3, 0.4, 0.3):
+        ours.epoch += 1
+        with torch.no_grad():
+            next(ours.model.parameters()).fill_(ours.epoch)
+        kept.save(ours, {"val/loss": value})
+    assert [path.name for path in kept.files()] == ["epoch-3.pt", "epoch-5.pt", "last.pt"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "epoch-3.pt",
+        "epoch-5.pt",
+        "last.pt",
+    ]
+    assert kept.best_epoch == 3
+    kept.load_best(ours.model)
+    assert (next(ours.model.parameters()) == 3).all()
+    kept.clear()
+    assert not (tmp_path / "run").exists()
+
+
+def test_accuracy_ranks_the_highest_first(tmp_path: Path) -> None:
+    ours = state(network())
+    kept = Checkpoints(tmp_path, keep=1, monitor="val/accuracy")
+    for value in (0.5, 0.9, 0.9):
+        ours.epoch += 1
+        kept.save(ours, {"val/accuracy": value})
+    assert kept.best_epoch == 2
+
+
+def test_the_last_state_on_disk_is_the_whole_state(tmp_path: Path) -> None:
+    ours = state(network())
+    train(ours, 1)
+    ours.record({"val/loss": 0.5})
+    kept = Checkpoints(tmp_path, keep=1, monitor="val/loss")
+    kept.save(ours, {"val/loss": 0.5})
+    other = state(network())
+    other.load_state_dict(checkpoints_module.read(kept.last, CPU))
+    assert (other.epoch, other.step, other.history) == (1, 3, {"val/loss": [(1, 0.5)]})
+    assert digest(other.model.state_dict()) == digest(ours.model.state_dict())
+
+
+def test_a_checkpoint_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    checkpoints_module.write(path, {"epoch": 1})
+
+    class Unwritable:
+        def __reduce__(self) -> str:
+            raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        checkpoints_module.write(path, {"epoch": 2, "x": Unwritable()})
+    assert checkpoints_module.read(path, CPU) == {"epoch": 1}
+
+
+def test_a_digest_tells_any_change_of_the_weights() -> None:
+    weights = {"a": torch.zeros(2, 3), "b": torch.tensor(1)}
+    assert digest(weights) == digest(dict(reversed(weights.items())))
+    assert digest(weights) != digest({**weights, "b": torch.tensor(2)})
+    assert digest(weights) != digest({**weights, "a": torch.zeros(3, 2)})
+    assert digest(weights) != digest({**weights, "a": torch.zeros(2, 3).double()})
+
+
+def test_the_devices_that_are_there_end_with_the_cpu() -> None:
+    present = devices.available()
+    assert present[-1] == "cpu"
+    assert devices.resolve("auto") == torch.device(present[0])
+    assert devices.resolve("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["cuda:7", "gpu", "cpu:3", ""])
+def test_an_absent_device_is_an_error_that_lists_what_there_is(name: str) -> None:
+    with pytest.raises(MlrunError, match=rf"device {name} is not here; there are: .*cpu$"):
+        devices.resolve(name)

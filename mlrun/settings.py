@@ -64,7 +64,7 @@ class Settings(BaseModel):
         "with commas between channels",
         "Data",
     )
-    batch_size: Count = setting(64, "examples a step", "Data", ge=1)
+    batch_size: Count = setting(32, "examples a step", "Data", ge=1)
     shuffle: Flag = setting(True, "a new order each epoch", "Data")
     drop_last: Flag = setting(False, "leave out a last batch that is short", "Data")
     epochs: Count = setting(5, "epochs; 0 only evaluates and draws the model", "Training", ge=0)

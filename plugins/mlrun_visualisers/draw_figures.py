@@ -78,5 +78,6 @@ def draw_learning_curves(view: View) -> Figure:
         axes.set_ylabel(f"{figure_name} ({unit})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     return figure

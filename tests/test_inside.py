@@ -1,0 +1,266 @@
+"""What a visualiser sees, and that it cannot do harm."""
+
+from __future__ import annotations
+
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import nn
+
+from mlrun import ImageData, MlrunError, Part, View
+from mlrun.data.batches import Batches
+from mlrun.data.normalisation import Normalisation
+from mlrun.data.splits import split
+from mlrun.inside.drawing import draw
+from mlrun.inside.sandbox import detached_copy, untouched
+from mlrun.training.evaluation import evaluate
+
+CPU = torch.device("cpu")
+
+
+def make_view(model: nn.Module, shape: tuple[int, int, int] = (1, 6, 6), classes: int = 3) -> View:
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (60, *shape), dtype=torch.uint8, generator=drawn)
+    part = Part(images, torch.arange(60) % classes)
+    data = ImageData(train=part, test=part, classes=tuple("abcdefghijkl"[:classes]))
+    normalisation = Normalisation((0.5,) * shape[0], (0.25,) * shape[0])
+    selections = split(data, validation=0.5, subset="all", seed=0)
+    parts = {
+        name: Batches(selection, normalisation, batch_size=16, device=CPU)
+        for name, selection in selections.items()
+    }
+    return View(
+        model=model.eval(),
+        epoch=2,
+        shape=shape,
+        classes=data.classes,
+        history={"train/loss": ((0, 1.0), (1, 0.5)), "val/loss": ((0, 1.0), (1, 0.6))},
+        _selections=selections,
+        _normalise=normalisation,
+        _evaluate=lambda m, p: evaluate(m, parts[p], part=p),
+        _default_part="test",
+    )
+
+
+def convolutional() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3)
+    )
+
+
+def test_probes_are_one_validation_image_of_each_class() -> None:
+    view = make_view(convolutional())
+    assert view.probe_labels.tolist() == [0, 1, 2]
+    assert view.probes.dtype == torch.uint8
+    assert view.probes.shape == (3, 1, 6, 6)
+    assert torch.equal(view.probes, make_view(convolutional()).probes)
+    labels = view.labels("val").tolist()
+    assert torch.equal(view.probes[1], view.images("val", [labels.index(1)])[0])
+
+
+def test_feature_maps_are_those_of_a_forward_pass_written_by_hand() -> None:
+    model = convolutional()
+    view = make_view(model)
+    found = view.activations(["0", "1", "3"], view.probes)
+    inputs = (view.probes.float() / 255 - 0.5) / 0.25
+    convolved = F.conv2d(inputs, model[0].weight, model[0].bias, padding=1)
+    torch.testing.assert_close(found["0"], [convolved])  # kept, though the ReLU is in place
+    torch.testing.assert_close(found["1"], [convolved.relu()])
+    expected = F.linear(convolved.relu().flatten(1), model[3].weight, model[3].bias)
+    torch.testing.assert_close(found["3"], [expected])
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_layer_that_is_used_twice_has_two_outputs() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(self.act(x) - 1).flatten(1)[:, :3]
+
+    view = make_view(Twice())
+    first, second = view.activations(["act"], view.probes)["act"]
+    torch.testing.assert_close(second, (first - 1).relu())
+
+
+def test_an_unknown_layer_or_part_is_named_with_those_there_are() -> None:
+    view = make_view(convolutional())
+    with pytest.raises(MlrunError, match="unknown layer conv; There are: 0, 1, 2, 3"):
+        view.activations(["conv"], view.probes)
+    with pytest.raises(MlrunError, match="unknown part valid; did you mean val"):
+        view.labels("valid")
+
+
+def test_what_a_view_hands_out_are_copies() -> None:
+    view = make_view(convolutional())
+    before = view.images("train").clone()
+    view.images("train").zero_()
+    view.labels("train").zero_()
+    view.predictions.logits.zero_()
+    assert torch.equal(view.images("train"), before)
+    assert view.labels("train").any()
+    assert view.predictions.logits.any()
+
+
+def test_predictions_are_the_model_s_on_the_part_that_counts() -> None:
+    view = make_view(convolutional())
+    assert view.predictions.part == "test"
+    with torch.no_grad():
+        expected = view.model(view.inputs(view.images("test")))
+    torch.testing.assert_close(view.predictions.logits, expected)
+
+
+def test_a_copy_has_no_hooks_and_no_gradients_and_is_in_evaluation_mode() -> None:
+    model = convolutional().train()
+    fired: list[int] = []
+    model[0].register_forward_hook(lambda *_: fired.append(1))
+    model[0].register_forward_pre_hook(lambda *_: fired.append(2))
+    model(torch.randn(2, 1, 6, 6)).sum().backward()
+    fired.clear()
+    twin = detached_copy(model)
+    twin(torch.randn(2, 1, 6, 6))
+    assert fired == []
+    assert all(p.grad is None for p in twin.parameters())
+    assert all(p.grad is not None for p in model.parameters())
+    assert not any(module.training for module in twin.modules())
+    assert model.training
+
+
+def wreck(view: View) -> None:
+    """Does to the process whatever a careless visualiser might."""
+    with torch.no_grad():
+        for parameter in view.model.parameters():
+            parameter.zero_()
+    view.model.train()
+    torch.manual_seed(1)
+    np.random.seed(1)
+    random.seed(1)
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.set_grad_enabled(False)
+    torch.use_deterministic_algorithms(True)
+    torch.autograd.set_detect_anomaly(True)
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.benchmark = True
+    torch.backends.mkldnn.enabled = False
+    matplotlib.rcParams["figure.dpi"] = 7
+    os.environ["WRECKED"] = "1"
+    os.environ.pop("MLRUN_HOME", None)
+    os.chdir("/")
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    np.set_printoptions(precision=1)
+
+
+def world() -> list[Any]:
+    return [
+        torch.random.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),  # type: ignore[index]
+        random.getstate(),
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_anomaly_enabled(),
+        torch.get_float32_matmul_precision(),
+        torch.backends.cudnn.benchmark,
+        torch.backends.mkldnn.enabled,
+        matplotlib.rcParams["figure.dpi"],
+        dict(os.environ),
+        Path.cwd(),
+        list(warnings.filters),
+        np.geterr(),
+        np.get_printoptions(),
+    ]
+
+
+def test_the_world_is_put_back_also_after_an_error(home: object) -> None:
+    before = world()
+
+    def fail() -> None:
+        with untouched():
+            wreck(make_view(convolutional()))
+            raise RuntimeError("wrecked")
+
+    with pytest.raises(RuntimeError, match="wrecked"):
+        fail()
+    for was, now in zip(before, world(), strict=True):
+        assert was == now
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+def test_a_visualiser_that_does_its_worst_changes_no_bit_of_the_training(
+    store: str, tmp_path: Any
+) -> None:
+    import inspect
+
+    import mlrun
+
+    body = inspect.getsource(wreck).replace("view: View", "view")
+    path = tmp_path / "vandal.py"
+    path.write_text(
+        "import os, random, warnings\n"
+        "import matplotlib, mlrun, torch\n"
+        "import numpy as np\n"
+        f"{body}\n"
+        "def vandal(view):\n"
+        "    view.images('train').zero_()\n"
+        "    view.evaluation('val').logits.zero_()\n"
+        "    wreck(view)\n"
+        "    return np.zeros((9, 9, 3), dtype='uint8')\n"
+        "@mlrun.hookimpl\n"
+        "def register_visualisers(register):\n"
+        "    register(vandal, when='epoch')\n"
+    )
+    common = {"model": "mlp", "model.dropout": 0.5, "epochs": 2, "log_model": False}
+    plain = mlrun.train({**common, "visualisers": "none"})
+    wrecked = mlrun.train({**common, "visualisers": "vandal", "plugin": str(path)})
+    assert wrecked.failures == {}
+    same = {k: v for k, v in plain.metrics.items() if k != "examples_per_second"}
+    assert {k: wrecked.metrics[k] for k in same} == same
+
+
+def test_pictures_are_named_after_visualiser_and_label() -> None:
+    view = make_view(convolutional())
+    black = np.zeros((2, 2, 3), dtype=np.uint8)
+
+    def several(view: View) -> Iterator[tuple[str, object]]:
+        yield "conv1", black
+        yield "a/b+c %", Figure(figsize=(1, 1), dpi=50)
+
+    found = draw(several, "mine", {}, view)
+    assert list(found) == ["mine-conv1", "mine-a_b_c__"]
+    assert found["mine-a_b_c__"].shape == (50, 50, 3)
+    assert list(draw(lambda view: black, "mine", {}, view)) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (None, "it returned NoneType; expected a Figure, a uint8 array"),
+        ("path.png", "it returned str"),
+        ([np.zeros((2, 2, 3), dtype=np.uint8)], r"it yielded ndarray; expected \(name, picture\)"),
+        (np.zeros((2, 2), dtype=np.uint8), r"it drew an array uint8 \(2, 2\); expected uint8"),
+        (np.zeros((2, 2, 3)), r"it drew an array float64 \(2, 2, 3\)"),
+        ([("a", 1)], "it drew int; expected a Figure"),
+        ([("a", Figure()), ("a", Figure())], "it drew two pictures named 'a'"),
+    ],
+)
+def test_what_is_not_a_picture_is_refused(result: object, message: str) -> None:
+    with pytest.raises(MlrunError, match=message):
+        draw(lambda view: result, "mine", {}, make_view(convolutional()))

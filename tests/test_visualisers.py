@@ -1,0 +1,148 @@
+"""The first-party visualisers: what is drawn is what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from mlrun_visualisers import grids
+from test_inside import convolutional, make_view
+from torch import nn
+
+from mlrun import MlrunError, View
+from mlrun.inside.drawing import draw
+from mlrun.seam.registry import discover
+
+
+def pictures(name: str, view: View, **options: Any) -> dict[str, np.ndarray]:
+    return dict(draw(discover().find("visualiser", name).function, name, options, view))
+
+
+def titles(name: str, view: View, **options: Any) -> dict[str, str]:
+    drawn = discover().find("visualiser", name).function(view, **options)
+    return {label: figure.texts[0].get_text() for label, figure in drawn}
+
+
+@pytest.mark.parametrize("name", [c.name for c in discover().of_kind("visualiser")])
+@pytest.mark.parametrize("model", ["cnn", "mlp", "logistic"])
+@pytest.mark.parametrize(("shape", "classes"), [((1, 6, 6), 3), ((3, 8, 5), 12)])
+def test_every_visualiser_draws_every_model(
+    name: str, model: str, shape: tuple[int, int, int], classes: int
+) -> None:
+    built = discover().find("model", model).function(shape, classes)
+    found = pictures(name, make_view(built, shape, classes))
+    for key, image in found.items():
+        assert key.startswith(name)
+        assert image.dtype == np.uint8
+        assert 60 < image.shape[0] < 1500
+        assert 300 < image.shape[1] < 1500
+        assert image.std() > 0
+    assert found or (name, model) == ("feature-maps", "logistic")
+
+
+def decode(image: np.ndarray, low: float, high: float, cmap: str) -> np.ndarray:
+    """The value whose colour is nearest, for each pixel."""
+    table = (matplotlib.colormaps[cmap](np.arange(256))[:, :3] * 255).round()
+    distance = np.abs(image[:, :, None].astype(float) - table).sum(-1)
+    return low + (high - low) * distance.argmin(-1) / 255
+
+
+def test_the_pixels_of_a_linear_layer_are_its_weights() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.ReLU(), nn.Linear(4, 3))
+    view = make_view(model)
+    drawn = pictures("weights", view)
+    assert list(drawn) == ["weights-1"]
+    weight = model[1].weight.detach().numpy().reshape(4, 6, 6)
+    limit = 0.25
+    assert limit / 2 < np.abs(weight).max() <= limit
+    image = drawn["weights-1"]
+    size = 96 // 6 * 6  # each image, enlarged; two rows of two
+    factor = size // 6
+    top = image.shape[0] - grids.SIDE - (2 * size + grids.GAP)
+    for unit in range(4):
+        row = top + unit // 2 * (size + grids.GAP)
+        column = grids.SIDE + unit % 2 * (size + grids.GAP)
+        centre = factor // 2
+        sampled = image[row : row + size, column : column + size][centre::factor, centre::factor]
+        decoded = decode(sampled, -limit, limit, "RdBu_r")
+        assert np.abs(decoded - weight[unit]).max() < 2 * (2 * limit / 255)
+
+
+@pytest.mark.parametrize(
+    ("largest", "limit"), [(0.3, 0.5), (0.5, 0.5), (0.51, 1.0), (3.0, 4.0), (0.0, 1.0)]
+)
+def test_the_scale_ends_at_the_smallest_power_of_two_that_covers(
+    largest: float, limit: float
+) -> None:
+    values = np.array([0.0, -largest, largest / 2, np.nan], dtype=np.float32)
+    assert grids.power_of_two(values) == limit
+
+
+def test_titles_tell_layer_shape_epoch_and_scale() -> None:
+    model = convolutional()
+    with torch.no_grad():
+        model[0].weight.fill_(0.3)
+    assert titles("weights", make_view(model)) == {
+        "0": "0 weights 4 × 1 × 3 × 3\nepoch 2, scale ±0.5"
+    }
+    maps = titles("feature-maps", make_view(model))
+    assert maps["0"].startswith("0 4 × 6 × 6\nepoch 2, scale -")
+    assert maps["1"].startswith("1 4 × 6 × 6\nepoch 2, scale 0 to ")
+
+
+def test_any_layer_can_be_named_and_one_without_weights_is_an_error() -> None:
+    view = make_view(convolutional())
+    assert list(pictures("weights", view, layers=("3", "0"))) == ["weights-3", "weights-0"]
+    with pytest.raises(
+        MlrunError, match="there is no layer 1 with weights to draw; there are: 0, 3"
+    ):
+        pictures("weights", view, layers=("1",))
+    with pytest.raises(MlrunError, match="cmap nope: matplotlib has no such colour map"):
+        pictures("weights", view, cmap="nope")
+
+
+def test_options_of_weights_shape_the_picture() -> None:
+    view = make_view(nn.Sequential(nn.Flatten(), nn.Linear(36, 20)))
+    tall, wide = (pictures("weights", view, columns=c)["weights-1"] for c in (2, 10))
+    assert tall.shape[0] > tall.shape[1]
+    assert wide.shape[1] > wide.shape[0]
+    assert "first 5 drawn" in titles("weights", view, most=5)["1"]
+
+
+def test_at_most_eight_layers_are_drawn_unless_named_and_the_rest_is_told() -> None:
+    deep = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(10)), nn.Flatten(), nn.Linear(36, 3))
+    view = make_view(deep)
+    assert len(pictures("feature-maps", view)) == 8
+    assert view.notes == ["left out 8, 9; name layers with --feature-maps.layers"]
+    assert len(pictures("weights", view)) == 8
+    assert view.notes[1] == "left out 8, 9; name layers with --weights.layers"
+    named = tuple(str(number) for number in range(10))
+    assert len(pictures("feature-maps", view, layers=named)) == 10
+
+
+def test_the_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:
+    view = make_view(convolutional())
+    figure: Figure = discover().find("visualiser", "confusion-matrix").function(view)
+    axes = figure.axes[0]
+    counts = view.predictions.confusion.numpy()
+    written = {
+        (int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text())
+        for text in axes.texts
+    }
+    assert written == {(i, j): counts[i, j] for i in range(3) for j in range(3)}
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("true", "predicted")
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
+    assert axes.get_title().startswith("test, epoch 2: accuracy 0.")
+
+
+def test_learning_curves_draw_the_history() -> None:
+    figure: Figure = (
+        discover().find("visualiser", "learning-curves").function(make_view(convolutional()))
+    )
+    lines = {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].lines}
+    assert lines == {"train": [[0, 1.0], [1, 0.5]], "val": [[0, 1.0], [1, 0.6]]}

@@ -12,7 +12,7 @@ from mlrun.errors import unknown
 from mlrun.seam.options import as_text
 from mlrun.settings import Settings, canonical
 
-REPEATABLE = ("plugin", "tags", "visualisers")
+REPEATABLE = ("plugin", "tags")
 
 
 class SettingOption(click.Option):
@@ -30,11 +30,11 @@ class TrainCommand(click.Command):
         """Splits dotted options off and parses the rest."""
         options, rest = split_dotted(args)
         ctx.meta["mlrun.options"] = options
-        known = [name[2:] for param in self.params for name in param.opts if name.startswith("--")]
+        known = [name for param in self.params for name in param.opts if name.startswith("--")]
         for arg in rest:
-            name = arg[2:].partition("=")[0]
-            if arg.startswith("--") and name and name not in [*known, "help"]:
-                raise click.UsageError(str(unknown("option", f"--{name}", known)), ctx)
+            name = arg.partition("=")[0]
+            if arg.startswith("--") and name not in [*known, "--", "--help"]:
+                raise click.UsageError(str(unknown("option", name, known)), ctx)
         return super().parse_args(ctx, rest)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

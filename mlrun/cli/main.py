@@ -82,9 +82,9 @@ def main(args: list[str] | None = None) -> NoReturn:
         fail(str(error), 1)
     except MlrunError as error:
         fail(str(error), 2)
-    except Terminated:
-        fail("terminated", 128 + signal.SIGTERM)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:  # click turns the first into the second
+        if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
+            fail("terminated", 128 + signal.SIGTERM)
         fail("interrupted", 128 + signal.SIGINT)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -1,0 +1,264 @@
+"""The command line, in process and as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from mlrun.cli.arguments import split_dotted
+
+QUICK = ["--model", "logistic", "--epochs", "1", "--visualisers", "none", "--log-model", "false"]
+
+
+def mlrun(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlrun", *args],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def runs() -> list[str]:
+    return [run.info.run_id for run in MlflowClient().search_runs(["0"])]
+
+
+def test_a_run_prints_its_id_last_on_stdout_and_all_else_on_stderr(store: str) -> None:
+    done = mlrun("train", *QUICK, "--batch_size", "64", "--model.bias", "false")
+    assert done.returncode == 0
+    (run_id,) = runs()
+    assert done.stdout == f"{run_id}\n"
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("mlrun 0.1.0 (")
+    assert any(line.startswith("epoch 1/1  train loss ") for line in lines)
+    assert f"this run:   http://127.0.0.1:5000/#/experiments/0/runs/{run_id}" in lines
+    assert lines[-1] == (
+        "all runs:   http://127.0.0.1:5000/#/experiments/0/runs"
+        "?workflowType=machine_learning&compareRunsMode=CHART"
+    )
+    params = MlflowClient().get_run(run_id).data.params
+    assert (params["batch_size"], params["model.bias"]) == ("64", "false")
+
+
+def test_quiet_prints_the_run_id_only(store: str) -> None:
+    done = mlrun("train", *QUICK, "--quiet")
+    assert done.stdout.strip() in runs()
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["trian"], "mlrun: unknown command trian; did you mean train?"),
+        (
+            ["train", "--epohcs", "3"],
+            "mlrun train: unknown option --epohcs; did you mean --epochs?",
+        ),
+        (["train", "--epochs"], "mlrun: Option '--epochs' requires an argument."),
+        (["train", "surplus"], "mlrun train: Got unexpected extra argument (surplus)"),
+        (["train", "--epochs", "many"], "epochs: expected a whole number, got 'many'"),
+        (["train", "--lr=-1"], "lr: expected a value greater than 0, got '-1.0'"),
+        (["train", "--model", "lent"], "unknown model lent; did you mean lenet?"),
+        (["train", "--model.widht", "3", "--model", "mlp"], "unknown option of model mlp: widht;"),
+        (["train", "--weights.cmap"], "data set"),
+        (["train", "--wieghts.cmap", "magma"], "wieghts.cmap: unknown component of this run"),
+        (["train", "--recipe", "digit"], "unknown recipe digit; did you mean digits?"),
+        (["train", "--dry-run", "perhaps"], "mlrun train: dry-run: expected true or false"),
+        (["train", "--dataset", "mnist"], "data set mnist: no train-images-idx3-ubyte in data/MNI"),
+        (["train", "--device", "tpu"], "device tpu is not here; there are: "),
+        (["train", "--plugin", "no.py"], "--plugin no.py: no such file"),
+        (["plugins", "lent"], "unknown component lent; did you mean lenet?"),
+        (["recipes", "digit"], "unknown recipe digit; did you mean digits?"),
+        (["ui", "--port", "0"], "mlrun ui: Invalid value for '--port'"),
+        (["ui", "--experiment", "Defalt"], "unknown experiment Defalt; did you mean Default?"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(store: str, args: list[str], message: str) -> None:
+    if args == ["train", "--weights.cmap"]:
+        args = ["train", "--weights.columns"]  # an option without a value is `true`
+        message = "weights.columns: expected int|none, got 'true'"
+    done = mlrun(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("mlrun 0.1.0 (")]
+    assert line.startswith(f"Error: {message}")
+    assert runs() == []
+
+
+def test_a_tracking_server_that_does_not_answer_is_exit_code_2_without_password(
+    home: Path,
+) -> None:
+    done = mlrun("train", *QUICK, MLFLOW_TRACKING_URI="http://ann:secret@127.0.0.1:9")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        "Error: tracking server http://***@127.0.0.1:9: it does not answer; start it, or unset"
+    )
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_failed_picture_is_named_at_the_end_and_strict_makes_it_count(
+    store: str, strict: bool
+) -> None:
+    Path("bad.py").write_text(
+        "import mlrun\n"
+        "def bad(view):\n"
+        "    raise RuntimeError('oh')\n"
+        "@mlrun.hookimpl\n"
+        "def register_visualisers(register):\n"
+        "    register(bad)\n"
+    )
+    args = [*QUICK, "--plugin", "bad.py", "--visualisers", "bad"]
+    done = mlrun("train", *args, *(["--strict"] if strict else []))
+    assert done.returncode == int(strict)
+    (run_id,) = runs()
+    assert done.stdout == f"{run_id}\n"
+    assert "Warning: visualiser bad failed: at epoch 1: RuntimeError: oh" in done.stderr
+    assert MlflowClient().get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_bug_in_a_model_keeps_its_traceback_and_is_exit_code_1(store: str) -> None:
+    Path("buggy.py").write_text(
+        "import mlrun\n"
+        "def buggy(shape, classes):\n"
+        "    import torch\n"
+        "    class Buggy(torch.nn.Linear):\n"
+        "        def forward(self, images):\n"
+        "            return super().forward(images.flatten(1)) / (0 if self.training else 1)[0]\n"
+        "    return Buggy(64, classes)\n"
+        "@mlrun.hookimpl\n"
+        "def register_models(register):\n"
+        "    register(buggy)\n".replace("(0 if self.training else 1)[0]", "self.scale()").replace(
+            "    return Buggy",
+            "        def scale(self):\n"
+            "            return {}['missing'] if self.training else 1\n"
+            "    return Buggy",
+        )
+    )
+    done = mlrun("train", "--plugin", "buggy.py", "--model", "buggy", *QUICK[2:])
+    assert done.returncode == 1
+    (run_id,) = runs()
+    assert "in scale" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"Error: run {run_id} failed: KeyError: 'missing'"
+
+
+def test_a_dry_run_prints_a_recipe_that_means_the_same(home: Path) -> None:
+    given = ["--recipe", "digits", "--lr", "1e-4", "--optimiser", "sgd", "--momentum", "0.9"]
+    done = mlrun("train", *given, "--nesterov", "--model.batch_norm", "--dry-run")
+    assert done.returncode == 0
+    values = yaml.safe_load(done.stdout)
+    assert values["lr"] == 0.0001
+    assert values["nesterov"] is True
+    assert values["model.batch_norm"] is True
+    assert values["model.channels"] == [16, 32]
+    Path("mine.yaml").write_text(done.stdout)
+    assert mlrun("train", "--recipe", "mine.yaml", "--dry-run").stdout == done.stdout
+    assert not Path("mlflow.db").exists()
+
+
+def test_help_shows_every_setting_with_its_default() -> None:
+    from mlrun.settings import Settings
+
+    done = mlrun("train", "--help", COLUMNS="200")
+    for name in set(Settings.model_fields) - {"options"}:
+        assert f"--{name.replace('_', '-')} " in done.stdout
+    assert "[0.001]" in done.stdout
+    assert "--model.NAME VALUE" in done.stdout
+
+
+def test_plugins_are_listed_described_and_given_as_json(home: Path) -> None:
+    listing = mlrun("plugins").stdout
+    for word in ("Models:", "Data sets:", "Visualisers:", "lenet", "fashion-mnist", "weights"):
+        assert word in listing
+    about = mlrun("plugins", "lenet").stdout
+    assert about.startswith("lenet (model), from mlrun-models (mlrun-vision ")
+    assert "Gradient-based learning" in about
+    assert "--model.dropout float" in about
+    found = json.loads(mlrun("plugins", "--json").stdout)
+    names = {(c["kind"], c["name"]) for c in found["components"]}
+    assert ("dataset", "digits") in names
+    assert found["broken"] == []
+    (one,) = json.loads(mlrun("plugins", "mlp", "--json").stdout)["components"]
+    assert one["options"][0] == {
+        "name": "widths",
+        "type": "int,…",
+        "required": False,
+        "default": [128],
+        "help": "units of each hidden layer; none gives logistic regression.",
+    }
+
+
+def test_broken_plugins_are_listed_with_the_reason(home: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    info = site / "bad-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mlrun]\nbad = no_such_module\n")
+    done = mlrun("plugins", PYTHONPATH=str(site))
+    assert done.returncode == 0
+    assert "Broken:" in done.stdout
+    assert "No module named 'no_such_module'" in done.stdout
+    assert "lenet" in done.stdout
+
+
+def test_recipes_are_listed_and_shown() -> None:
+    assert mlrun("recipes").stdout.split()[0] == "digits"
+    assert yaml.safe_load(mlrun("recipes", "digits").stdout)["model"] == "cnn"
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "rest"),
+    [
+        (["--a.b", "x"], {"a.b": "x"}, []),
+        (["--a.b=x=y"], {"a.b": "x=y"}, []),
+        (["--a.b", "--c.d"], {"a.b": "true", "c.d": "true"}, []),
+        (["--a-b.c_d", "-1"], {"a_b.c_d": "-1"}, []),
+        (["--batch_size", "3"], {}, ["--batch-size", "3"]),
+        (["--run_name=a_b"], {}, ["--run-name=a_b"]),
+        (["--run-name", "a.b"], {}, ["--run-name", "a.b"]),
+        (["--data_dir", "", "--a.b", ""], {"a.b": ""}, ["--data-dir", ""]),
+        (["--m/n.o", "x"], {"m/n.o": "x"}, []),
+    ],
+)
+def test_dotted_options_are_told_from_the_others(
+    args: list[str], options: dict[str, str], rest: list[str]
+) -> None:
+    assert split_dotted(args) == (options, rest)
+
+
+def test_a_bar_is_shown_on_a_terminal(store: str) -> None:
+    """A real pseudo-terminal; rich draws on it, and the run id still ends stdout."""
+    import pty
+
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlrun", "train", *QUICK],
+        stderr=slave,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(master)
+    assert process.stdout is not None
+    assert process.stdout.read().decode().strip() in runs()
+    process.stdout.close()
+    assert process.wait() == 0
+    assert "━" in shown.decode()
+    assert "epoch 1/1  train loss" in shown.decode()

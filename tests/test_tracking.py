@@ -1,0 +1,226 @@
+"""Events to MLflow: all of them, once, and nothing that must not be told."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from mlrun.errors import MlrunError
+from mlrun.record import store as store_module
+from mlrun.record import tracking
+from mlrun.record.events import Event
+from mlrun.record.pictures import figure_event, grid_events
+from mlrun.record.ui import free_port
+
+
+def open_run(name: str = "mine", experiment: str | None = None) -> tracking.Tracker:
+    return tracking.open_run(name, experiment, {"team": "a"})
+
+
+def artifacts(run_id: str, folder: str = "") -> list[str]:
+    return sorted(item.path for item in MlflowClient().list_artifacts(run_id, folder))
+
+
+def test_events_arrive_as_they_were_logged(store: str) -> None:
+    tracker = open_run()
+    tracker.params({"lr": "0.001"})
+    tracker.tags({"note": "b"})
+    tracker.metrics({"train/loss": 0.5, "val/loss": 0.6}, 0)
+    tracker.metrics({"train/loss": 0.4}, 1)
+    tracker.artifact("folder/text.txt", "hällo")
+    tracker.close("FINISHED")
+    assert tracker.lost == []
+    run = MlflowClient().get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "mine"
+    assert run.data.params == {"lr": "0.001"}
+    assert (run.data.tags["note"], run.data.tags["team"]) == ("b", "a")
+    assert run.data.tags["mlrun.status"] == "FINISHED"
+    history = MlflowClient().get_metric_history(tracker.run_id, "train/loss")
+    assert [(m.step, m.value) for m in history] == [(0, 0.5), (1, 0.4)]
+    assert artifacts(tracker.run_id, "folder") == ["folder/text.txt"]
+
+
+def test_more_than_fits_a_request_arrives_once(store: str) -> None:
+    tracker = open_run()
+    for step in range(2500):
+        tracker.metrics({"m": step}, step)
+    tracker.params({f"p{number}": "x" for number in range(150)})
+    tracker.close("FINISHED")
+    run = MlflowClient().get_run(tracker.run_id)
+    assert len(run.data.params) == 150
+    history = MlflowClient().get_metric_history(tracker.run_id, "m")
+    assert sorted(m.value for m in history) == list(range(2500))
+
+
+def test_sending_again_doubles_nothing(store: str) -> None:
+    tracker = open_run()
+    picture = np.zeros((300, 400, 3), dtype=np.uint8)
+    events = [
+        Event("metric", "m", 1.0, 3),
+        Event("param", "p", "x"),
+        Event("tag", "t", "x"),
+        *grid_events(tracker.run_id, "weights-conv1", picture, 3),
+        figure_event("confusion", picture),
+    ]
+    for event in [*events, *events]:
+        tracker.log(event)
+        tracker.flush()
+    tracker.close("FINISHED")
+    assert tracker.lost == []
+    assert len(MlflowClient().get_metric_history(tracker.run_id, "m")) == 1
+    assert len(artifacts(tracker.run_id, "images")) == 2
+    assert artifacts(tracker.run_id, "figures") == ["figures/confusion.png"]
+
+
+def test_pictures_are_named_as_mlflow_names_them(store: str) -> None:
+    """The names of ours against those that MLflow's own log_image gives."""
+    import re
+
+    tracker = open_run()
+    picture = np.zeros((300, 400, 3), dtype=np.uint8)
+    for event in grid_events(tracker.run_id, "weights-conv1", picture, 3):
+        tracker.log(event)
+    tracker.flush()
+    ours = artifacts(tracker.run_id, "images")
+    client = MlflowClient()
+    other = client.create_run("0").info.run_id
+    client.log_image(other, picture, key="weights-conv1", step=3)
+    tracker.close("FINISHED")
+
+    def form(names: list[str]) -> list[str]:
+        return sorted(
+            re.sub(r"\+timestamp\+\d+\+[0-9a-f-]{36}", "+timestamp+T+ID", n) for n in names
+        )
+
+    assert form(ours) == form(artifacts(other, "images"))
+    logged = client.get_run(tracker.run_id).data.tags["mlflow.loggedImages"]
+    assert logged == client.get_run(other).data.tags["mlflow.loggedImages"]
+
+
+def test_what_mlflow_refuses_is_lost_alone_and_is_told(store: str) -> None:
+    tracker = open_run()
+    tracker.metrics({"bad*name": 1.0}, 0)
+    tracker.flush()
+    tracker.metrics({"good": 1.0}, 0)
+    tracker.close("FINISHED")
+    ((event, reason),) = tracker.lost
+    assert event.name == "bad*name"
+    assert "bad*name" in reason
+    assert MlflowClient().get_run(tracker.run_id).data.metrics == {"good": 1.0}
+
+
+def test_a_run_that_mlflow_opened_is_taken_over(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = MlflowClient()
+    waiting = client.create_run("0", run_name="bold-cat-12").info.run_id
+    client.log_param(waiting, "lr", "1e-3")
+    client.log_param(waiting, "run_name", "")
+    monkeypatch.setenv("MLFLOW_RUN_ID", waiting)
+    tracker = open_run("cnn · digits", experiment="another")
+    tracker.params({"lr": "0.001", "run_name": "none", "epochs": "2"})
+    tracker.close("FINISHED")
+    run = client.get_run(waiting)
+    assert tracker.run_id == waiting
+    assert tracker.lost == []
+    assert run.data.params == {"lr": "1e-3", "run_name": "", "epochs": "2"}
+    assert run.info.run_name == "cnn · digits"
+    assert run.info.experiment_id == "0"
+    assert len(client.search_runs(["0"])) == 1
+    assert open_run().run_id != waiting  # it is taken over once
+
+
+@pytest.mark.parametrize("name", ["my-run-12", "baseline", "bold-cat-x"])
+def test_a_name_that_somebody_gave_is_kept(
+    store: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    waiting = MlflowClient().create_run("0", run_name=name).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", waiting)
+    tracker = open_run("cnn · digits")
+    tracker.close("FINISHED")
+    assert MlflowClient().get_run(waiting).info.run_name == name
+
+
+def test_a_run_to_take_over_that_does_not_exist_is_an_error(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    with pytest.raises(MlrunError, match=r"tracking store sqlite:.*not found"):
+        open_run()
+
+
+def test_an_experiment_is_made_or_found_and_a_deleted_one_refused(store: str) -> None:
+    first, second = open_run(experiment="new"), open_run(experiment="new")
+    assert first.experiment_id == second.experiment_id != "0"
+    for tracker in (first, second):
+        tracker.close("FINISHED")
+    MlflowClient().delete_experiment(first.experiment_id)
+    with pytest.raises(MlrunError, match="experiment new was deleted; restore it, or give another"):
+        open_run(experiment="new")
+
+
+def test_without_a_name_mlflow_s_own_experiment_is_taken(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "from-environment")
+    tracker = open_run()
+    tracker.close("KILLED")
+    experiment = MlflowClient().get_experiment(tracker.experiment_id)
+    assert experiment.name == "from-environment"
+    assert MlflowClient().get_run(tracker.run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql", "mysql+pymysql"])
+def test_a_server_that_is_not_there_is_named_without_its_password(scheme: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(MlrunError) as caught:
+        store_module.check(f"{scheme}://ann:secret@127.0.0.1:{port}/mlflow")
+    message = str(caught.value)
+    assert message.startswith(
+        f"tracking server {scheme}://***@127.0.0.1:{port}/mlflow: it does not"
+    )
+    assert "secret" not in message
+    assert "ann" not in message
+
+
+def test_a_server_that_takes_calls_and_says_nothing_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store_module, "PATIENCE", 0.3)
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        started = time.monotonic()
+        with pytest.raises(MlrunError, match="no answer within"):
+            store_module.check(f"http://127.0.0.1:{mute.getsockname()[1]}")
+    assert time.monotonic() - started < 3
+
+
+def test_a_file_needs_no_answer(tmp_path: Path) -> None:
+    store_module.check(f"sqlite:///{tmp_path}/absent.db")
+
+
+def test_links_open_the_right_pages() -> None:
+    base = store_module.ui_base("https://ann:secret@example.org/mlflow/")
+    assert base == "https://***@example.org/mlflow"
+    assert store_module.ui_base("sqlite:///x.db") == "http://127.0.0.1:5000"
+    assert store_module.run_link("b", "1", "r") == "b/#/experiments/1/runs/r"
+    assert store_module.comparison_link("b", "1") == (
+        "b/#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    )
+
+
+def test_the_next_free_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert port < free_port(port) <= port + 20

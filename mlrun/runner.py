@@ -113,6 +113,7 @@ class Session:
     progress: Progress | None
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    keys: dict[str, None] = field(default_factory=dict)
 
     def run(self) -> Run:
         """Opens the run, trains, and ends it in one of MLflow's states."""
@@ -166,11 +167,11 @@ class Session:
         metrics |= self.test(best)
         if settings.log_model:
             self.log_model()
+        self.tracker.show(self.keys, state.epoch)
         self.end("FINISHED", "")
         if self.tracker.lost:
             reason = self.lost_reason()
             raise RunFailed(f"run {self.tracker.run_id}: {reason}", self.tracker.run_id)
-        base = store.ui_base(self.tracker.uri)
         return Run(
             run_id=self.tracker.run_id,
             experiment_id=self.tracker.experiment_id,
@@ -179,7 +180,7 @@ class Session:
             metrics=metrics,
             failures=dict(self.failures),
             link=self.link,
-            comparison_link=store.comparison_link(base, self.tracker.experiment_id),
+            comparison_link=self.tracker.comparison_link(),
         )
 
     def before_training(self) -> None:
@@ -207,6 +208,7 @@ class Session:
             self.progress.epoch(self.state.epoch, metrics)
         view = self.view(self.state.epoch, {"val": validated}, "val")
         for key, image in self.draw_all("epoch", view).items():
+            self.keys[key] = None
             for event in grid_events(self.tracker.run_id, key, image, self.state.epoch):
                 self.tracker.log(event)
 

@@ -11,8 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError
+from mlrun.record import appearance, tracking
 from mlrun.record import store as store_module
-from mlrun.record import tracking
 from mlrun.record.events import Event
 from mlrun.record.pictures import figure_event, grid_events
 from mlrun.record.ui import free_port
@@ -224,3 +224,31 @@ def test_the_next_free_port_is_taken() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert port < free_port(port) <= port + 20
+
+
+def test_the_chart_page_opens_on_the_pictures(store: str) -> None:
+    tracker = open_run()
+    assert "viewStateShareKey" not in tracker.comparison_link()
+    tracker.show({"weights-conv1": None}, 3)
+    tracker.show({"weights-fc1": None, "weights-conv1": None}, 5)
+    assert tracker.comparison_link().endswith("compareRunsMode=CHART&viewStateShareKey=mlrun")
+    tracker.close("FINISHED")
+    state = MlflowClient().get_experiment("0").tags["mlflow.sharedViewState.mlrun"]
+    assert appearance.keys_of(state) == ["weights-fc1", "weights-conv1"]
+    many = appearance.view_state([f"feature-maps-features.{n}.conv" for n in range(100)], 9)
+    assert len(many) < 5000  # what a tag of an experiment can hold
+
+
+def test_a_view_that_is_not_ours_is_replaced() -> None:
+    for other in (None, "", "{}", "deflate;!!", "deflate;eJw=", '{"compareRunCharts": 3}'):
+        assert appearance.keys_of(other) == []
+
+
+def test_runs_that_follow_one_another_differ_in_colour(store: str) -> None:
+    trackers = [open_run() for _ in range(4)]
+    for tracker in trackers:
+        tracker.close("FINISHED")
+    client = MlflowClient()
+    colours = [client.get_run(t.run_id).data.tags["mlflow.runColor"] for t in trackers]
+    assert len(set(colours)) == 4
+    assert appearance.next_colour("nonsense") == appearance.next_colour(None)

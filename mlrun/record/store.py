@@ -72,9 +72,14 @@ def run_link(base: str, experiment_id: str, run_id: str) -> str:
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
-def comparison_link(base: str, experiment_id: str) -> str:
-    """Returns the address of the page that compares an experiment's runs in charts."""
+def comparison_link(base: str, experiment_id: str, view_key: str = "") -> str:
+    """Returns the address of the page that compares an experiment's runs in charts.
+
+    `view_key` names a view that is kept with the experiment; see `appearance`.
+    """
     query = "workflowType=machine_learning&compareRunsMode=CHART"
+    if view_key:
+        query += f"&viewStateShareKey={view_key}"
     return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.fluent import _get_experiment_id
 
 from mlrun.errors import MlrunError, one_line, redact, unknown
-from mlrun.record import store
+from mlrun.record import appearance, store
 from mlrun.record.events import Event
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -146,8 +146,28 @@ class Tracker:
                 serialization_format="pt2",
             )
 
+    def show(self, keys: Iterable[str], step: int) -> None:
+        """Puts the pictures of these keys first on the experiment's chart page, at `step`."""
+        if not keys:
+            return
+        self.flush()
+        tag = Event("tag", appearance.VIEW_TAG, "", step)
+
+        def send() -> None:
+            before = view_of(self._client, self.experiment_id)
+            after = appearance.with_keys(before, keys, step)
+            self._client.set_experiment_tag(self.experiment_id, appearance.VIEW_TAG, after)
+
+        self._try(send, [tag])
+
+    def comparison_link(self) -> str:
+        """Returns the address of the experiment's chart page."""
+        view = view_of(self._client, self.experiment_id) and appearance.VIEW_KEY
+        return store.comparison_link(store.ui_base(self.uri), self.experiment_id, view or "")
+
     def flush(self) -> None:
-        """Waits until every event so far is sent, or is lost."""
+        """Waits until every event so far is sent, or is lost; from here on, time is short."""
+        self._deadline = time.monotonic() + GRACE
         self._hurry.set()
         self._queue.join()
         self._hurry.clear()
@@ -257,10 +277,10 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
             if adopted:
                 run = client.get_run(adopted)
             else:
+                experiment_id = experiment_of(client, experiment)
+                look = {appearance.COLOUR_TAG: colour_for(client, experiment_id)}
                 run = client.create_run(
-                    experiment_of(client, experiment),
-                    run_name=run_name,
-                    tags={**tags, **launch_tags()},
+                    experiment_id, run_name=run_name, tags={**tags, **launch_tags(), **look}
                 )
     except MlflowException as error:
         raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from error
@@ -272,11 +292,29 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     tracker = Tracker(client, uri, run)
     if adopted:
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.given_tags})
+        tracker.tags({appearance.COLOUR_TAG: colour_for(client, run.info.experiment_id)})
     return tracker
 
 
-def locate(experiment: str | None) -> tuple[str, str]:
-    """Returns the address of the store in use, and the id of an experiment there.
+def colour_for(client: MlflowClient, experiment_id: str) -> str:
+    """Returns a colour for a run that tells it from the last coloured one before it."""
+    latest = client.search_runs(
+        [experiment_id], max_results=5, order_by=["attributes.start_time DESC"]
+    )
+    colours = (run.data.tags.get(appearance.COLOUR_TAG) for run in latest)
+    return appearance.next_colour(next((colour for colour in colours if colour), None))
+
+
+def view_of(client: MlflowClient, experiment_id: str) -> str | None:
+    """Returns the view that we keep with the experiment, or None."""
+    view: str | None = client.get_experiment(experiment_id).tags.get(appearance.VIEW_TAG)
+    return view
+
+
+def locate(experiment: str | None) -> tuple[str, str, str]:
+    """Returns the store in use, the id of an experiment there, and the key of our view of it.
+
+    The key is empty where no run of the experiment has pictures yet.
 
     Raises:
         MlrunError: the store does not answer, or has no experiment of that name.
@@ -286,12 +324,15 @@ def locate(experiment: str | None) -> tuple[str, str]:
     with quiet(), FileLock(store.lock_path(uri)):
         client = MlflowClient(uri)
         if experiment is None:
-            return uri, _get_experiment_id()
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
-            names = [e.name for e in client.search_experiments()]
-            raise unknown("experiment", experiment, names)
-    return uri, found.experiment_id
+            experiment_id = _get_experiment_id()
+        else:
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                names = [e.name for e in client.search_experiments()]
+                raise unknown("experiment", experiment, names)
+            experiment_id = found.experiment_id
+        view = view_of(client, experiment_id)
+    return uri, experiment_id, appearance.VIEW_KEY if view else ""
 
 
 def fail_waiting_run(reason: str) -> None:

@@ -29,9 +29,9 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
     Raises:
         MlrunError: the experiment does not exist, no port is free, or the server ends.
     """
-    uri, experiment_id = tracking.locate(experiment)
+    uri, experiment_id, view = tracking.locate(experiment)
     if uri.startswith(("http://", "https://")):
-        ready(store.comparison_link(store.ui_base(uri), experiment_id))
+        ready(store.comparison_link(store.ui_base(uri), experiment_id, view))
         return
     port = free_port(port)
     command = [
@@ -51,7 +51,7 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
     try:
         base = f"http://127.0.0.1:{port}"
         wait_for(base, server)
-        ready(store.comparison_link(base, experiment_id))
+        ready(store.comparison_link(base, experiment_id, view))
         server.wait()
     finally:
         stop(server)

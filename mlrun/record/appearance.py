@@ -1,0 +1,95 @@
+"""How MLflow's UI shows our runs: a colour for each, and a page that opens on the pictures.
+
+The chart page lists every param above each picture, which buries it. So a view of it is
+kept with the experiment, as MLflow keeps a view that a user shares: the tag
+`mlflow.sharedViewState.<key>` holds the page's state (read in MLflow 3.17's UI: JSON, or
+`deflate;` and its zlib form in base64), and `viewStateShareKey=<key>` in the link applies
+it. What it does not name, the curves, MLflow adds itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import colorsys
+import json
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+VIEW_KEY = "mlrun"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
+COLOUR_TAG = "mlflow.runColor"
+MOST_KEYS = 100  # pictures in one view
+GOLDEN_ANGLE = 0.381966  # of a turn: hues that follow one another stay far apart
+
+
+def next_colour(previous: str | None) -> str:
+    """Returns a colour, `#rrggbb`, far from the previous run's.
+
+    >>> next_colour(None), next_colour("#2f73b1")
+    ('#2f73b1', '#b12f4d')
+    """
+    hue = 0.58
+    if previous is not None and len(previous) == 7:
+        try:
+            channels = [int(previous[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        except ValueError:
+            return next_colour(None)
+        hue = colorsys.rgb_to_hls(channels[0], channels[1], channels[2])[0] + GOLDEN_ANGLE
+    red, green, blue = colorsys.hls_to_rgb(hue % 1, 0.44, 0.58)
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in (red, green, blue))
+
+
+def view_state(keys: Iterable[str], step: int) -> str:
+    """Returns the view: one chart for each picture key, without params, at `step`."""
+    sections = [
+        section("inside", "Looking inside", generated=False),
+        section("metrics", "Model metrics", generated=True),
+        section("system", "System metrics", generated=True),
+    ]
+    charts = [
+        {
+            "uuid": f"inside-{key}",
+            "type": "IMAGE",
+            "runsCountToCompare": 10,
+            "metricSectionId": "inside",
+            "deleted": False,
+            "isGenerated": True,
+            "imageKeys": [key],
+            "step": step,
+            "showRunParams": False,
+        }
+        for key in keys
+    ]
+    state = {"compareRunCharts": charts, "compareRunSections": sections}
+    packed = zlib.compress(json.dumps(state).encode(), 9)
+    return f"deflate;{base64.b64encode(packed).decode()}"
+
+
+def section(uuid: str, name: str, *, generated: bool) -> dict[str, Any]:
+    """Returns one section of the page."""
+    return {
+        "uuid": uuid,
+        "name": name,
+        "display": True,
+        "isReordered": False,
+        "deleted": False,
+        "isGenerated": generated,
+    }
+
+
+def keys_of(state: str | None) -> list[str]:
+    """Returns the picture keys of a view that `view_state` made; none of any other text."""
+    try:
+        packed = base64.b64decode((state or "").removeprefix("deflate;"))
+        charts = json.loads(zlib.decompress(packed))["compareRunCharts"]
+        return [key for chart in charts for key in chart["imageKeys"]]
+    except (ValueError, KeyError, TypeError, zlib.error):
+        return []
+
+
+def with_keys(state: str | None, keys: Iterable[str], step: int) -> str:
+    """Returns the view with `keys` first and those it had before after them."""
+    fresh = list(dict.fromkeys(keys))
+    old = [key for key in keys_of(state) if key not in fresh]
+    return view_state([*fresh, *old][:MOST_KEYS], step)

@@ -1,0 +1,96 @@
+"""What a user sees in MLflow's UI, in a real browser on a real server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+import mlrun
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
+)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def user_interface() -> Iterator[str]:
+    """Starts `mlrun ui` and yields the link that it prints."""
+    command = [sys.executable, "-m", "mlrun", "ui", "--no-open", "--port", "5123"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=30)
+    assert server.returncode == 130, errors
+
+
+@contextmanager
+def browser_page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1700, "height": 2600})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_printed_link_opens_curves_and_pictures_with_a_slider(store: str, home: Path) -> None:
+    settings = {"model": "cnn", "model.channels": "4", "epochs": 2, "log_model": False}
+    visualisers = {"visualisers": "weights,confusion-matrix"}
+    runs = [mlrun.train({**settings, **visualisers, "lr": lr}) for lr in (0.001, 0.01)]
+    with user_interface() as link, browser_page() as page:
+        assert link == runs[1].comparison_link.replace(":5000/", ":5123/")
+        page.goto(link)
+        for run in runs:
+            expect(page.get_by_role("link", name=run.name).first).to_be_visible()
+        for name in ("val/accuracy", "val/loss", "train/loss", "test/accuracy"):
+            expect(page.get_by_text(name, exact=True).first).to_be_visible()
+        curves = page.locator(".scatterlayer .trace")
+        expect(curves.first).to_be_attached()
+        assert curves.count() >= 2 * 4  # two runs in each of the four charts above
+
+        card = page.locator("[data-testid='experiment-view-compare-runs-card']").filter(
+            has_text="weights-conv1"
+        )
+        pictures = card.locator("img")
+        expect(pictures.first).to_be_visible()
+        expect(pictures).to_have_count(2)
+        picture, frame = pictures.first.bounding_box(), card.bounding_box()
+        assert picture is not None
+        assert frame is not None
+        assert picture["height"] > 100
+        assert picture["y"] + picture["height"] < frame["y"] + frame["height"]  # not scrolled away
+        at_the_end = pictures.first.get_attribute("src")
+        slider = card.get_by_role("slider")
+        assert slider.get_attribute("aria-valuenow") == "2"
+        slider.press("ArrowLeft")
+        expect(slider).to_have_attribute("aria-valuenow", "1")
+        expect(pictures.first).not_to_have_attribute("src", str(at_the_end))
+        assert re.search(r"weights-conv1.*step.*1", str(pictures.first.get_attribute("src")))
+
+        page.goto(runs[0].link.replace(":5000/", ":5123/") + "/artifacts")
+        page.get_by_text("figures", exact=True).click()
+        page.get_by_text("confusion-matrix.png").click()
+        figure = page.get_by_role("img", name="figures/confusion-matrix.png")
+        expect(figure).to_be_visible()
+        assert figure.evaluate("image => image.naturalWidth") > 400

@@ -1,0 +1,214 @@
+"""MLproject, conda.yaml, requirements.txt and the package say the same; `mlflow run` runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from mlflow import MlflowClient
+from packaging.requirements import Requirement
+
+BIN = Path(sys.executable).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COPIED = ["MLproject", "conda.yaml", "requirements.txt", "pyproject.toml", "mlrun", "plugins",
+          "recipes"]  # fmt: skip
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of what `mlflow run` needs, outside the checkout that is installed here."""
+    folder.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **extra}
+
+
+def mlflow_run(project: Path, *parameters: str) -> subprocess.CompletedProcess[str]:
+    options = [word for parameter in parameters for word in ("-P", parameter)]
+    return subprocess.run(
+        [str(BIN / "mlflow"), "run", str(project), "--env-manager", "local", *options],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_entry_point_declares_the_recipe_alone_and_quotes_nothing() -> None:
+    project = yaml.safe_load((ROOT / "MLproject").read_text())
+    assert project["conda_env"] == "conda.yaml"
+    (main,) = project["entry_points"].values()
+    assert main["parameters"] == {"recipe": {"type": "string", "default": "digits"}}
+    assert main["command"] == "python -m mlrun train --recipe {recipe}"
+
+
+def test_conda_reads_python_pip_and_the_pinned_requirements() -> None:
+    conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
+    plain = [entry for entry in conda["dependencies"] if isinstance(entry, str)]
+    (pip,) = [entry for entry in conda["dependencies"] if isinstance(entry, dict)]
+    assert plain == ["python=3.11", "pip"]
+    assert pip == {"pip": ["-r requirements.txt"]}
+    assert conda["channels"] == ["conda-forge"]
+
+
+def test_every_dependency_is_pinned_within_its_bounds_and_without_an_address() -> None:
+    lines = (ROOT / "requirements.txt").read_text().split()
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+==[0-9.]+", line) for line in lines)
+    pins = {line.partition("==")[0].lower(): line.partition("==")[2] for line in lines}
+    declared = {Requirement(text).name.lower(): Requirement(text) for text in
+                PROJECT["dependencies"]}  # fmt: skip
+    assert set(pins) == set(declared)
+    for name, pin in pins.items():
+        assert declared[name].specifier.contains(pin), name
+
+
+def test_what_the_code_imports_is_declared() -> None:
+    import ast
+
+    names = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn"}
+    imported = set()
+    for folder in ("mlrun", "plugins"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    imported.add(str(node.module).partition(".")[0])
+    ours = {"mlrun", "mlrun_models", "mlrun_datasets", "mlrun_visualisers"}
+    used = {names.get(name, name) for name in imported - ours - set(sys.stdlib_module_names)}
+    declared = {Requirement(text).name.lower() for text in PROJECT["dependencies"]}
+    assert used <= declared
+    assert declared - used == {"psutil"}  # for MLflow's system metrics
+
+
+def test_mlflow_run_logs_once_into_the_run_that_it_opened(store: str, home: Path) -> None:
+    done = mlflow_run(
+        checkout(home / "project"),
+        "epochs=1",
+        "lr=1e-3",
+        "run_name=",
+        "tags=note=$(touch pwned) 'x' y",
+        "optimiser=sgd",
+        "momentum=0.9",
+        "nesterov=true",
+        "model.batch-norm=true",
+        "visualisers=none",
+        "log-model=false",
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = MlflowClient().search_runs(["0"])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlrun.status"] == "FINISHED"
+    assert run.data.tags["note"] == "$(touch pwned) 'x' y"
+    assert run.info.run_name == "cnn · digits · lr 0.001"
+    assert run.data.params["lr"] == "1e-3"  # as the launcher logged it
+    assert run.data.params["model.batch_norm"] == "true"
+    assert run.data.params["batch_size"] == "32"
+    assert run.data.params["nesterov"] == "true"
+    assert len(MlflowClient().get_metric_history(run.info.run_id, "val/loss")) == 2
+    assert not list(home.rglob("pwned"))
+
+
+@pytest.mark.slow
+def test_each_checkout_runs_its_own_code(store: str, home: Path) -> None:
+    """Here a third checkout is installed; it must not come through."""
+    for name in ("one", "two"):
+        folder = checkout(home / name)
+        (folder / "mlrun" / "version.py").write_text(f'__version__ = "0.0.{len(name)}+{name}"\n')
+        models = folder / "plugins" / "mlrun_models" / "__init__.py"
+        models.write_text(
+            models.read_text()
+            .replace("bias: bool = True) -> nn", f"{name}: int = 1) -> nn", 1)
+            .replace("widths=(), bias=bias", "widths=()", 1)
+            .replace("        bias: add a bias", f"        {name}: add a bias", 1)
+        )
+    for name in ("one", "two", "one"):
+        done = mlflow_run(
+            home / name, "model=logistic", "epochs=0", "visualisers=none", "log-model=false"
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"mlrun 0.0.3+{name} ({home / name / 'mlrun'})" in done.stderr + done.stdout
+        run = MlflowClient().search_runs(["0"], order_by=["attributes.start_time DESC"])[0]
+        assert run.data.tags["mlrun.version"] == f"0.0.3+{name}"
+        assert run.data.tags["mlrun.model"].endswith(f"(mlrun-vision 0.0.3+{name})")
+        assert run.data.params[f"model.{name}"] == "1"
+        assert "model.bias" not in run.data.params
+
+
+@pytest.mark.slow
+def test_an_interrupted_launch_is_failed_to_mlflow_and_killed_in_our_tag(
+    store: str, home: Path
+) -> None:
+    process = subprocess.Popen(
+        [str(BIN / "mlflow"), "run", str(checkout(home / "project")), "--env-manager", "local",
+         "-P", "epochs=100000", "-P", "visualisers=none", "-P", "log_model=false"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch 2/"):
+            break
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to the launcher and to us
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        (run,) = MlflowClient().search_runs(["0"])
+        if "mlrun.status" in run.data.tags:
+            break
+        time.sleep(0.5)
+    assert run.data.tags["mlrun.status"] == "KILLED"
+    assert run.info.status in ("FAILED", "KILLED")
+
+
+@pytest.mark.slow
+def test_the_wheel_works_from_outside_the_checkout(home: Path) -> None:
+    wheels = home / "wheels"
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = wheels.glob("mlrun_vision-*.whl")
+    site = home / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site), str(wheel)],
+        check=True,
+        capture_output=True,
+    )
+
+    def run(*args: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlrun", *args],
+            env=environment(PYTHONPATH=str(site), MLFLOW_TRACKING_URI=f"sqlite:///{home}/m.db"),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert run("recipes").split()[0] == "digits"
+    assert "lenet" in run("plugins")
+    output = run("train", "--recipe", "digits", "--epochs", "1")
+    assert f"({site / 'mlrun'}): cnn on digits" in output

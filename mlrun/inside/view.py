@@ -25,7 +25,6 @@ class View:
     shape: of one image, (C, H, W).
     classes: the name of each class.
     history: (epoch, value) pairs of each metric: `train/loss`, `val/accuracy`, …
-    parts: the names of the parts there are: `train`, `val`, and perhaps `test`.
     """
 
     model: nn.Module

@@ -110,8 +110,14 @@ def commands_of(text: str) -> list[str]:
 def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
     import shlex
 
+    text = (ROOT / page).read_text()
     shutil.copy(EXAMPLES / "mlrun_tiny.py", home)
-    commands = commands_of((ROOT / page).read_text())
+    shutil.copy(ROOT / "recipes" / "digits.yaml", home / "settings.yaml")
+    for block in re.findall(r"```python\n(import mlrun\n.*?)```", text, re.DOTALL):
+        name = re.search(r"^def (\w+)", block, re.MULTILINE)
+        assert name is not None
+        (home / f"{name[1]}.py").write_text(block)
+    commands = commands_of(text)
     assert commands
     for command in commands:
         done = subprocess.run(

@@ -19,6 +19,7 @@ from typing import Any
 VIEW_KEY = "mlrun"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 COLOUR_TAG = "mlflow.runColor"
+CARD_HEIGHT = 400  # pixels: a small picture of 256, its title and the slider
 MOST_KEYS = 100  # pictures in one view
 GOLDEN_ANGLE = 0.381966  # of a turn: hues that follow one another stay far apart
 
@@ -41,11 +42,18 @@ def next_colour(previous: str | None) -> str:
 
 
 def view_state(keys: Iterable[str], step: int) -> str:
-    """Returns the view: one chart for each picture key, without params, at `step`."""
+    """Returns the view: validation curves, then the pictures at `step`, then all else.
+
+    Each picture key is one card over the whole width, the runs side by side, without params.
+    """
+    inside = {"columns": 1, "cardHeight": CARD_HEIGHT}
     sections = [
-        section("inside", "Looking inside", generated=False),
-        section("metrics", "Model metrics", generated=True),
-        section("system", "System metrics", generated=True),
+        section("val", "val"),
+        {**section("inside", "Looking inside"), "isGenerated": False, **inside},
+        section("train", "train"),
+        section("test", "test"),
+        section("metrics", "Model metrics"),
+        section("system", "System metrics"),
     ]
     charts = [
         {
@@ -61,20 +69,24 @@ def view_state(keys: Iterable[str], step: int) -> str:
         }
         for key in keys
     ]
-    state = {"compareRunCharts": charts, "compareRunSections": sections}
+    state = {
+        "compareRunCharts": charts,
+        "compareRunSections": sections,
+        "isAccordionReordered": True,  # else MLflow sorts the sections
+    }
     packed = zlib.compress(json.dumps(state).encode(), 9)
     return f"deflate;{base64.b64encode(packed).decode()}"
 
 
-def section(uuid: str, name: str, *, generated: bool) -> dict[str, Any]:
-    """Returns one section of the page."""
+def section(uuid: str, name: str) -> dict[str, Any]:
+    """Returns one section of the page, which MLflow fills with the charts of that name."""
     return {
         "uuid": uuid,
         "name": name,
         "display": True,
         "isReordered": False,
         "deleted": False,
-        "isGenerated": generated,
+        "isGenerated": True,
     }
 
 

@@ -13,7 +13,7 @@ def tiny_cnn(shape, classes, *, width: int = 8, dropout: float = 0.0):
     return nn.Sequential(
         nn.Conv2d(shape[0], width, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2),
         nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * width, classes),
-    )  # fmt: skip
+    )
 
 
 @mlrun.hookimpl

@@ -15,7 +15,7 @@ from mlrun.inside.sandbox import detached_copy
 from mlrun.inside.view import View
 from mlrun.plan import Chosen, Plan, make_plan
 from mlrun.preparation import Prepared, prepare
-from mlrun.record import store, tracking
+from mlrun.record import opening, store, tracking
 from mlrun.record.description import describe_run, example_batch, servable_requirements, test_arrays
 from mlrun.record.folders import run_folder
 from mlrun.record.pictures import figure_event, grid_events
@@ -88,7 +88,7 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
         if not isinstance(settings, Settings):
             settings = Settings.parse(settings)
         plan = make_plan(settings)
-        tracking.check_store()
+        opening.check_store()
         threads = torch.get_num_threads()
         try:
             if settings.threads:
@@ -100,7 +100,7 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
     except RunFailed:
         raise
     except MlrunError as error:
-        tracking.fail_waiting_run(str(error))
+        opening.fail_waiting_run(str(error))
         raise
 
 
@@ -119,7 +119,7 @@ class Session:
         """Opens the run, trains, and ends it in one of MLflow's states."""
         settings, prepared = self.plan.settings, self.prepared
         description = describe_run(self.plan, prepared)
-        self.tracker = tracking.open_run(self.plan.run_name, settings.experiment, description.tags)
+        self.tracker = opening.open_run(self.plan.run_name, settings.experiment, description.tags)
         tracker = self.tracker
         base = store.ui_base(tracker.uri)
         self.link = store.run_link(base, tracker.experiment_id, tracker.run_id)

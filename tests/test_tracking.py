@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError
-from mlrun.record import appearance, tracking
+from mlrun.record import appearance, opening, tracking
 from mlrun.record import store as store_module
 from mlrun.record.events import Event
 from mlrun.record.pictures import figure_event, grid_events
@@ -19,7 +19,7 @@ from mlrun.record.ui import free_port
 
 
 def open_run(name: str = "mine", experiment: str | None = None) -> tracking.Tracker:
-    return tracking.open_run(name, experiment, {"team": "a"})
+    return opening.open_run(name, experiment, {"team": "a"})
 
 
 def artifacts(run_id: str, folder: str = "") -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import requests
 
 from mlrun.errors import MlrunError
-from mlrun.record import store, tracking
+from mlrun.record import opening, store
 
 START = 120.0  # seconds: how long MLflow's server may take to start
 
@@ -29,7 +29,7 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
     Raises:
         MlrunError: the experiment does not exist, no port is free, or the server ends.
     """
-    uri, experiment_id, view = tracking.locate(experiment)
+    uri, experiment_id, view = opening.locate(experiment)
     if uri.startswith(("http://", "https://")):
         ready(store.comparison_link(store.ui_base(uri), experiment_id, view))
         return

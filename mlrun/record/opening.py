@@ -1,0 +1,150 @@
+"""The tracking store in use: whether it answers, and a run opened or taken over in it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.fluent import _get_experiment_id
+
+from mlrun.errors import MlrunError, one_line, redact, unknown
+from mlrun.record import appearance, store
+from mlrun.record.tracking import Tracker, quiet, view_of
+
+
+def check_store() -> None:
+    """Raises MlrunError unless the tracking store in use answers within 10 seconds."""
+    store.check(mlflow.get_tracking_uri())
+
+
+def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> Tracker:
+    """Opens a run, or takes over the one that `mlflow run` opened (`MLFLOW_RUN_ID`).
+
+    Args:
+        run_name: the run's name; a taken-over run keeps a name that somebody gave it.
+        experiment: name of the experiment, made if need be; None takes MLflow's own. A run
+            that is taken over stays in its experiment.
+        tags: set on the run.
+
+    Raises:
+        MlrunError: the store cannot be opened, or the run to take over does not exist.
+    """
+    uri = mlflow.get_tracking_uri()
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the outbox does the waiting
+    if store.first_use(uri):
+        print("making the tracking database, which takes a few seconds once", file=sys.stderr)
+    adopted = os.environ.get("MLFLOW_RUN_ID")
+    try:
+        with quiet(), FileLock(store.lock_path(uri)):
+            client = MlflowClient(uri)
+            if adopted:
+                run = client.get_run(adopted)
+            else:
+                experiment_id = experiment_of(client, experiment)
+                look = {appearance.COLOUR_TAG: colour_for(client, experiment_id)}
+                run = client.create_run(
+                    experiment_id, run_name=run_name, tags={**tags, **launch_tags(), **look}
+                )
+    except MlflowException as error:
+        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from error
+    if adopted:
+        del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
+        if is_made_up(run.info.run_name):
+            client.update_run(adopted, name=run_name)
+            run = client.get_run(adopted)
+    tracker = Tracker(client, uri, run)
+    if adopted:
+        tracker.tags({k: v for k, v in tags.items() if k not in tracker.given_tags})
+        tracker.tags({appearance.COLOUR_TAG: colour_for(client, run.info.experiment_id)})
+    return tracker
+
+
+def colour_for(client: MlflowClient, experiment_id: str) -> str:
+    """Returns a colour for a run that tells it from the last coloured one before it."""
+    latest = client.search_runs(
+        [experiment_id], max_results=5, order_by=["attributes.start_time DESC"]
+    )
+    colours = (run.data.tags.get(appearance.COLOUR_TAG) for run in latest)
+    return appearance.next_colour(next((colour for colour in colours if colour), None))
+
+
+def locate(experiment: str | None) -> tuple[str, str, str]:
+    """Returns the store in use, the id of an experiment there, and the key of our view of it.
+
+    The key is empty where no run of the experiment has pictures yet.
+
+    Raises:
+        MlrunError: the store does not answer, or has no experiment of that name.
+    """
+    uri: str = mlflow.get_tracking_uri()
+    store.check(uri)
+    with quiet(), FileLock(store.lock_path(uri)):
+        client = MlflowClient(uri)
+        if experiment is None:
+            experiment_id = _get_experiment_id()
+        else:
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                names = [e.name for e in client.search_experiments()]
+                raise unknown("experiment", experiment, names)
+            experiment_id = found.experiment_id
+        view = view_of(client, experiment_id)
+    return uri, experiment_id, appearance.VIEW_KEY if view else ""
+
+
+def fail_waiting_run(reason: str) -> None:
+    """Says on the run that `mlflow run` opened why nothing was started, if it can be reached."""
+    adopted = os.environ.get("MLFLOW_RUN_ID")
+    if not adopted:
+        return
+    with suppress(Exception):
+        store.check(mlflow.get_tracking_uri())
+        client = MlflowClient()
+        client.set_tag(adopted, "mlrun.reason", reason[:5000])
+        client.set_tag(adopted, "mlrun.status", "FAILED")
+        client.set_terminated(adopted, "FAILED")
+
+
+def experiment_of(client: MlflowClient, name: str | None) -> str:
+    """Returns the id of the experiment of that name, made if need be, or of MLflow's own."""
+    if name is None:
+        own: str = _get_experiment_id()
+        return own
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        made: str = client.create_experiment(name)
+        return made
+    if found.lifecycle_stage != "active":
+        raise MlrunError(f"experiment {name} was deleted; restore it, or give another name")
+    known: str = found.experiment_id
+    return known
+
+
+def launch_tags() -> dict[str, str]:
+    """Returns the tags by which MLflow shows who started a run, and with what."""
+    return {
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": Path(sys.argv[0] or "python").name,
+        "mlflow.source.type": "LOCAL",
+    }
+
+
+def is_made_up(name: str) -> bool:
+    """Whether MLflow made the run's name up (`bold-cat-12`) because nobody gave one."""
+    from mlflow.utils import name_utils
+
+    words = name.split("-")
+    return (
+        len(words) == 3
+        and words[0] in {w.lower() for w in name_utils._GENERATOR_PREDICATES}
+        and words[1] in {w.lower() for w in name_utils._GENERATOR_NOUNS}
+        and words[2].isdigit()
+    )

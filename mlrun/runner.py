@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from mlrun.errors import MlrunError, RunFailed, one_line, redact
-from mlrun.inside.drawing import draw
-from mlrun.inside.sandbox import detached_copy
-from mlrun.inside.view import View
-from mlrun.plan import Chosen, Plan, make_plan
+from mlrun.gallery import Gallery
+from mlrun.plan import Plan, make_plan
 from mlrun.preparation import Prepared, prepare
-from mlrun.record import opening, store, tracking
-from mlrun.record.description import describe_run, example_batch, servable_requirements, test_arrays
+from mlrun.record import opening
+from mlrun.record.description import (
+    Description,
+    describe_run,
+    example_batch,
+    servable_requirements,
+    test_arrays,
+)
 from mlrun.record.folders import run_folder
-from mlrun.record.pictures import figure_event, grid_events
+from mlrun.record.tracking import Status, Tracker
 from mlrun.settings import Settings
 from mlrun.training.checkpoints import Checkpoints, digest
-from mlrun.training.evaluation import Evaluation, evaluate
+from mlrun.training.evaluation import evaluate
 from mlrun.training.loop import TrainingFailed, TrainingState, fit
 from mlrun.training.optimisers import make_optimiser
 from mlrun.training.servable import Servable
@@ -94,7 +98,10 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
             if settings.threads:
                 torch.set_num_threads(settings.threads)
             with torch.random.fork_rng():
-                return Session(plan, prepare(plan), progress).run()
+                prepared = prepare(plan)
+                description = describe_run(plan, prepared)
+                tracker = opening.open_run(plan.run_name, settings.experiment, description.tags)
+                return Session(plan, prepared, tracker, progress).run(description)
         finally:
             torch.set_num_threads(threads)
     except RunFailed:
@@ -106,51 +113,48 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
 
 @dataclass
 class Session:
-    """A run while it lasts."""
+    """A run while it lasts: opened in MLflow, and ended there in one of its states."""
 
     plan: Plan
     prepared: Prepared
+    tracker: Tracker
     progress: Progress | None
-    failures: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    keys: dict[str, None] = field(default_factory=dict)
 
-    def run(self) -> Run:
-        """Opens the run, trains, and ends it in one of MLflow's states."""
-        settings, prepared = self.plan.settings, self.prepared
-        description = describe_run(self.plan, prepared)
-        self.tracker = opening.open_run(self.plan.run_name, settings.experiment, description.tags)
-        tracker = self.tracker
-        base = store.ui_base(tracker.uri)
-        self.link = store.run_link(base, tracker.experiment_id, tracker.run_id)
-        self.checkpoints = Checkpoints(run_folder(tracker.run_id), settings.keep, settings.monitor)
+    def __post_init__(self) -> None:
+        settings = self.plan.settings
+        self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
+        self.checkpoints = Checkpoints(
+            run_folder(self.tracker.run_id), settings.keep, settings.monitor
+        )
+
+    def run(self, description: Description) -> Run:
+        """Logs what the run is, trains, and ends it; returns the finished run."""
         try:
-            tracker.params(self.plan.params())
-            tracker.inputs(description.inputs)
-            for name, content in description.files.items():
-                tracker.artifact(name, content)
-            self.say(f"run {tracker.run_name}: {self.link}")
-            self.state = TrainingState(prepared.model, make_optimiser(prepared.model, settings))
-            return self.train()
+            return self.finish(*self.train(description))
         except KeyboardInterrupt as error:
-            self.end("KILLED", one_line(error))
+            self.end("KILLED", str(error) or "interrupted (SIGINT)")
+            raise
+        except RunFailed:  # it has been ended
             raise
         except Exception as error:
+            run_id = self.tracker.run_id
             reason = str(error) if isinstance(error, TrainingFailed) else one_line(error)
-            tracker.artifact("failure.txt", redact(traceback.format_exc()))
+            self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
             self.end("FAILED", reason)
-            raise RunFailed(f"run {tracker.run_id} failed: {reason}", tracker.run_id) from error
+            raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
         finally:
             if self.progress is not None:
                 self.progress.finish()
 
-    def train(self) -> Run:
-        """Trains, tests the best weights, and logs what remains; returns the finished run."""
-        settings, prepared, state = self.plan.settings, self.prepared, self.state
+    def train(self, description: Description) -> tuple[int, dict[str, float]]:
+        """Trains, tests the best weights and logs them; returns their epoch, and the figures."""
+        settings, prepared = self.plan.settings, self.prepared
+        self.describe(description)
+        state = TrainingState(prepared.model, make_optimiser(prepared.model, settings))
         if self.progress is not None:
             batches = prepared.train
             self.progress.start(settings.epochs, len(batches), batches.examples)
-        self.before_training()
+        self.before_training(state)
         fit(
             state,
             prepared.train,
@@ -159,155 +163,107 @@ class Session:
             after_step=None if self.progress is None else self.progress.step,
             after_epoch=self.after_epoch,
         )
-        self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
-        best = self.checkpoints.best_epoch
-        self.tracker.tags({"mlrun.best_epoch": str(best)})
-        self.checkpoints.load_best(state.model)
         metrics = {name: pairs[-1][1] for name, pairs in state.history.items()}
-        metrics |= self.test(best)
-        if settings.log_model:
-            self.log_model()
-        self.tracker.show(self.keys, state.epoch)
-        self.end("FINISHED", "")
-        if self.tracker.lost:
-            reason = self.lost_reason()
-            raise RunFailed(f"run {self.tracker.run_id}: {reason}", self.tracker.run_id)
-        return Run(
-            run_id=self.tracker.run_id,
-            experiment_id=self.tracker.experiment_id,
-            name=self.tracker.run_name,
-            best_epoch=best,
-            metrics=metrics,
-            failures=dict(self.failures),
-            link=self.link,
-            comparison_link=self.tracker.comparison_link(),
+        best = self.checkpoints.best_epoch
+        self.tracker.tags(
+            {
+                "mlrun.weights_sha256": digest(state.model.state_dict()),
+                "mlrun.best_epoch": str(best),
+            }
         )
+        self.checkpoints.load_best(state.model)
+        metrics |= self.test(state, best)
+        if settings.log_model:
+            self.log_model(state)
+        self.tracker.show(self.gallery.keys, state.epoch)
+        return best, metrics
 
-    def before_training(self) -> None:
+    def describe(self, description: Description) -> None:
+        """Logs what is known before anything is trained."""
+        tracker = self.tracker
+        tracker.params(self.plan.params())
+        tracker.inputs(description.inputs)
+        for name, content in description.files.items():
+            tracker.artifact(name, content)
+        self.say(f"run {tracker.run_name}: {tracker.link}")
+
+    def before_training(self, state: TrainingState) -> None:
         """Evaluates and draws the untrained model: epoch 0."""
         metrics: dict[str, float] = {}
         for part in ("train", "val"):
-            found = evaluate(self.state.model, self.prepared.parts[part], part=part)
+            found = evaluate(state.model, self.prepared.parts[part], part=part)
             metrics |= {f"{part}/loss": found.loss, f"{part}/accuracy": found.accuracy}
-        self.log_epoch(metrics, found)
+        self.log_epoch(state, metrics)
         if self.plan.settings.epochs == 0:
-            self.checkpoints.save(self.state, metrics)
+            self.checkpoints.save(state, metrics)
+        self.gallery.draw_epoch(state, found)
 
     def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
         """Validates, logs, saves and draws what one epoch made."""
         found = evaluate(state.model, self.prepared.parts["val"], part="val")
         metrics |= {"val/loss": found.loss, "val/accuracy": found.accuracy}
+        self.log_epoch(state, metrics)
         self.checkpoints.save(state, metrics)
-        self.log_epoch(metrics, found)
+        self.gallery.draw_epoch(state, found)
 
-    def log_epoch(self, metrics: dict[str, float], validated: Evaluation) -> None:
-        """Logs an epoch's figures, tells them to the user, and draws its pictures."""
-        self.state.record(metrics)
-        self.tracker.metrics(metrics, self.state.epoch)
+    def log_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        """Records an epoch's figures, logs them, and tells them to the user."""
+        state.record(metrics)
+        self.tracker.metrics(metrics, state.epoch)
         if self.progress is not None:
-            self.progress.epoch(self.state.epoch, metrics)
-        view = self.view(self.state.epoch, {"val": validated}, "val")
-        for key, image in self.draw_all("epoch", view).items():
-            self.keys[key] = None
-            for event in grid_events(self.tracker.run_id, key, image, self.state.epoch):
-                self.tracker.log(event)
+            self.progress.epoch(state.epoch, metrics)
 
-    def test(self, best: int) -> dict[str, float]:
+    def test(self, state: TrainingState, best: int) -> dict[str, float]:
         """Evaluates the test part on the best weights, once, and draws the final figures."""
-        metrics = {}
-        evaluations: dict[str, Evaluation] = {}
-        if "test" in self.prepared.parts:
-            found = evaluate(self.state.model, self.prepared.parts["test"], part="test")
-            evaluations["test"] = found
-            metrics = {"test/loss": found.loss, "test/accuracy": found.accuracy}
-            self.tracker.metrics(metrics, best)
-            self.tracker.artifact("predictions/test.npz", test_arrays(found))
-            self.say(
-                f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
-                f"accuracy {found.accuracy:.4f}"
-            )
-        view = self.view(best, evaluations, "test" if evaluations else "val")
-        for name, image in self.draw_all("end", view).items():
-            self.tracker.log(figure_event(name, image))
+        if "test" not in self.prepared.parts:
+            self.gallery.draw_end(state, best, None)
+            return {}
+        found = evaluate(state.model, self.prepared.parts["test"], part="test")
+        metrics = {"test/loss": found.loss, "test/accuracy": found.accuracy}
+        self.tracker.metrics(metrics, best)
+        self.tracker.artifact("predictions/test.npz", test_arrays(found))
+        self.say(
+            f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
+            f"accuracy {found.accuracy:.4f}"
+        )
+        self.gallery.draw_end(state, best, found)
         return metrics
 
-    def view(self, epoch: int, evaluations: dict[str, Evaluation], default: str) -> View | None:
-        """Returns what visualisers will see now, or None where no visualiser is asked for."""
-        if not self.plan.visualisers:
-            return None
-        prepared = self.prepared
-
-        def inputs(images: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                standardised: torch.Tensor = prepared.normalisation(images.to(prepared.device))
-                return standardised
-
-        return View(
-            model=self.state.model,
-            epoch=epoch,
-            shape=prepared.data.shape,
-            classes=prepared.data.classes,
-            history={name: tuple(pairs) for name, pairs in self.state.history.items()},
-            _selections=prepared.selections,
-            _normalise=inputs,
-            _evaluate=lambda model, part: evaluate(model, prepared.parts[part], part=part),
-            _default_part=default,
-            _evaluations=evaluations,
-            notes=self.notes,
-        )
-
-    def draw_all(self, when: str, view: View | None) -> dict[str, Any]:
-        """Returns the pictures of every visualiser for `when`, by key; failures are filed."""
-        pictures: dict[str, Any] = {}
-        for chosen in self.plan.visualisers:
-            if chosen.component.when != when or view is None:
-                continue
-            told = len(self.notes)
-            try:
-                pictures |= self.draw_one(chosen, view)
-            except (Exception, SystemExit) as error:
-                self.fail(chosen, view.epoch, error)
-            for note in self.notes[told:]:
-                self.say(f"{chosen.component.name}: {note}")
-        return pictures
-
-    def draw_one(self, chosen: Chosen, view: View) -> dict[str, Any]:
-        """Returns the pictures of one visualiser, drawn from a copy of the model of its own."""
-        own = dict(vars(view))
-        own.update(model=detached_copy(self.state.model), _evaluations=dict(view._evaluations))
-        return dict(
-            draw(
-                chosen.component.function,
-                chosen.prefix.replace("/", "-"),
-                chosen.options,
-                View(**own),
-            )
-        )
-
-    def fail(self, chosen: Chosen, epoch: int, error: BaseException) -> None:
-        """Files a visualiser that failed; the first failure of each counts."""
-        what = f"visualiser {chosen.component.name}"
-        if what in self.failures:
-            return
-        self.failures[what] = f"at epoch {epoch}: {one_line(error)}"
-        trace = redact("".join(traceback.format_exception(error)))
-        self.tracker.artifact(f"failures/{chosen.component.name}.txt", trace)
-        self.tracker.tags({f"mlrun.failed.{chosen.component.name}": self.failures[what]})
-
-    def log_model(self) -> None:
+    def log_model(self, state: TrainingState) -> None:
         """Logs the best weights as a servable model; a model that cannot be exported costs that."""
-        servable = Servable(self.prepared.normalisation, self.state.model)
-        example = example_batch(self.prepared)
         try:
+            servable = Servable(self.prepared.normalisation, state.model)
+            example = example_batch(self.prepared)
             with torch.no_grad():
                 output = servable(torch.from_numpy(example)).numpy()
             self.tracker.model(servable, example, output, servable_requirements())
         except Exception as error:
-            self.failures["servable model"] = one_line(error)
+            self.gallery.failures["servable model"] = one_line(error)
             self.tracker.artifact("failures/servable-model.txt", redact(traceback.format_exc()))
             self.tracker.tags({"mlrun.failed.model": one_line(error)})
 
-    def end(self, status: tracking.Status, reason: str) -> None:
+    def finish(self, best: int, metrics: dict[str, float]) -> Run:
+        """Ends the run as FINISHED and returns it.
+
+        Raises:
+            RunFailed: the store did not take everything.
+        """
+        tracker = self.tracker
+        self.end("FINISHED", "")
+        if tracker.lost:
+            raise RunFailed(f"run {tracker.run_id}: {self.lost_reason()}", tracker.run_id)
+        return Run(
+            run_id=tracker.run_id,
+            experiment_id=tracker.experiment_id,
+            name=tracker.run_name,
+            best_epoch=best,
+            metrics=metrics,
+            failures=dict(self.gallery.failures),
+            link=tracker.link,
+            comparison_link=tracker.comparison_link(),
+        )
+
+    def end(self, status: Status, reason: str) -> None:
         """Uploads the checkpoints, ends the run, and clears its folder if nothing was lost."""
         tracker = self.tracker
         for path in self.checkpoints.files():
@@ -315,10 +271,10 @@ class Session:
         if reason:
             tracker.tags({"mlrun.reason": reason})
         tracker.close(status)
-        if tracker.lost:
+        if not tracker.lost:
+            self.checkpoints.clear()
+        elif status != "FINISHED":
             self.say(self.lost_reason())
-            return
-        self.checkpoints.clear()
 
     def lost_reason(self) -> str:
         """Returns what the tracking store did not take, and where the checkpoints are."""

@@ -86,4 +86,4 @@ def test_putting_never_waits_for_a_store_that_does() -> None:
     put(outbox, "abcdef")  # would hang here
     store.waits.set()
     outbox.close()
-    assert sum(store.requests, []) == list("abcdef")
+    assert [name for names in store.requests for name in names] == list("abcdef")

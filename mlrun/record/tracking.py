@@ -164,6 +164,11 @@ class Tracker:
 
         self._outbox.attempt(send, [tag])
 
+    @property
+    def link(self) -> str:
+        """The address of the run's page."""
+        return store.run_link(store.ui_base(self.uri), self.experiment_id, self.run_id)
+
     def comparison_link(self) -> str:
         """Returns the address of the experiment's chart page."""
         view = view_of(self._client, self.experiment_id) and appearance.VIEW_KEY

@@ -1,0 +1,110 @@
+"""The pictures of one run: visualisers called at their time, their failures filed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from mlrun.errors import one_line, redact
+from mlrun.inside.drawing import Pixels, draw
+from mlrun.inside.sandbox import detached_copy
+from mlrun.inside.view import View
+from mlrun.plan import Chosen, Plan
+from mlrun.preparation import Prepared
+from mlrun.record.pictures import figure_event, grid_events
+from mlrun.record.tracking import Tracker
+from mlrun.training.evaluation import Evaluation, evaluate
+from mlrun.training.loop import TrainingState
+
+
+@dataclass
+class Gallery:
+    """Draws what the run's visualisers make, and logs it.
+
+    say: takes one line for the user.
+    failures: by visualiser, the first thing that went wrong.
+    keys: of the pictures that stand under a slider, in the order they came.
+    """
+
+    plan: Plan
+    prepared: Prepared
+    tracker: Tracker
+    say: Callable[[str], None]
+    failures: dict[str, str] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def draw_epoch(self, state: TrainingState, validated: Evaluation) -> None:
+        """Draws and logs the pictures of the epoch that `state` has reached."""
+        for chosen in self.due("epoch"):
+            for key, image in self.draw(chosen, state, state.epoch, validated).items():
+                if key not in self.keys:
+                    self.keys.append(key)
+                for event in grid_events(self.tracker.run_id, key, image, state.epoch):
+                    self.tracker.log(event)
+
+    def draw_end(self, state: TrainingState, best: int, tested: Evaluation | None) -> None:
+        """Draws and logs the final figures, from the weights of epoch `best` in `state`."""
+        for chosen in self.due("end"):
+            for name, image in self.draw(chosen, state, best, tested).items():
+                self.tracker.log(figure_event(name, image))
+
+    def due(self, when: Literal["epoch", "end"]) -> list[Chosen]:
+        """Returns the visualisers that are drawn then."""
+        return [chosen for chosen in self.plan.visualisers if chosen.component.when == when]
+
+    def draw(
+        self, chosen: Chosen, state: TrainingState, epoch: int, known: Evaluation | None
+    ) -> dict[str, Pixels]:
+        """Returns the pictures of one visualiser by key; none if it fails."""
+        told = len(self.notes)
+        name = chosen.prefix.replace("/", "-")
+        try:
+            view = self.view(state, epoch, known)
+            return draw(chosen.component.function, name, chosen.options, view)
+        except (Exception, SystemExit) as error:
+            self.fail(chosen.component.name, epoch, error)
+            return {}
+        finally:
+            for note in self.notes[told:]:
+                self.say(f"{chosen.component.name}: {note}")
+
+    def view(self, state: TrainingState, epoch: int, known: Evaluation | None) -> View:
+        """Returns what one visualiser will see, with a copy of the model of its own.
+
+        `known` is an evaluation that was made already; its part is what `predictions` are of.
+        """
+        prepared = self.prepared
+
+        def inputs(images: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                standardised: torch.Tensor = prepared.normalisation(images.to(prepared.device))
+                return standardised
+
+        return View(
+            model=detached_copy(state.model),
+            epoch=epoch,
+            shape=prepared.data.shape,
+            classes=prepared.data.classes,
+            history={name: tuple(pairs) for name, pairs in state.history.items()},
+            notes=self.notes,
+            _selections=prepared.selections,
+            _normalise=inputs,
+            _evaluate=lambda model, part: evaluate(model, prepared.parts[part], part=part),
+            _default_part=known.part if known else "val",
+            _evaluations={known.part: known} if known else {},
+        )
+
+    def fail(self, name: str, epoch: int, error: BaseException) -> None:
+        """Files a visualiser that failed; the first failure of each counts."""
+        what = f"visualiser {name}"
+        if what in self.failures:
+            return
+        self.failures[what] = f"at epoch {epoch}: {one_line(error)}"
+        trace = redact("".join(traceback.format_exception(error)))
+        self.tracker.artifact(f"failures/{name}.txt", trace)
+        self.tracker.tags({f"mlrun.failed.{name}": self.failures[what]})

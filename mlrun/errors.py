@@ -49,4 +49,5 @@ def redact(text: str) -> str:
     >>> redact("postgresql://ann:secret@db.example/mlflow")
     'postgresql://***@db.example/mlflow'
     """
-    return re.sub(r"://[^\s'\"]*@", "://***@", text)
+    text = re.sub(r"://\S*@", "://***@", text)
+    return re.sub(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+", r"\1=***", text)

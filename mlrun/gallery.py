@@ -44,7 +44,9 @@ class Gallery:
             for key, image in self.draw(chosen, state, state.epoch, validated).items():
                 if key not in self.keys:
                     self.keys.append(key)
-                for event in grid_events(self.tracker.run_id, key, image, state.epoch):
+                for event in grid_events(
+                    self.tracker.run_id, key, image, state.epoch, self.tracker.started
+                ):
                     self.tracker.log(event)
 
     def draw_end(self, state: TrainingState, best: int, tested: Evaluation | None) -> None:
@@ -95,6 +97,7 @@ class Gallery:
             _selections=prepared.selections,
             _normalise=inputs,
             _evaluate=lambda model, part: evaluate(model, prepared.parts[part], part=part),
+            _device=prepared.device,
             _default_part=known.part if known else "val",
             _evaluations={known.part: known} if known else {},
         )

@@ -18,7 +18,8 @@ from mlrun.data.splits import Selection, split
 from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Plan
 from mlrun.settings import Settings
-from mlrun.training import devices
+from mlrun.training.devices import own_random_states
+from mlrun.training.optimisers import make_optimiser
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
 HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
@@ -29,6 +30,7 @@ class Prepared:
     """A run that is ready to start.
 
     model: on the device.
+    optimiser: over the model's parameters.
     train: batches to train on; `parts`: batches to evaluate, `train`, `val`, perhaps `test`.
     """
 
@@ -37,19 +39,19 @@ class Prepared:
     selections: dict[str, Selection]
     normalisation: Normalisation
     model: nn.Module
+    optimiser: torch.optim.Optimizer
     train: Batches
     parts: dict[str, Batches]
 
 
-def prepare(plan: Plan) -> Prepared:
+def prepare(plan: Plan, device: torch.device) -> Prepared:
     """Loads the data, builds the model and tries it on two images.
 
     Raises:
-        MlrunError: the device is absent, the data cannot be had or break their contract, or
-            the model cannot be built or does not fit the data.
+        MlrunError: the data cannot be had or break their contract, or the model cannot be
+            built or does not fit the data.
     """
     settings = plan.settings
-    device = devices.resolve(settings.device)
     data = load_data(plan)
     with named(f"data set {plan.dataset.component.name}"):
         selections = split(
@@ -64,8 +66,31 @@ def prepare(plan: Plan) -> Prepared:
     normalisation = normalisation.to(device)
     model = build_model(plan, data).to(device)
     check_fit(plan, model, data, normalisation, device)
+    with named(f"model {plan.model.component.name}"):
+        optimiser = build_optimiser(model, settings)
     train, parts = make_batches(settings, selections, normalisation, device)
-    return Prepared(device, data, selections, normalisation, model, train, parts)
+    check_last_batch(model, train)
+    return Prepared(device, data, selections, normalisation, model, optimiser, train, parts)
+
+
+def build_optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Returns the optimiser; raises MlrunError where the model has nothing to train."""
+    try:
+        return make_optimiser(model, settings)
+    except (ValueError, TypeError) as error:
+        raise MlrunError(
+            f"the optimiser cannot be made of its parameters: {one_line(error)}"
+        ) from error
+
+
+def check_last_batch(model: nn.Module, train: Batches) -> None:
+    """Raises MlrunError where batch normalisation would meet a batch of one example."""
+    last = train.examples % train.batch_size or train.batch_size
+    if last == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        raise MlrunError(
+            f"batch_size {train.batch_size} leaves a last batch of one image, which batch "
+            "normalisation cannot train on; add --drop-last or change the batch size"
+        )
 
 
 @contextlib.contextmanager
@@ -128,7 +153,7 @@ def check_fit(
     what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
     model.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), own_random_states(device):
             logits: Tensor = model(normalisation(images))
     except (RuntimeError, ValueError) as error:
         raise MlrunError(

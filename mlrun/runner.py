@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import signal
+import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,11 +28,13 @@ from mlrun.record.description import (
 from mlrun.record.folders import run_folder
 from mlrun.record.tracking import Status, Tracker
 from mlrun.settings import Settings
+from mlrun.training import devices
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.evaluation import evaluate
 from mlrun.training.loop import TrainingFailed, TrainingState, fit
-from mlrun.training.optimisers import make_optimiser
 from mlrun.training.servable import Servable
+
+INTERRUPTED = "interrupted (SIGINT)"
 
 
 class Progress(Protocol):
@@ -36,6 +42,9 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Takes one line for the user."""
+
+    def warn(self, text: str) -> None:
+        """Takes one line that the user must not miss."""
 
     def start(self, epochs: int, steps: int, examples: int) -> None:
         """Training starts: so many epochs of so many steps and examples."""
@@ -92,23 +101,47 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
         if not isinstance(settings, Settings):
             settings = Settings.parse(settings)
         plan = make_plan(settings)
+        if progress is not None:
+            for text in plan.registry.complaints():
+                progress.warn(text)
         opening.check_store()
-        threads = torch.get_num_threads()
-        try:
-            if settings.threads:
-                torch.set_num_threads(settings.threads)
-            with torch.random.fork_rng():
-                prepared = prepare(plan)
-                description = describe_run(plan, prepared)
+        device = devices.resolve(settings.device)
+        with devices.settings_of_a_run(device, settings.threads):
+            prepared = prepare(plan, device)
+            description = describe_run(plan, prepared)
+            with undisturbed():
                 tracker = opening.open_run(plan.run_name, settings.experiment, description.tags)
-                return Session(plan, prepared, tracker, progress).run(description)
-        finally:
-            torch.set_num_threads(threads)
+                session = Session(plan, prepared, tracker, progress)
+            return session.run(description)
     except RunFailed:
         raise
     except MlrunError as error:
-        opening.fail_waiting_run(str(error))
+        opening.end_waiting_run("FAILED", str(error))
         raise
+    except KeyboardInterrupt:
+        opening.end_waiting_run("KILLED", INTERRUPTED)
+        raise
+    except Exception as error:
+        opening.end_waiting_run("FAILED", one_line(error))
+        raise
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Puts SIGINT and SIGTERM off until the block is done, so that no run is left half-opened."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, lambda signum, _: came.append(signum)) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 @dataclass
@@ -123,6 +156,7 @@ class Session:
     def __post_init__(self) -> None:
         settings = self.plan.settings
         self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
+        self.tracker.on_trouble(self.warn_of_trouble)
         self.checkpoints = Checkpoints(
             run_folder(self.tracker.run_id), settings.keep, settings.monitor
         )
@@ -132,11 +166,11 @@ class Session:
         try:
             return self.finish(*self.train(description))
         except KeyboardInterrupt as error:
-            self.end("KILLED", str(error) or "interrupted (SIGINT)")
+            self.end("KILLED", str(error) or INTERRUPTED)
             raise
         except RunFailed:  # it has been ended
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             run_id = self.tracker.run_id
             reason = str(error) if isinstance(error, TrainingFailed) else one_line(error)
             self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
@@ -150,7 +184,7 @@ class Session:
         """Trains, tests the best weights and logs them; returns their epoch, and the figures."""
         settings, prepared = self.plan.settings, self.prepared
         self.describe(description)
-        state = TrainingState(prepared.model, make_optimiser(prepared.model, settings))
+        state = TrainingState(prepared.model, prepared.optimiser)
         if self.progress is not None:
             batches = prepared.train
             self.progress.start(settings.epochs, len(batches), batches.examples)
@@ -203,6 +237,11 @@ class Session:
         found = evaluate(state.model, self.prepared.parts["val"], part="val")
         metrics |= {"val/loss": found.loss, "val/accuracy": found.accuracy}
         self.log_epoch(state, metrics)
+        if not math.isfinite(found.loss):
+            raise TrainingFailed(
+                f"the validation loss is {found.loss} after epoch {state.epoch}; try a smaller lr "
+                f"than {metrics['lr']:g}"
+            )
         self.checkpoints.save(state, metrics)
         self.gallery.draw_epoch(state, found)
 
@@ -249,32 +288,35 @@ class Session:
             RunFailed: the store did not take everything.
         """
         tracker = self.tracker
+        comparison_link = tracker.comparison_link()
         self.end("FINISHED", "")
         if tracker.lost:
             raise RunFailed(f"run {tracker.run_id}: {self.lost_reason()}", tracker.run_id)
+        refused = {f"log of {event.name}": reason for event, reason in tracker.refused}
         return Run(
             run_id=tracker.run_id,
             experiment_id=tracker.experiment_id,
             name=tracker.run_name,
             best_epoch=best,
             metrics=metrics,
-            failures=dict(self.gallery.failures),
+            failures={**self.gallery.failures, **refused},
             link=tracker.link,
-            comparison_link=tracker.comparison_link(),
+            comparison_link=comparison_link,
         )
 
     def end(self, status: Status, reason: str) -> None:
         """Uploads the checkpoints, ends the run, and clears its folder if nothing was lost."""
         tracker = self.tracker
-        for path in self.checkpoints.files():
-            tracker.artifact(f"checkpoints/{path.name}", path)
-        if reason:
-            tracker.tags({"mlrun.reason": reason})
-        tracker.close(status)
-        if not tracker.lost:
-            self.checkpoints.clear()
-        elif status != "FINISHED":
-            self.say(self.lost_reason())
+        with undisturbed():
+            for path in self.checkpoints.files():
+                tracker.artifact(f"checkpoints/{path.name}", path)
+            if reason:
+                tracker.tags({"mlrun.reason": reason})
+            tracker.close(status)
+            if not tracker.lost:
+                self.checkpoints.clear()
+            elif status != "FINISHED":
+                self.say(self.lost_reason())
 
     def lost_reason(self) -> str:
         """Returns what the tracking store did not take, and where the checkpoints are."""
@@ -285,6 +327,11 @@ class Session:
             f"{', …' if len(names) > 3 else ''}): {lost[0][1]}; checkpoints are kept in "
             f"{self.checkpoints.folder}"
         )
+
+    def warn_of_trouble(self, reason: str) -> None:
+        """Tells the user that the store fails; called from the tracking thread."""
+        if self.progress is not None:
+            self.progress.warn(f"the tracking store fails, and is tried again ({reason})")
 
     def say(self, text: str) -> None:
         """Tells the user one line."""

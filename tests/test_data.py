@@ -178,11 +178,15 @@ def test_large_data_give_the_same_batches_bit_for_bit(monkeypatch: pytest.Monkey
     ready = make(part(), shuffle=True)
     monkeypatch.setattr(batches_module, "READY_COPY", 0)
     gathered = make(part(), shuffle=True)
+    monkeypatch.setattr(batches_module, "room_on", lambda device: 10**9)
+    held = make(part(), shuffle=True)
     assert ready.ready is not None
-    assert gathered.ready is None
-    for (a, x), (b, y) in zip(ready.epoch(1), gathered.epoch(1), strict=True):
-        assert torch.equal(a, b)
-        assert torch.equal(x, y)
+    assert (gathered.ready, gathered.raw, held.ready) == (None, None, None)
+    assert held.raw is not None
+    for other in (gathered, held):
+        for (a, x), (b, y) in zip(ready.epoch(1), other.epoch(1), strict=True):
+            assert torch.equal(a, b)
+            assert torch.equal(x, y)
 
 
 def test_seeds_for_different_purposes_differ_and_stay() -> None:

@@ -26,12 +26,19 @@ def test_a_failed_run_is_an_error_of_mlrun_and_names_the_run() -> None:
         "https://ann:s/ec@ret@host:5000",
         "could not reach 'http://ann:secret@127.0.0.1:1/x' at all",
         "mysql+pymysql://secret@host",
+        "postgresql://ann:o'sec\"ret@db/mlflow",
     ],
 )
 def test_no_user_or_password_is_left_of_an_address(address: str) -> None:
     assert "ann" not in redact(address)
     assert "ret" not in redact(address)
     assert "://***@" in redact(address)
+
+
+def test_a_password_among_the_parameters_of_an_address_goes_too() -> None:
+    assert redact("postgresql://db/x?user=a&password=secret&x=1 b") == (
+        "postgresql://db/x?user=a&password=***&x=1 b"
+    )
 
 
 def test_an_address_without_password_and_an_at_sign_elsewhere_stay() -> None:

@@ -49,6 +49,7 @@ def make_view(model: nn.Module, shape: tuple[int, int, int] = (1, 6, 6), classes
         _normalise=normalisation,
         _evaluate=lambda m, p: evaluate(m, parts[p], part=p),
         _default_part="test",
+        _device=CPU,
     )
 
 
@@ -193,7 +194,7 @@ def test_the_world_is_put_back_also_after_an_error(home: object) -> None:
     before = world()
 
     def fail() -> None:
-        with untouched():
+        with untouched(CPU):
             wreck(make_view(convolutional()))
             raise RuntimeError("wrecked")
 

@@ -32,6 +32,7 @@ from mlrun.seam.options import REQUIRED, as_text, convert, describe, help_of_par
         (tuple[int, ...], [16, 32], (16, 32)),
         (tuple[int, ...], 16, (16,)),
         (tuple[int, ...], "", ()),
+        (tuple[str, ...], "none", ()),
         (tuple[int, float], "1,2", (1, 2.0)),
         (tuple[str, ...] | None, "a,b", ("a", "b")),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -63,9 +64,50 @@ def test_what_is_refused_is_lost_alone() -> None:
     put(outbox, "abc")
     outbox.close()
     assert store.requests == [["a"], ["c"]]
-    assert [(event.name, reason) for event, reason in outbox.lost] == [
+    assert [(event.name, reason) for event, reason in outbox.refused] == [
         ("b", "ValueError: bad name among ['b']")
     ]
+
+
+def test_one_kind_that_fails_does_not_hold_the_others_up() -> None:
+    store = Store()
+    told: list[str] = []
+
+    def fail(events: list[Event]) -> None:
+        raise ConnectionError("no bucket")
+
+    outbox = Outbox(
+        {"artifact": fail, "metric": store.take}, {"artifact": 1, "metric": 9},
+        lambda e: False, told.append,
+    )  # fmt: skip
+    outbox.put(Event("artifact", "x", b""))
+    put(outbox, "ab")
+    deadline = time.monotonic() + 10
+    while not store.requests and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert store.requests == [["a", "b"]]
+    assert told == ["ConnectionError: no bucket"]
+
+
+def test_closing_a_slow_and_failing_store_takes_no_longer_than_the_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox_module, "GRACE", 0.3)
+    tries: list[int] = []
+
+    def slow(events: list[Event]) -> None:
+        tries.append(len(events))
+        time.sleep(0.2)
+        raise TimeoutError("slow")
+
+    outbox = Outbox({"metric": slow}, {"metric": 1}, lambda e: False)
+    put(outbox, "abcdefghijklmnopqrstuvwxyz")
+    outbox.close()
+    assert len(outbox.lost) == 26
+    assert len(tries) <= 4
+    outbox.put(Event("metric", "late", 1.0))
+    assert outbox.lost[-1][1] == "the run was closed"
+    outbox.close()
 
 
 def test_a_store_that_stays_away_is_given_up_at_the_end_and_said(

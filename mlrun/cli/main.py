@@ -83,6 +83,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     except MlrunError as error:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort) as error:  # click turns the first into the second
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.SIG_IGN)  # the run is ended; let the exit code stand
         if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
             fail("terminated", 128 + signal.SIGTERM)
         fail("interrupted", 128 + signal.SIGINT)

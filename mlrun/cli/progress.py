@@ -35,6 +35,10 @@ class Lines:
         if not self.quiet:
             click.echo(text, err=True)
 
+    def warn(self, text: str) -> None:
+        """Prints a warning, also with `quiet`."""
+        click.echo(f"Warning: {text}", err=True)
+
     def greet(self, settings: Settings) -> None:
         """Says which core runs what, before the slow imports."""
         core = Path(mlrun.__file__).parent
@@ -76,7 +80,7 @@ class Terminal(Lines):
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.epochs, self.steps, self.examples = epochs, steps, examples
-        self.began = self.looked = 0.0  # of the first step
+        self.began = self.looked = 0.0
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
@@ -93,16 +97,19 @@ class Terminal(Lines):
 
     def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
         """Moves the bar; looks at the figures twice a second."""
-        self.hits.append(hits)
         now = time.monotonic()
-        self.began = self.began or now
-        if self.bar is None or now - self.looked < REFRESH or now == self.began:
+        if (state.step - 1) % self.steps == 0:  # an epoch begins: only training is timed
+            self.began, self.looked = now, now
+            self.hits.clear()
+        self.hits.append(hits)
+        if self.bar is None or now - self.looked < REFRESH:
             return
+        import torch
+
         self.looked = now
         batch = self.examples / self.steps
-        share = sum(hit.item() for hit in self.hits) / (len(self.hits) * batch)
-        speed = state.step * batch / (now - self.began)
-        self.hits.clear()
+        share = torch.stack(self.hits).float().mean().item() / batch
+        speed = len(self.hits) * batch / (now - self.began)
         self.bar.update(
             self.task,
             completed=state.step,
@@ -116,6 +123,10 @@ class Terminal(Lines):
             super().note(text)
         else:
             self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Prints a warning above the bar."""
+        self.note(f"Warning: {text}")
 
     def finish(self) -> None:
         """Takes the bar away."""

@@ -13,14 +13,16 @@ from mlrun.data.randomness import generator
 from mlrun.data.splits import Selection
 
 READY_COPY = 512 * 2**20  # bytes: up to here a selection is kept as standardised float32
+CHUNK = 64 * 2**20  # bytes of images that are moved or standardised at once
 
 
 class Batches:
     """The images of one selection as batches of standardised float32 on the device.
 
     A selection whose float32 copy takes at most `READY_COPY` bytes is standardised once and
-    kept on the device. A larger one is gathered as uint8 and standardised batch by batch, by
-    the same formula, so the numbers do not depend on its size.
+    kept on the device. A larger one is standardised batch by batch, by the same formula, so
+    the numbers do not depend on its size: from a uint8 copy on the accelerator, if that takes
+    at most half of its free memory, else from where the data set has it.
 
     Args:
         selection: which images.
@@ -52,15 +54,18 @@ class Batches:
         self.seed = seed
         self.labels = selection.labels[selection.indices].to(device)
         self.ready: Tensor | None = None
-        bytes_as_float = len(selection) * selection.images[0].numel() * 4
-        if bytes_as_float <= READY_COPY:
-            with torch.no_grad():
-                self.ready = torch.cat(
-                    [
-                        normalisation(selection.images[some].to(device))
-                        for some in selection.indices.split(4096)
-                    ]
-                )
+        self.raw: Tensor | None = None
+        size = len(selection) * selection.images[0].numel()  # bytes as uint8
+        if 4 * size <= READY_COPY:
+            self.ready = torch.cat([normalisation(chunk) for chunk in self._chunks()])
+        elif size <= room_on(device):
+            self.raw = torch.cat(list(self._chunks()))
+
+    def _chunks(self) -> Iterator[Tensor]:
+        """Yields the selection's raw images on the device, some MiB at a time."""
+        images = self.selection.images
+        for some in self.selection.indices.split(max(1, CHUNK // images[0].numel())):
+            yield images[some].to(self.device)
 
     def in_order(self, batch_size: int) -> Batches:
         """Returns batches of the same images, not copied, all of them and in their order."""
@@ -86,17 +91,27 @@ class Batches:
             order = torch.arange(count)
         order = order[: self.examples]
         # split() cuts the indices once an epoch; on an accelerator they go over in one piece
-        places = (order.to(self.device) if self.ready is not None else order).split(self.batch_size)
-        for labelled, some in zip(
-            order.to(self.device).split(self.batch_size), places, strict=True
-        ):
+        there = order.to(self.device).split(self.batch_size)
+        on_host = self.ready is None and self.raw is None
+        places = order.split(self.batch_size) if on_host else there
+        for labelled, some in zip(there, places, strict=True):
             yield self.gather(some), self.labels[labelled]
 
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""
         if self.ready is not None:
             return self.ready[places]
-        images = self.selection.images[self.selection.indices[places]]
-        with torch.no_grad():
-            batch: Tensor = self.normalisation(images.to(self.device, non_blocking=True))
-            return batch
+        if self.raw is not None:
+            images = self.raw[places]
+        else:
+            images = self.selection.images[self.selection.indices[places]].to(self.device)
+        standardised: Tensor = self.normalisation(images)
+        return standardised
+
+
+def room_on(device: torch.device) -> int:
+    """Returns how many bytes of images to keep on an accelerator: half of what is free there."""
+    if device.type != "cuda":
+        return 0
+    free, _ = torch.cuda.mem_get_info(device)
+    return free // 2

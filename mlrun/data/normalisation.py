@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mlrun.data.splits import Selection
 from mlrun.errors import MlrunError
 
-MEASURED_AT_ONCE = 4096  # images
+MEASURED_AT_ONCE = 64 * 2**20  # bytes
 
 
 class Normalisation(nn.Module):
@@ -42,7 +42,8 @@ def measure(selection: Selection) -> tuple[tuple[float, ...], tuple[float, ...]]
     """
     channels = selection.images.shape[1]
     counts = torch.zeros(channels, 256, dtype=torch.float64)
-    for indices in selection.indices.split(MEASURED_AT_ONCE):
+    at_once = max(1, MEASURED_AT_ONCE // selection.images[0].numel())
+    for indices in selection.indices.split(at_once):
         images = selection.images[indices]
         for channel in range(channels):
             counts[channel] += images[:, channel].flatten().bincount(minlength=256)

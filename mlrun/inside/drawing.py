@@ -30,7 +30,7 @@ def draw(
         Exception: whatever the visualiser raises.
     """
     pictures: dict[str, Pixels] = {}
-    with untouched():
+    with untouched(view.device):
         for label, picture in named(visualiser(view, **options)):
             key = key_of(name, label)
             if key in pictures:

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlrun.training.devices import own_random_states
+
 
 def detached_copy(model: nn.Module) -> nn.Module:
     """Returns a copy of `model` in evaluation mode, without gradients or hooks.
@@ -35,19 +37,19 @@ def detached_copy(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def untouched() -> Iterator[None]:
+def untouched(device: torch.device) -> Iterator[None]:
     """Puts the process's state back afterwards, whatever happened inside.
 
-    Random states (torch on every device, NumPy, random), torch's threads, default dtype and
-    device, grad mode, determinism, anomaly mode, matmul precision, cuDNN and MKL-DNN flags;
-    matplotlib's settings; working directory, environment, warnings, NumPy's error handling
-    and print options.
+    Random states (torch on the CPU and on `device`, NumPy, random), torch's threads, default
+    dtype and device, grad mode, determinism, anomaly mode, matmul precision, cuDNN and
+    MKL-DNN flags; matplotlib's settings; working directory, environment, warnings, NumPy's
+    error handling and print options.
     """
     numpy_state, python_state = np.random.get_state(), random.getstate()
     environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109  # a path may be gone
     errors, printing = np.geterr(), np.get_printoptions()
     with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng())
+        stack.enter_context(own_random_states(device))
         stack.enter_context(torch_settings())
         stack.enter_context(matplotlib.rc_context())
         stack.enter_context(warnings.catch_warnings())

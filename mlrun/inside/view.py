@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlrun.errors import unknown
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from mlrun.data.splits import Selection
@@ -36,8 +37,14 @@ class View:
     _normalise: Callable[[Tensor], Tensor]
     _evaluate: Callable[[nn.Module, str], Evaluation]
     _default_part: str
+    _device: torch.device
     notes: list[str] = field(default_factory=list)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model; its copy and `inputs` are there."""
+        return self._device
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def summarise(prepared: Prepared) -> str:
     example = torch.zeros(1, *prepared.data.shape, device=prepared.device)
     columns = ("input_size", "output_size", "num_params", "trainable")
     try:
-        with torch.random.fork_rng():
+        with devices.own_random_states(prepared.device):
             found = torchinfo.summary(
                 detached_copy(prepared.model),
                 input_data=example,
@@ -124,7 +124,7 @@ def summarise(prepared: Prepared) -> str:
                 row_settings=("var_names",),
                 verbose=0,
             )
-    except RuntimeError:  # torchinfo wraps whatever a model does that it cannot follow
+    except Exception:  # whatever a model does that torchinfo or a copy cannot follow
         return f"{prepared.model}\n"
     return f"{found}\n"
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from mlflow.tracking.fluent import _get_experiment_id
 
 from mlrun.errors import MlrunError, one_line, redact, unknown
 from mlrun.record import appearance, store
-from mlrun.record.tracking import Tracker, quiet, view_of
+from mlrun.record.tracking import Status, Tracker, quiet, view_of
 
 
 def check_store() -> None:
@@ -38,7 +37,8 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
         MlrunError: the store cannot be opened, or the run to take over does not exist.
     """
     uri = mlflow.get_tracking_uri()
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the outbox does the waiting
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the outbox does the waiting
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
     if store.first_use(uri):
         print("making the tracking database, which takes a few seconds once", file=sys.stderr)
     adopted = os.environ.get("MLFLOW_RUN_ID")
@@ -53,7 +53,9 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
                 run = client.create_run(
                     experiment_id, run_name=run_name, tags={**tags, **launch_tags(), **look}
                 )
-    except MlflowException as error:
+    except MlrunError:
+        raise
+    except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
         raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from error
     if adopted:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
@@ -86,21 +88,23 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     """
     uri: str = mlflow.get_tracking_uri()
     store.check(uri)
-    with quiet(), FileLock(store.lock_path(uri)):
-        client = MlflowClient(uri)
-        if experiment is None:
-            experiment_id = _get_experiment_id()
-        else:
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
+    try:
+        with quiet(), FileLock(store.lock_path(uri)):
+            client = MlflowClient(uri)
+            found = client.get_experiment_by_name(experiment) if experiment else None
+            if experiment and found is None:
                 names = [e.name for e in client.search_experiments()]
                 raise unknown("experiment", experiment, names)
-            experiment_id = found.experiment_id
-        view = view_of(client, experiment_id)
+            experiment_id = found.experiment_id if found else _get_experiment_id()
+            view = view_of(client, experiment_id)
+    except MlrunError:
+        raise
+    except Exception as error:
+        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from error
     return uri, experiment_id, appearance.VIEW_KEY if view else ""
 
 
-def fail_waiting_run(reason: str) -> None:
+def end_waiting_run(status: Status, reason: str) -> None:
     """Says on the run that `mlflow run` opened why nothing was started, if it can be reached."""
     adopted = os.environ.get("MLFLOW_RUN_ID")
     if not adopted:
@@ -109,8 +113,8 @@ def fail_waiting_run(reason: str) -> None:
         store.check(mlflow.get_tracking_uri())
         client = MlflowClient()
         client.set_tag(adopted, "mlrun.reason", reason[:5000])
-        client.set_tag(adopted, "mlrun.status", "FAILED")
-        client.set_terminated(adopted, "FAILED")
+        client.set_tag(adopted, "mlrun.status", status)
+        client.set_terminated(adopted, status)
 
 
 def experiment_of(client: MlflowClient, name: str | None) -> str:

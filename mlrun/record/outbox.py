@@ -7,37 +7,59 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 
 from mlrun.errors import one_line
 from mlrun.record.events import Event, Kind
 
 GATHER = 0.5  # seconds: how long events wait for others to share a request
 GRACE = 30.0  # seconds: how long a closing run goes on trying a store that fails
-LONGEST_PAUSE = 30.0  # seconds between two tries
+PAUSES = (0.5, 30.0)  # seconds between tries of one parcel: the first, and the longest
+
+Send = Callable[[list[Event]], None]
+
+
+@dataclass
+class Parcel:
+    """Events that go in one request, and when to try next."""
+
+    send: Send
+    events: list[Event]
+    pause: float = PAUSES[0]
+    due: float = 0.0
+    reason: str = "the tracking store did not answer in time"
 
 
 class Outbox:
-    """Takes events at once and sends them soon, in order within a kind, many in one request.
+    """Takes events at once and sends them soon, many in one request.
+
+    What the store does not take now is tried again later, while the rest goes on; while a
+    run lasts, there is no end to trying.
 
     Args:
         send: by kind, what sends a list of events of that kind; sending some again must
             change nothing.
         at_once: by kind, the most events that `send` may be given.
-        refused: whether an error means that the store will never take these events.
+        is_refused: whether an error means that the store will never take these events.
+        trouble: told once, in the sending thread, that the store fails, and why.
 
     Attributes:
-        lost: events that were given up, each with the reason.
+        refused: events that the store will never take, each with the reason.
+        lost: events that were given up when the run closed, each with the reason.
     """
 
     def __init__(
         self,
-        send: Mapping[Kind, Callable[[list[Event]], None]],
+        send: Mapping[Kind, Send],
         at_once: Mapping[Kind, int],
-        refused: Callable[[Exception], bool],
+        is_refused: Callable[[Exception], bool],
+        trouble: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        self.refused: list[tuple[Event, str]] = []
         self.lost: list[tuple[Event, str]] = []
-        self._send, self._at_once, self._refused = send, at_once, refused
+        self.trouble = trouble
+        self._send, self._at_once, self._is_refused = send, at_once, is_refused
+        self._told = False
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._hurry = threading.Event()
         self._deadline: float | None = None
@@ -45,67 +67,99 @@ class Outbox:
         self._thread.start()
 
     def put(self, event: Event) -> None:
-        """Takes one event; never waits."""
-        self._queue.put(event)
+        """Takes one event; never waits. What comes after closing is lost, and said so."""
+        if self._thread.is_alive():
+            self._queue.put(event)
+        else:
+            self.lost.append((event, "the run was closed"))
 
     def flush(self) -> None:
-        """Waits until every event so far is sent, or is lost; from here on, time is short."""
-        self._deadline = time.monotonic() + GRACE
-        self._hurry.set()
-        self._queue.join()
-        self._hurry.clear()
+        """Waits until every event so far is sent, refused or, after a grace, lost."""
+        if self._thread.is_alive():
+            self._deadline = time.monotonic() + GRACE
+            self._hurry.set()
+            self._queue.join()
+            self._hurry.clear()
+            self._deadline = None
 
     def close(self) -> None:
-        """Sends what is left and stops the thread."""
-        self._deadline = time.monotonic() + GRACE
-        self._hurry.set()
-        self._queue.put(None)
-        self._thread.join()
-
-    def attempt(self, call: Callable[[], None], events: list[Event]) -> None:
-        """Calls until it works, the store refuses, or a closing run's time is up.
-
-        While a run lasts, there is no end to trying: what it logs is kept in memory.
-        """
-        pause = 0.5
-        while True:
-            try:
-                call()
-                return
-            except Exception as error:
-                late = self._deadline is not None and time.monotonic() > self._deadline
-                if self._refused(error) or late:
-                    self.lost += [(event, one_line(error)) for event in events]
-                    return
-            if not self._hurry.wait(pause):
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                time.sleep(0.5)
+        """Sends what is left and stops the thread; a second time, does nothing."""
+        if self._thread.is_alive():
+            self._deadline = time.monotonic() + GRACE
+            self._hurry.set()
+            self._queue.put(None)
+            self._thread.join()
 
     def _consume(self) -> None:
+        waiting: list[Parcel] = []
         open_ = True
-        while open_:
-            taken = [self._queue.get()]
-            if taken[0] is not None:
-                self._hurry.wait(GATHER)
-            with suppress(queue.Empty):
-                while True:
-                    taken.append(self._queue.get_nowait())
-            open_ = None not in taken
-            events = [event for event in taken if event is not None]
-            for kind, send in self._send.items():
-                some = [event for event in events if event.kind == kind]
-                size = self._at_once[kind]
-                for part in (some[i : i + size] for i in range(0, len(some), size)):
-                    self._attempt_part(send, part)
-            for _ in taken:
+        while open_ or waiting:
+            taken = self._take(waiting)
+            if None in taken:
+                open_ = False
                 self._queue.task_done()
+            waiting += self._pack([event for event in taken if event is not None])
+            for parcel in [p for p in waiting if self._is_due(p)]:
+                waiting.remove(parcel)
+                waiting += self._deliver(parcel)
 
-    def _attempt_part(self, send: Callable[[list[Event]], None], part: list[Event]) -> None:
-        """Sends some events; where they are refused together, each by itself."""
-        before = len(self.lost)
-        self.attempt(lambda: send(part), part)
-        if len(self.lost) > before and len(part) > 1:
-            del self.lost[before:]
-            for event in part:
-                self.attempt(partial(send, [event]), [event])
+    def _take(self, waiting: list[Parcel]) -> list[Event | None]:
+        """Returns what is on the queue, once something is or a waiting parcel is due."""
+        patience = None
+        if waiting:
+            next_due = min(parcel.due for parcel in waiting)
+            patience = max(0.01, min(next_due - time.monotonic(), 0.5))
+        try:
+            taken = [self._queue.get(timeout=patience)]
+        except queue.Empty:
+            return []
+        if taken[0] is not None:
+            self._hurry.wait(GATHER)
+        with suppress(queue.Empty):
+            while True:
+                taken.append(self._queue.get_nowait())
+        return taken
+
+    def _pack(self, events: list[Event]) -> list[Parcel]:
+        """Returns the events as parcels of one kind, none too large."""
+        parcels = []
+        for kind, send in self._send.items():
+            some = [event for event in events if event.kind == kind]
+            size = self._at_once[kind]
+            parcels += [Parcel(send, some[i : i + size]) for i in range(0, len(some), size)]
+        return parcels
+
+    def _is_due(self, parcel: Parcel) -> bool:
+        """Whether to try the parcel now; in a hurry, no parcel waits over half a second."""
+        due = parcel.due - parcel.pause + PAUSES[0] if self._hurry.is_set() else parcel.due
+        return time.monotonic() >= due
+
+    def _deliver(self, parcel: Parcel) -> list[Parcel]:
+        """Sends a parcel, and returns what is left of it to be tried again."""
+        reason = parcel.reason
+        if self._deadline is None or time.monotonic() < self._deadline:
+            try:
+                parcel.send(parcel.events)
+                self._done(parcel)
+                return []
+            except Exception as error:
+                reason = one_line(error)
+                if self._is_refused(error):
+                    if len(parcel.events) > 1:  # each by itself: the others may be taken
+                        return [Parcel(parcel.send, [event]) for event in parcel.events]
+                    self.refused.append((parcel.events[0], reason))
+                    self._done(parcel)
+                    return []
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.lost += [(event, reason) for event in parcel.events]
+            self._done(parcel)
+            return []
+        if not self._told:
+            self._told = True
+            self.trouble(reason)
+        pause = min(2 * parcel.pause, PAUSES[1])
+        return [Parcel(parcel.send, parcel.events, pause, time.monotonic() + parcel.pause, reason)]
+
+    def _done(self, parcel: Parcel) -> None:
+        for _ in parcel.events:
+            self._queue.task_done()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import uuid
 
 import numpy as np
@@ -15,21 +14,23 @@ from mlrun.record.events import Event
 THUMBNAIL = 256  # pixels: the side of the small copy that MLflow shows in a grid
 
 
-def grid_events(run_id: str, key: str, image: NDArray[np.uint8], step: int) -> list[Event]:
+def grid_events(
+    run_id: str, key: str, image: NDArray[np.uint8], step: int, started: int
+) -> list[Event]:
     """Returns the events of one picture in MLflow's image grid, and of its small copy.
 
-    The names hold an id that is made from run, key and step, so that sending a picture again
-    replaces it (MLflow's own `log_image` would add a second one).
+    The names are made from run, key and step alone, so that a picture that is drawn or sent
+    again replaces the first (MLflow's own `log_image` would add a second one).
 
     Args:
         run_id: the run.
         key: the picture's key; one slider a key.
         image: uint8 (H, W, 3).
         step: the epoch.
+        started: when the run started, milliseconds since 1970.
     """
-    now = time.time_ns() // 1_000_000
     fixed = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{key}/{step}")
-    name = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{now}+{fixed}"
+    name = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{started + step}+{fixed}"
     small = Image.fromarray(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     return [

@@ -64,7 +64,10 @@ def lock_path(uri: str) -> str:
 
 def ui_base(uri: str) -> str:
     """Returns the address of the UI: the server's own, or where `mlrun ui` puts it."""
-    return redact(uri.rstrip("/")) if uri.startswith(("http://", "https://")) else LOCAL_UI
+    if not uri.startswith(("http://", "https://")):
+        return LOCAL_UI
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 
 def run_link(base: str, experiment_id: str, run_id: str) -> str:

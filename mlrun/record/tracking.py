@@ -6,8 +6,8 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from mlrun.errors import one_line
 from mlrun.record import appearance, store
 from mlrun.record.events import Event, Kind
 from mlrun.record.outbox import Outbox
@@ -57,6 +58,7 @@ class Tracker:
         self.uri = uri
         self.given = dict(run.data.params)
         self.given_tags = dict(run.data.tags)
+        self.started: int = run.info.start_time
         self._client = client
         self._outbox = Outbox(
             {
@@ -71,8 +73,17 @@ class Tracker:
 
     @property
     def lost(self) -> list[tuple[Event, str]]:
-        """Events that the store did not take, with the reason."""
+        """Events that were given up because the store did not answer, with the reason."""
         return self._outbox.lost
+
+    @property
+    def refused(self) -> list[tuple[Event, str]]:
+        """Events that MLflow will not have, with the reason."""
+        return self._outbox.refused
+
+    def on_trouble(self, tell: Callable[[str], None]) -> None:
+        """Has `tell` called, from another thread, when the store first fails."""
+        self._outbox.trouble = tell
 
     def log(self, event: Event) -> None:
         """Takes one event; it is sent soon, and this never waits."""
@@ -151,18 +162,16 @@ class Tracker:
             )
 
     def show(self, keys: Iterable[str], step: int) -> None:
-        """Puts the pictures of these keys first on the experiment's chart page, at `step`."""
+        """Puts the pictures of these keys first on the experiment's chart page, at `step`.
+
+        The page works without, so a store that does not let us is no failure.
+        """
         if not keys:
             return
-        self.flush()
-        tag = Event("tag", appearance.VIEW_TAG, "", step)
-
-        def send() -> None:
+        with suppress(Exception):
             before = view_of(self._client, self.experiment_id)
             after = appearance.with_keys(before, keys, step)
             self._client.set_experiment_tag(self.experiment_id, appearance.VIEW_TAG, after)
-
-        self._outbox.attempt(send, [tag])
 
     @property
     def link(self) -> str:
@@ -170,9 +179,11 @@ class Tracker:
         return store.run_link(store.ui_base(self.uri), self.experiment_id, self.run_id)
 
     def comparison_link(self) -> str:
-        """Returns the address of the experiment's chart page."""
-        view = view_of(self._client, self.experiment_id) and appearance.VIEW_KEY
-        return store.comparison_link(store.ui_base(self.uri), self.experiment_id, view or "")
+        """Returns the address of the experiment's chart page, with our view if it is there."""
+        key = ""
+        with suppress(Exception):
+            key = appearance.VIEW_KEY if view_of(self._client, self.experiment_id) else ""
+        return store.comparison_link(store.ui_base(self.uri), self.experiment_id, key)
 
     def flush(self) -> None:
         """Waits until every event so far is sent, or is lost."""
@@ -181,13 +192,19 @@ class Tracker:
     def close(self, status: Status) -> None:
         """Sends what is left, ends the run with `status`, and stops the thread.
 
-        Does not raise: what could not be sent is in `lost`.
+        A run of which something was lost ends FAILED. Does not raise: what could not be
+        sent is in `lost`.
         """
+        self.tags({"mlrun.status": status})
         self._outbox.close()
-        ending = Event("tag", "mlrun.status", status)
-        attempt = self._outbox.attempt
-        attempt(lambda: self._client.set_tag(self.run_id, ending.name, status), [ending])
-        attempt(lambda: self._client.set_terminated(self.run_id, status), [ending])
+        try:
+            if self.lost and status == "FINISHED":
+                status = "FAILED"
+                for name, text in {"status": status, "reason": "the record is incomplete"}.items():
+                    self._client.set_tag(self.run_id, f"mlrun.{name}", text)
+            self._client.set_terminated(self.run_id, status)
+        except Exception as error:
+            self.lost.append((Event("tag", "mlrun.status", status), one_line(error)))
 
     def _send_metrics(self, events: list[Event]) -> None:
         rows = [Metric(e.name, float(e.value), e.timestamp, e.step) for e in events]  # type: ignore[arg-type]  # a metric's value is a number

@@ -179,7 +179,10 @@ def convert_union(annotation: Any, arguments: tuple[Any, ...], value: object) ->
 def convert_tuple(annotation: Any, arguments: tuple[Any, ...], value: object) -> tuple[Any, ...]:
     """Returns text with commas, a sequence or a single value as a tuple."""
     if isinstance(value, str):
-        items: list[object] = [item.strip() for item in value.split(",")] if value.strip() else []
+        given = value.strip()
+        items: list[object] = (
+            [] if given.lower() in ("", "none") else [item.strip() for item in given.split(",")]
+        )
     elif isinstance(value, list | tuple):
         items = list(value)
     else:

@@ -105,6 +105,13 @@ class Registry:
         candidates = ", ".join(c.qualified for c in matches)
         raise MlrunError(f"{kind} {name} is registered by several plugins; say which: {candidates}")
 
+    def complaints(self) -> list[str]:
+        """Returns one line for each warning and each broken plugin."""
+        broken = [
+            f"plugin {b.plugin} ({b.distribution}) is broken: {b.reason}" for b in self.broken
+        ]
+        return self.warnings + broken
+
 
 def discover(files: Sequence[Path] = ()) -> Registry:
     """Returns what every installed plugin and each plugin file in `files` registers.
@@ -140,6 +147,11 @@ def discover(files: Sequence[Path] = ()) -> Registry:
             )
     for path in files:
         source, module = sources.source_of_file(path)
+        if taken.setdefault(source.name, str(path)) != str(path):
+            raise MlrunError(
+                f"--plugin {path}: {taken[source.name]} is a plugin called {source.name} too; "
+                "rename the file"
+            )
         try:
             registry.components += components_of(source, module)
         except Exception as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
 import torch
 
 from mlrun.errors import MlrunError
@@ -39,6 +42,46 @@ def resolve(name: str) -> torch.device:
     if device is None or name not in accepted:
         raise MlrunError(f"device {name} is not here; there are: {', '.join(present)}")
     return device
+
+
+@contextmanager
+def settings_of_a_run(device: torch.device, threads: int) -> Iterator[None]:
+    """Sets torch up for a run on `device`, and puts it back afterwards.
+
+    Random states are the caller's again, cuDNN is deterministic, so that the same settings
+    give the same numbers, and `threads` CPU threads are used (0: torch's own choice).
+    """
+    before, cudnn = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    try:
+        with own_random_states(device):
+            torch.backends.cudnn.deterministic = True
+            if threads:
+                torch.set_num_threads(threads)
+            yield
+    finally:
+        torch.backends.cudnn.deterministic = cudnn
+        torch.set_num_threads(before)
+
+
+def own_random_states(device: torch.device) -> AbstractContextManager[None]:
+    """Returns a context that puts back the random states of the CPU and of `device` only.
+
+    torch's own default would wake every accelerator of the machine.
+    """
+    if device.type not in ("cuda", "xpu"):
+        return torch.random.fork_rng(devices=[])
+    index = device.index if device.index is not None else torch.accelerator.current_device_index()
+    return torch.random.fork_rng(devices=[index], device_type=device.type)
+
+
+def seed_step(device: torch.device, seed: int) -> None:
+    """Seeds what a model draws from in one step, on the CPU and on `device`; costs about 1 µs."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        index = device.index if device.index is not None else torch.cuda.current_device()
+        torch.cuda.default_generators[index].manual_seed(seed)
+    elif device.type != "cpu":
+        torch.manual_seed(seed)
 
 
 def describe(device: torch.device) -> str:

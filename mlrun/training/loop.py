@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
 from mlrun.data.randomness import derive_seed
-from mlrun.training.devices import synchronise
+from mlrun.training.devices import seed_step, synchronise
 from mlrun.training.evaluation import criterion
 
 History = dict[str, list[tuple[int, float]]]
@@ -80,7 +80,8 @@ def fit(
         state: where training stands; changed in place.
         batches: of the training part; order drawn from (seed, epoch).
         epochs: the number of the last epoch.
-        seed: the run's seed; random draws inside the model come from (seed, epoch).
+        seed: the run's seed; random draws inside the model (dropout) come from it, the epoch
+            and the step.
         after_step: called with the state, the batch's mean loss and its number of right
             answers, both on the device and not waited for.
         after_epoch: called with the state and the epoch's running means in training mode:
@@ -93,11 +94,14 @@ def fit(
     device = batches.device
     while state.epoch < epochs:
         model.train()
-        torch.manual_seed(derive_seed(seed, "model", state.epoch + 1))
+        first_seed = derive_seed(seed, "model", state.epoch + 1) >> 1  # and one more each step
         lr = float(optimiser.param_groups[0]["lr"])
-        losses, hits, sizes = [], [], []
+        losses: list[Tensor] = []
+        hits: list[Tensor] = []
+        sizes: list[int] = []
         started = time.perf_counter()
         for images, labels in batches.epoch(state.epoch + 1):
+            seed_step(device, first_seed + len(sizes))
             logits = model(images)
             loss = loss_of(logits, labels)
             optimiser.zero_grad(set_to_none=True)

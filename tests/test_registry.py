@@ -229,6 +229,17 @@ def test_a_file_is_a_plugin(tmp_path: Path) -> None:
     assert found.version == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    import textwrap
+
+    paths = [tmp_path / folder / "mine.py" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(textwrap.dedent(GOOD))
+    with pytest.raises(MlrunError, match=r"b.mine\.py: .*a.mine\.py is a plugin called mine too"):
+        discover(paths)
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -204,6 +204,17 @@ def test_a_server_that_takes_calls_and_says_nothing_is_given_up_in_time(
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.parametrize("address", ["sqlite:////proc/no/x.db", "mysql+nodriver:///x", "foo://bar"])
+def test_a_store_that_cannot_be_opened_is_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(MlrunError, match="tracking s"):
+        open_run()
+    with pytest.raises(MlrunError, match="tracking s"):
+        opening.locate(None)
+
+
 def test_a_file_needs_no_answer(tmp_path: Path) -> None:
     store_module.check(f"sqlite:///{tmp_path}/absent.db")
 

@@ -60,6 +60,10 @@ def plugin(tmp_path: Path, code: str) -> str:
     return str(path)
 
 
+def without(settings: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in settings.items() if key != name}
+
+
 @pytest.fixture
 def full(store: str) -> mlrun.Run:
     return mlrun.train(
@@ -309,6 +313,20 @@ def narrow(shape, classes):
 def grey(shape, classes):
     import torch
     return torch.nn.Conv2d(3, 1, 1)
+def leaves(shape, classes):
+    import sys, torch
+    class Leaves(torch.nn.Linear):
+        def forward(self, images):
+            if self.training:
+                sys.exit(3)
+            return super().forward(images.flatten(1))
+    return Leaves(64, classes)
+def fixed(shape, classes):
+    import torch
+    class Fixed(torch.nn.Module):
+        def forward(self, images):
+            return images.flatten(1)[:, :10]
+    return Fixed()
 def nothing(shape, classes):
     return None
 def branches(shape, classes):
@@ -322,7 +340,7 @@ def branches(shape, classes):
     return Branches(64, classes)
 @mlrun.hookimpl
 def register_models(register):
-    for build in (breaks, diverges, narrow, grey, nothing, branches):
+    for build in (breaks, diverges, leaves, fixed, narrow, grey, nothing, branches):
         register(build)
 """
 
@@ -419,6 +437,14 @@ def register_datasets(register):
             {"drop_last": True, "batch_size": 5000},
             "data set digits: drop_last with batch_size 5000",
         ),
+        (
+            {"model": "fixed"},
+            "model fixed: the optimiser cannot be made of its parameters: ValueError: ",
+        ),
+        (
+            {"model": "mlp", "model.batch_norm": True, "batch_size": 4},
+            "batch_size 4 leaves a last batch of one image, which batch normalisation cannot",
+        ),
         ({"device": "cuda:99"}, "device cuda:99 is not here; there are: "),
     ],
 )
@@ -445,6 +471,38 @@ def test_a_run_that_mlflow_run_opened_is_told_why_nothing_was_started(
     assert run.data.tags["mlrun.reason"].startswith("unknown model lent; did you mean lenet?")
 
 
+def test_a_model_that_exits_ends_the_run_as_failed(store: str, tmp_path: Path) -> None:
+    settings = {**QUICK, "model": "leaves", "plugin": plugin(tmp_path, FAILING_MODEL)}
+    del settings["model.widths"]
+    with pytest.raises(RunFailed, match="failed: SystemExit: 3"):
+        mlrun.train(settings)
+    assert only_run().info.status == "FAILED"
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run_as_failed(store: str) -> None:
+    settings = {"model": "logistic", "optimiser": "sgd", "lr": 1e38, "batch_size": 2000}
+    with pytest.raises(RunFailed, match=r"the validation loss is (inf|nan) after epoch 1; try a"):
+        mlrun.train({**without(QUICK, "model.widths"), **settings})
+    assert only_run().info.status == "FAILED"
+
+
+def test_broken_plugins_and_misspelt_restrictions_are_told_when_training(
+    store: str, install: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import types
+
+    install("bad", "import no_such_module")
+    warned: list[str] = []
+    silent = types.SimpleNamespace(
+        note=lambda text: None, warn=warned.append, start=lambda *_: None,
+        step=lambda *_: None, epoch=lambda *_: None, finish=lambda: None,
+    )  # fmt: skip
+    mlrun.train(QUICK, progress=silent)
+    assert warned == [
+        "plugin bad (bad) is broken: ModuleNotFoundError: No module named 'no_such_module'"
+    ]
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "word"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
@@ -460,6 +518,8 @@ def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
         if line.startswith("epoch 2/"):
             break
     process.send_signal(sent)
+    time.sleep(0.02)
+    process.send_signal(sent)  # as somebody impatient does; the run is ended all the same
     _, rest = process.communicate(timeout=60)
     assert process.returncode == code
     assert rest.splitlines()[-1] == f"Error: {word}"
@@ -493,6 +553,9 @@ def test_progress_is_told_in_order(store: str) -> None:
 
         def note(self, text: str) -> None:
             self.calls.append("note")
+
+        def warn(self, text: str) -> None:
+            self.calls.append("warn")
 
         def start(self, epochs: int, steps: int, examples: int) -> None:
             self.calls.append(("start", epochs, steps, examples))

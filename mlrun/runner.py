@@ -139,7 +139,7 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
+            signal.signal(kind, signal.SIG_DFL if handler is None else handler)
     if came:
         signal.raise_signal(came[0])
 

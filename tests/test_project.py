@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, heed_interrupts
 from mlflow import MlflowClient
 from packaging.requirements import Requirement
 
@@ -165,6 +165,7 @@ def test_an_interrupted_launch_is_failed_to_mlflow_and_killed_in_our_tag(
         stdout=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:

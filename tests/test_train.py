@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import heed_interrupts
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
@@ -512,7 +513,9 @@ def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
 ) -> None:
     command = [sys.executable, "-m", "mlrun", "train", "--epochs", "100000"]
     options = ["--visualisers", "none", "--log-model", "false", "--threads", "1"]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *options], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("epoch 2/"):

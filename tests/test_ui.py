@@ -37,9 +37,9 @@ def user_interface() -> Iterator[str]:
     try:
         yield server.stdout.readline().strip()
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGTERM)
         _, errors = server.communicate(timeout=30)
-    assert server.returncode == 130, errors
+    assert server.returncode == 143, errors
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Plan
 from mlrun.settings import Settings
 from mlrun.training.devices import own_random_states
+from mlrun.training.evaluation import criterion
 from mlrun.training.optimisers import make_optimiser
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
@@ -77,7 +78,7 @@ def build_optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimiz
     """Returns the optimiser; raises MlrunError where the model has nothing to train."""
     try:
         return make_optimiser(model, settings)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
         raise MlrunError(
             f"the optimiser cannot be made of its parameters: {one_line(error)}"
         ) from error
@@ -109,7 +110,9 @@ def load_data(plan: Plan) -> ImageData:
     with named(f"data set {chosen.component.name}"):
         try:
             data = chosen.component.function(plan.settings.data_dir.expanduser(), **chosen.options)
-        except (ValueError, OSError) as error:
+        except MlrunError:
+            raise
+        except Exception as error:
             raise MlrunError(one_line(error)) from error
         if not isinstance(data, ImageData):
             raise MlrunError(
@@ -127,7 +130,9 @@ def build_model(plan: Plan, data: ImageData) -> nn.Module:
     with named(f"model {chosen.component.name}"):
         try:
             model = chosen.component.function(data.shape, classes, **chosen.options)
-        except (ValueError, RuntimeError) as error:
+        except MlrunError:
+            raise
+        except Exception as error:
             raise MlrunError(
                 f"cannot be built for images {data.shape} and {classes} classes: {one_line(error)}"
             ) from error
@@ -155,7 +160,7 @@ def check_fit(
     try:
         with torch.no_grad(), own_random_states(device):
             logits: Tensor = model(normalisation(images))
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:
         raise MlrunError(
             f"{what} do not fit: the model failed on images {tuple(images.shape)}: "
             f"{one_line(error)}"
@@ -168,6 +173,10 @@ def check_fit(
         )
     if not logits.is_floating_point():
         raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")
+    try:
+        criterion(model)(logits, torch.zeros(2, dtype=torch.int64, device=device))
+    except Exception as error:
+        raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
 
 
 def make_batches(

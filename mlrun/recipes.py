@@ -72,6 +72,10 @@ def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str
         if kind in given and given[kind] != recipe.get(kind):
             merged = {k: v for k, v in merged.items() if not k.startswith(f"{kind}.")}
     if "visualisers" in given:
-        kept = {"model", "dataset", *map(canonical, names_of(given["visualisers"]))}
+        try:
+            asked = names_of(given["visualisers"])
+        except ValueError as error:
+            raise MlrunError(f"visualisers: {error}") from None
+        kept = {"model", "dataset", *map(canonical, asked)}
         merged = {k: v for k, v in merged.items() if "." not in k or k.partition(".")[0] in kept}
     return {**merged, **given}

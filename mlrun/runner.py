@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +25,7 @@ from mlrun.record.description import (
 from mlrun.record.folders import run_folder
 from mlrun.record.tracking import Status, Tracker
 from mlrun.settings import Settings
+from mlrun.signals import undisturbed
 from mlrun.training import devices
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.evaluation import evaluate
@@ -124,24 +122,6 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
     except Exception as error:
         opening.end_waiting_run("FAILED", one_line(error))
         raise
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Puts SIGINT and SIGTERM off until the block is done, so that no run is left half-opened."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, lambda signum, _: came.append(signum)) for kind in kinds]
-    try:
-        yield
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, signal.SIG_DFL if handler is None else handler)
-    if came:
-        signal.raise_signal(came[0])
 
 
 @dataclass

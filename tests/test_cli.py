@@ -57,6 +57,7 @@ def test_quiet_prints_the_run_id_only(store: str) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["train", "--visualisers", "weights,"], "visualisers: expected different names"),
         (["trian"], "mlrun: unknown command trian; did you mean train?"),
         (
             ["train", "--epohcs", "3"],
@@ -148,6 +149,53 @@ def test_a_bug_in_a_model_keeps_its_traceback_and_is_exit_code_1(store: str) -> 
     (run_id,) = runs()
     assert "in scale" in done.stderr
     assert done.stderr.splitlines()[-1] == f"Error: run {run_id} failed: KeyError: 'missing'"
+
+
+def test_a_plugin_s_bug_keeps_its_traceback_and_is_exit_code_2(store: str) -> None:
+    Path("buggy.py").write_text(
+        "import mlrun\n"
+        "def buggy(shape, classes):\n"
+        "    return shape.nonsense\n"
+        "@mlrun.hookimpl\n"
+        "def register_models(register):\n"
+        "    register(buggy)\n"
+    )
+    done = mlrun("train", "--plugin", "buggy.py", "--model", "buggy", *QUICK[2:])
+    assert done.returncode == 2
+    assert 'buggy.py", line 3, in buggy' in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: model buggy: cannot be built for images")
+    assert runs() == []
+
+
+def test_no_command_shows_the_help() -> None:
+    done = mlrun()
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: mlrun [OPTIONS] COMMAND")
+
+
+def test_usage_errors_under_mlflow_run_are_told_to_its_run(store: str) -> None:
+    waiting = MlflowClient().create_run("0").info.run_id
+    done = mlrun("train", "--epohcs", "3", MLFLOW_RUN_ID=waiting)
+    assert done.returncode == 2
+    run = MlflowClient().get_run(waiting)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["mlrun.reason"].startswith("mlrun train: unknown option --epohcs; did you")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("MLFLOW_TRACKING_URI", "sqlite:////proc/no.db", "tracking store sqlite:////proc/no.db: "),
+        ("MLFLOW_TRACKING_URI", "foo://bar", "tracking store foo://bar: "),
+        ("MLRUN_HOME", "/etc/passwd", "cannot make /etc/passwd/locks (NotADirectoryError"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_line(
+    store: str, name: str, value: str, message: str
+) -> None:
+    done = mlrun("train", *QUICK, **{name: value})
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"Error: {message}")
 
 
 def test_a_dry_run_prints_a_recipe_that_means_the_same(home: Path) -> None:

@@ -54,6 +54,36 @@ def test_parts_of_different_shapes_are_refused_with_both() -> None:
         data(test=part(shape=(1, 5, 5))).check()
 
 
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"classes": 3}, "classes are 3; expected a tuple with the name of each class"),
+        ({"classes": (0, 1, 2)}, "expected a tuple with the name of each class"),
+        ({"classes": "abc"}, "classes are 'abc'"),
+        ({"classes": ("a", "a", "b")}, "expected a different name for each class"),
+        ({"classes": ()}, "expected a different name for each class"),
+        ({"mean": 0.5}, "mean is 0.5; expected a tuple with a value from 0 to 1"),
+        ({"mean": (127.0,)}, "expected a tuple with a value from 0 to 1"),
+        ({"mean": (0.1, 0.2)}, "mean and std have 2 values for 1 channels"),
+        ({"std": (0.0,)}, r"std is \(0.0,\); expected values above 0"),
+        ({"train": 1}, r"the train part is int; expected Part\(images, labels\)"),
+        ({"test": (1, 2, 3)}, r"the test part is tuple; expected Part\(images, labels\)"),
+    ],
+)
+def test_a_description_that_breaks_the_contract_is_refused(
+    about: dict[str, object], message: str
+) -> None:
+    whole = {"train": part(), "classes": ("a", "b", "c"), **about}
+    with pytest.raises(MlrunError, match=message):
+        ImageData(**whole).check()  # type: ignore[arg-type]
+
+
+def test_a_plain_pair_is_a_part() -> None:
+    found = ImageData(train=(part().images, part().labels), classes=("a", "b", "c"))  # type: ignore[arg-type]
+    found.check()
+    assert isinstance(found.train, Part)
+
+
 def test_data_that_keep_the_contract_pass() -> None:
     found = data(test=part(7))
     found.check()

@@ -248,6 +248,8 @@ def test_pictures_are_named_after_visualiser_and_label() -> None:
     assert list(found) == ["mine-conv1", "mine-a_b_c__"]
     assert found["mine-a_b_c__"].shape == (50, 50, 3)
     assert list(draw(lambda view: black, "mine", {}, view)) == ["mine"]
+    (long,) = draw(lambda view: [("x" * 999, black)], "mine", {}, view)
+    assert len(long) < 120
 
 
 @pytest.mark.parametrize(
@@ -257,6 +259,7 @@ def test_pictures_are_named_after_visualiser_and_label() -> None:
         ("path.png", "it returned str"),
         ([np.zeros((2, 2, 3), dtype=np.uint8)], r"it yielded ndarray; expected \(name, picture\)"),
         (np.zeros((2, 2), dtype=np.uint8), r"it drew an array uint8 \(2, 2\); expected uint8"),
+        (np.zeros((0, 5, 3), dtype=np.uint8), r"uint8 \(0, 5, 3\); expected .*, not empty"),
         (np.zeros((2, 2, 3)), r"it drew an array float64 \(2, 2, 3\)"),
         ([("a", 1)], "it drew int; expected a Figure"),
         ([("a", Figure()), ("a", Figure())], "it drew two pictures named 'a'"),

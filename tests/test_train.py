@@ -330,6 +330,15 @@ def fixed(shape, classes):
     return Fixed()
 def nothing(shape, classes):
     return None
+def misspelt(shape, classes):
+    from torch import nn
+    return nn.Linearr(64, classes)
+def lossy(shape, classes):
+    import torch
+    class Lossy(torch.nn.Sequential):
+        def loss(self, outputs, labels):
+            return outputs
+    return Lossy(torch.nn.Flatten(), torch.nn.Linear(64, classes))
 def branches(shape, classes):
     import torch
     class Branches(torch.nn.Linear):
@@ -341,8 +350,9 @@ def branches(shape, classes):
     return Branches(64, classes)
 @mlrun.hookimpl
 def register_models(register):
-    for build in (breaks, diverges, leaves, fixed, narrow, grey, nothing, branches):
+    for build in (breaks, diverges, leaves, fixed, misspelt, lossy, narrow, grey, nothing):
         register(build)
+    register(branches)
 """
 
 
@@ -408,6 +418,15 @@ def register_datasets(register):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (
+            {"model": "misspelt"},
+            "model misspelt: cannot be built for images (1, 8, 8) and 10 classes: AttributeError:",
+        ),
+        (
+            {"model": "lossy"},
+            "model lossy and data set digits do not fit: loss(outputs, labels): TypeError: it "
+            "returned (2, 10); expected a scalar mean or (2,)",
+        ),
         ({"model": "nothing"}, "model nothing: its plugin mine (mine.py "),
         (
             {"model": "narrow"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -72,16 +73,20 @@ def main(args: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, terminate)
     try:
         code = cli.main(args, prog_name="mlrun", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        sys.exit(0)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "mlrun"
-        fail(f"{where}: {error.format_message()}", 2)
+        refuse(f"{where}: {error.format_message()}")
     except click.ClickException as error:
         fail(error.format_message(), error.exit_code)
     except RunFailed as error:
         show_cause(error)
         fail(str(error), 1)
     except MlrunError as error:
-        fail(str(error), 2)
+        show_cause(error)
+        refuse(str(error))
     except (KeyboardInterrupt, click.Abort) as error:  # click turns the first into the second
         for again in (signal.SIGINT, signal.SIGTERM):
             signal.signal(again, signal.SIG_IGN)  # the run is ended; let the exit code stand
@@ -97,12 +102,25 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def show_cause(error: RunFailed) -> None:
-    """Prints the traceback of a bug that made a run fail; a loss of NaN has none to show."""
+def refuse(message: str) -> NoReturn:
+    """Fails with exit code 2; tells the run that `mlflow run` opened, if there is one."""
+    if os.environ.get("MLFLOW_RUN_ID"):
+        from mlrun.record.opening import end_waiting_run
+
+        end_waiting_run("FAILED", message)
+    fail(message, 2)
+
+
+def show_cause(error: MlrunError) -> None:
+    """Prints the traceback of a bug, mostly a plugin's; bad input has none to show."""
     import traceback
 
     cause = error.__cause__
-    if cause is not None and type(cause).__name__ != "TrainingFailed":
+    while isinstance(cause, MlrunError):  # it was named on its way up
+        cause = cause.__cause__
+    bugs = (TypeError, AttributeError, LookupError, NameError, ImportError, AssertionError)
+    failed = isinstance(error, RunFailed) and type(cause).__name__ != "TrainingFailed"
+    if cause is not None and (failed or isinstance(cause, (*bugs, SyntaxError))):
         click.echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)
 
 

@@ -10,6 +10,7 @@ from mlrun import recipes
 from mlrun.cli.arguments import REPEATABLE, SettingOption, TrainCommand, setting_options
 from mlrun.seam.options import convert
 from mlrun.settings import Settings
+from mlrun.signals import undisturbed
 
 
 @click.command(
@@ -84,7 +85,8 @@ def run(settings: Settings, *, quiet: bool) -> int:
 
     progress = progress_for(quiet=quiet)
     progress.greet(settings)
-    from mlrun.runner import train
+    with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
+        from mlrun.runner import train
 
     done = train(settings, progress=progress)
     for what, reason in done.failures.items():

@@ -44,6 +44,12 @@ class ImageData:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("train", "validation", "test"):
+            part = getattr(self, name)
+            if isinstance(part, tuple | list) and len(part) == 2:
+                object.__setattr__(self, name, Part(*part))
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of one image, (C, H, W)."""
@@ -58,14 +64,13 @@ class ImageData:
 
     def check(self) -> None:
         """Raises MlrunError where the parts break the contract of their docstrings."""
-        if not self.classes:
-            raise MlrunError("it names no classes; ImageData needs the name of each class")
+        self.check_description()
         for name, part in self.parts.items():
-            check_part(name, Part(*part), len(self.classes))
-            if tuple(part[0].shape[1:]) != tuple(self.train[0].shape[1:]):
+            check_part(name, part, len(self.classes))
+            if tuple(part.images.shape[1:]) != tuple(self.train.images.shape[1:]):
                 raise MlrunError(
-                    f"{name} images are {tuple(part[0].shape[1:])}, "
-                    f"training images {tuple(self.train[0].shape[1:])}; they must be alike"
+                    f"{name} images are {tuple(part.images.shape[1:])}, "
+                    f"training images {tuple(self.train.images.shape[1:])}; they must be alike"
                 )
         for figure in (self.mean, self.std):
             if figure is not None and len(figure) != self.shape[0]:
@@ -73,11 +78,33 @@ class ImageData:
                     f"mean and std have {len(figure)} values for {self.shape[0]} channels"
                 )
 
+    def check_description(self) -> None:
+        """Raises MlrunError unless classes, mean and std are what their docstrings say."""
+        classes = self.classes
+        if not isinstance(classes, tuple | list) or not all(isinstance(c, str) for c in classes):
+            raise MlrunError(
+                f"classes are {classes!r}; expected a tuple with the name of each class"
+            )
+        if not classes or len(set(classes)) != len(classes):
+            raise MlrunError(f"classes are {classes!r}; expected a different name for each class")
+        for name, figure in (("mean", self.mean), ("std", self.std)):
+            if figure is None:
+                continue
+            if not isinstance(figure, tuple | list) or not all(0 <= v <= 1 for v in figure):
+                raise MlrunError(
+                    f"{name} is {figure!r}; expected a tuple with a value from 0 to 1 for each "
+                    "channel, pixels as 0–1"
+                )
+        if self.std is not None and 0 in self.std:
+            raise MlrunError(f"std is {self.std!r}; expected values above 0")
+
 
 def check_part(name: str, part: Part, classes: int) -> None:
     """Raises MlrunError unless `part` is uint8 (N, C, H, W) with int64 (N,) labels below K."""
     import torch
 
+    if not isinstance(part, Part):
+        raise MlrunError(f"the {name} part is {type(part).__name__}; expected Part(images, labels)")
     images, labels = part
     if not (isinstance(images, torch.Tensor) and isinstance(labels, torch.Tensor)):
         raise MlrunError(f"the {name} part holds {type(images).__name__}; expected torch tensors")

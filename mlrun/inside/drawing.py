@@ -16,6 +16,7 @@ from mlrun.inside.sandbox import untouched
 from mlrun.inside.view import View
 
 Pixels = NDArray[np.uint8]
+LONGEST_LABEL = 100  # characters: a file's name has room for little more
 
 
 def draw(
@@ -57,7 +58,7 @@ def named(result: object) -> Iterator[tuple[str, object]]:
 
 def key_of(visualiser: str, label: str) -> str:
     """Returns the key of a picture in MLflow; what MLflow cannot have in a key becomes `_`."""
-    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", label)
+    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:LONGEST_LABEL]
     return f"{visualiser}-{clean}" if clean else visualiser
 
 
@@ -68,9 +69,14 @@ def pixels(picture: object) -> Pixels:
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
     if isinstance(picture, np.ndarray):
-        if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
+        if (
+            picture.dtype == np.uint8
+            and picture.ndim == 3
+            and picture.shape[2] == 3
+            and picture.size
+        ):
             return picture.copy()
         raise MlrunError(
-            f"it drew an array {picture.dtype} {picture.shape}; expected uint8 (H, W, 3)"
+            f"it drew an array {picture.dtype} {picture.shape}; expected uint8 (H, W, 3), not empty"
         )
     raise MlrunError(f"it drew {type(picture).__name__}; expected a Figure or a uint8 array")

@@ -39,6 +39,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     uri = mlflow.get_tracking_uri()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the outbox does the waiting
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print links
     if store.first_use(uri):
         print("making the tracking database, which takes a few seconds once", file=sys.stderr)
     adopted = os.environ.get("MLFLOW_RUN_ID")
@@ -56,7 +57,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
-        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from error
+        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from None
     if adopted:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
         if is_made_up(run.info.run_name):
@@ -100,13 +101,13 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     except MlrunError:
         raise
     except Exception as error:
-        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from error
+        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from None
     return uri, experiment_id, appearance.VIEW_KEY if view else ""
 
 
 def end_waiting_run(status: Status, reason: str) -> None:
     """Says on the run that `mlflow run` opened why nothing was started, if it can be reached."""
-    adopted = os.environ.get("MLFLOW_RUN_ID")
+    adopted = os.environ.pop("MLFLOW_RUN_ID", None)
     if not adopted:
         return
     with suppress(Exception):

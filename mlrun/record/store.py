@@ -6,9 +6,10 @@ import hashlib
 import os
 import socket
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlrun.errors import MlrunError, redact
+from mlrun.errors import MlrunError, one_line, redact
 from mlrun.record.folders import state_folder
 
 PATIENCE = 10.0  # seconds: how long a server may take to answer before a run is refused
@@ -22,12 +23,13 @@ def check(uri: str) -> None:
     A store that is a file needs no answer.
     """
     parts = urlsplit(uri)
+    if parts.scheme == "sqlite":
+        check_file(uri)
     try:
         if parts.scheme in ("http", "https"):
             ask_http(uri)
-        elif parts.hostname:
-            kind = parts.scheme.partition("+")[0]
-            address = (parts.hostname, parts.port or DATABASE_PORTS.get(kind, 0))
+        elif (kind := parts.scheme.partition("+")[0]) in DATABASE_PORTS and parts.hostname:
+            address = (parts.hostname, parts.port or DATABASE_PORTS[kind])
             socket.create_connection(address, PATIENCE).close()
     except (OSError, ValueError) as error:
         reason = (
@@ -37,6 +39,17 @@ def check(uri: str) -> None:
             f"tracking server {redact(uri)}: {reason}; start it, or unset MLFLOW_TRACKING_URI "
             "to log into a local file"
         ) from error
+
+
+def check_file(uri: str) -> None:
+    """Raises MlrunError unless the SQLite file of the store can be written; MLflow retries long."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    place = path if path.exists() else path.parent
+    if uri.startswith("sqlite:///") and not (place.exists() and os.access(place, os.W_OK)):
+        raise MlrunError(
+            f"tracking store {uri}: cannot write {place.resolve()}; go to a folder that you can "
+            "write, or set MLFLOW_TRACKING_URI"
+        )
 
 
 def ask_http(uri: str) -> None:
@@ -58,7 +71,12 @@ def lock_path(uri: str) -> str:
     Two processes that create the tables of one store at once break it.
     """
     folder = state_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MlrunError(
+            f"cannot make {folder} ({one_line(error)}); set MLRUN_HOME to another folder"
+        ) from None
     return str(folder / f"{hashlib.sha256(uri.encode()).hexdigest()[:16]}.lock")
 
 
@@ -90,7 +108,5 @@ def first_use(uri: str) -> bool:
     """Whether `uri` is an SQLite file that is not there yet; making it takes some seconds."""
     if not uri.startswith("sqlite:///"):
         return False
-    from pathlib import Path
-
     path = uri.removeprefix("sqlite:///")
     return path != ":memory:" and not Path(path).exists() and sys.platform != "win32"

@@ -58,6 +58,9 @@ def criterion(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         value: Tensor = own(logits, labels)
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if shape not in ((), tuple(labels.shape)):
+            raise TypeError(f"it returned {shape}; expected a scalar mean or {tuple(labels.shape)}")
         return value.sum() / labels.numel() if value.ndim else value
 
     return loss

@@ -22,9 +22,10 @@ def weights(
     """Weights of linear layers and kernels of convolutions as grids of images, by epoch.
 
     A linear layer that sees the pixels is drawn as one image for each unit, any other as one
-    matrix (rows are units). A convolution is drawn as one row for each output channel, one
-    image for each input channel. The scale is symmetric about zero; its limit is the
-    smallest power of two that covers the layer, so that epochs and runs line up.
+    matrix (rows are units). A convolution is drawn as one image for each input channel, the
+    output channels row by row; if they are many, several in a row. The scale is symmetric
+    about zero; its limit is the smallest power of two that covers the layer, so that epochs
+    and runs line up.
 
     Args:
         layers: names as `named_modules` gives them; by default every convolution, at most

@@ -22,7 +22,7 @@ def draw_confusion_matrix(view: View, *, cmap: str) -> Figure:
     figure = Figure(figsize=(side + 0.8, side), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(counts, cmap=colour_map(cmap), vmin=0)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="images")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="images", ticks=MaxNLocator(6, integer=True))
     axes.set_title(
         f"{found.part}, epoch {view.epoch}: "
         f"accuracy {found.accuracy:.4f}, {len(found.labels):,} images",
@@ -78,6 +78,8 @@ def draw_learning_curves(view: View) -> Figure:
         axes.set_ylabel(f"{figure_name} ({unit})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
+        last = max((epoch for pairs in view.history.values() for epoch, _ in pairs), default=0)
+        axes.set_xlim(-0.05 * max(last, 1), 1.05 * max(last, 1))
         if axes.lines:
             axes.legend()
     return figure

@@ -86,7 +86,7 @@ def tiles_of(
         images = values[:most].reshape(-1, channels, height, width)
         if channels == 1:
             return list(images[:, 0]), math.ceil(math.sqrt(len(images))), left_out
-        return list(images.reshape(-1, height, width)), channels, left_out
+        return list(images.reshape(-1, height, width)), *side_by_side(images, left_out)
     if values.ndim == 2:
         return [values], 1, ""
     kernels = values if values.ndim == 4 else values[:, :, None, :]
@@ -95,7 +95,16 @@ def tiles_of(
         left_out += f", first {WIDEST} input channels drawn"
     if kernels.shape[1] == 1:
         return list(kernels[:, 0]), math.ceil(math.sqrt(len(kernels))), left_out
-    return list(kernels.reshape(-1, *kernels.shape[2:])), kernels.shape[1], left_out
+    return list(kernels.reshape(-1, *kernels.shape[2:])), *side_by_side(kernels, left_out)
+
+
+def side_by_side(images: Floats, left_out: str) -> tuple[int, str]:
+    """Returns how many images stand in a row, whole units of them, and the title's addition."""
+    units, channels = images.shape[:2]
+    together = max(1, round(math.sqrt(units / channels)))
+    if together == 1:
+        return channels, left_out
+    return channels * together, f"{left_out}, {together} units a row, {channels} channels each"
 
 
 def tile_size(columns: int, rows: int) -> int:

@@ -16,6 +16,7 @@ from mlrun import MlrunError
 
 DPI = 100
 GAP = 2  # pixels between the images of a grid
+THINNEST = 12  # pixels: the least height and width of an image that was enlarged
 GREY = 120  # of the gaps: white would be lost among weights near zero
 TOP, SIDE, BAR = 48, 12, 76  # pixels: for the title, at the edges, for the colour bar
 NARROWEST = 380  # pixels: a title must fit
@@ -51,9 +52,13 @@ def colour_map(name: str) -> matplotlib.colors.Colormap:
 
 
 def enlarged(image: Pixels, size: int) -> Pixels:
-    """Returns uint8 (h, w, 3) with each pixel a square, about `size` pixels on the longer side."""
+    """Returns uint8 (h, w, 3) with each pixel a square, about `size` pixels on the longer side.
+
+    What would be a hairline is stretched to `THINNEST` pixels.
+    """
     factor = max(1, round(size / max(image.shape[:2])))
-    return image.repeat(factor, 0).repeat(factor, 1)
+    down, across = (max(factor, -(-THINNEST // length)) for length in image.shape[:2])
+    return image.repeat(down, 0).repeat(across, 1)
 
 
 def grid(images: Sequence[Pixels], columns: int) -> Pixels:
@@ -72,15 +77,15 @@ def grid(images: Sequence[Pixels], columns: int) -> Pixels:
 def framed(canvas: Pixels, *, title: str, low: float, high: float, cmap: str) -> Figure:
     """Returns a figure that shows `canvas` pixel for pixel, with a title and a colour bar."""
     height, width = canvas.shape[:2]
-    total = (max(width + 2 * SIDE + BAR, NARROWEST), height + TOP + 2 * SIDE)
-    figure = Figure(figsize=(total[0] / DPI, total[1] / DPI), dpi=DPI)
-    figure.figimage(canvas, SIDE, SIDE, origin="upper")
-    figure.text(SIDE / total[0], 1 - 8 / total[1], title, va="top", fontsize=9)
     bar_height = max(height, 60)
+    total = (max(width + 2 * SIDE + BAR, NARROWEST), bar_height + TOP + 2 * SIDE)
+    figure = Figure(figsize=(total[0] / DPI, total[1] / DPI), dpi=DPI)
+    figure.figimage(canvas, SIDE, SIDE + bar_height - height, origin="upper")
+    figure.text(SIDE / total[0], 1 - 8 / total[1], title, va="top", fontsize=9)
     bar = figure.add_axes(
         (
             (width + 2 * SIDE) / total[0],
-            (SIDE + min(0, height - bar_height)) / total[1] if height >= 60 else SIDE / total[1],
+            SIDE / total[1],
             12 / total[0],
             bar_height / total[1],
         )

@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,12 +45,18 @@ def check(uri: str) -> None:
 def check_file(uri: str) -> None:
     """Raises MlrunError unless the SQLite file of the store can be written; MLflow retries long."""
     path = Path(uri.removeprefix("sqlite:///"))
-    place = path if path.exists() else path.parent
-    if uri.startswith("sqlite:///") and not (place.exists() and os.access(place, os.W_OK)):
+    if not uri.startswith("sqlite:///") or str(path) == ":memory:":
+        return
+    try:
+        if path.exists():
+            path.open("r+b").close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
         raise MlrunError(
-            f"tracking store {uri}: cannot write {place.resolve()}; go to a folder that you can "
-            "write, or set MLFLOW_TRACKING_URI"
-        )
+            f"tracking store {uri}: cannot be written ({one_line(error)}); go to a folder that "
+            "you can write, or set MLFLOW_TRACKING_URI"
+        ) from None
 
 
 def ask_http(uri: str) -> None:

@@ -219,6 +219,22 @@ def test_large_data_give_the_same_batches_bit_for_bit(monkeypatch: pytest.Monkey
             assert torch.equal(x, y)
 
 
+def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() -> None:
+    called = []
+
+    def change(images: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
+        called.append((epoch, step, len(images)))
+        return images + epoch + 10 * step
+
+    plain, changed = make(part()), make(part(), change=change)
+    for step, ((a, x), (b, y)) in enumerate(zip(plain.epoch(2), changed.epoch(2), strict=True)):
+        assert torch.equal(a + 2 + 10 * step, b)
+        assert torch.equal(x, y)
+    assert called == [(2, 0, 32), (2, 1, 32), (2, 2, 32), (2, 3, 4)]
+    (images, _), *_ = changed.in_order(100).epoch(2)
+    assert torch.equal(images, next(plain.in_order(100).epoch(2))[0])
+
+
 def test_seeds_for_different_purposes_differ_and_stay() -> None:
     assert derive_seed(0, "order", 1) == 2961819992523135983
     assert len({derive_seed(0, *names) for names in [("a",), ("b",), ("a", 1), ("a", 2)]}) == 4

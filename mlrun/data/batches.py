@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from mlrun.data.splits import Selection
 
 READY_COPY = 512 * 2**20  # bytes: up to here a selection is kept as standardised float32
 CHUNK = 64 * 2**20  # bytes of images that are moved or standardised at once
+
+Change = Callable[[Tensor, int, int], Tensor]
 
 
 class Batches:
@@ -32,6 +34,8 @@ class Batches:
         shuffle: a new order each epoch, drawn from (seed, epoch); else the selection's order.
         drop_last: leave out the last batch when it is short.
         seed: the run's seed.
+        change: called with each batch of standardised images, the epoch and the batch's number
+            in it, from 0; what it returns goes out in their place.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Batches:
         shuffle: bool = False,
         drop_last: bool = False,
         seed: int = 0,
+        change: Change | None = None,
     ) -> None:
         self.selection = selection
         self.normalisation = normalisation
@@ -52,6 +57,7 @@ class Batches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.seed = seed
+        self.change = change
         self.labels = selection.labels[selection.indices].to(device)
         self.ready: Tensor | None = None
         self.raw: Tensor | None = None
@@ -68,9 +74,10 @@ class Batches:
             yield images[some].to(self.device)
 
     def in_order(self, batch_size: int) -> Batches:
-        """Returns batches of the same images, not copied, all of them and in their order."""
+        """Returns batches of the same images, not copied: all, in their order, unchanged."""
         twin = copy.copy(self)
         twin.batch_size, twin.shuffle, twin.drop_last = batch_size, False, False
+        twin.change = None
         return twin
 
     @property
@@ -94,8 +101,11 @@ class Batches:
         there = order.to(self.device).split(self.batch_size)
         on_host = self.ready is None and self.raw is None
         places = order.split(self.batch_size) if on_host else there
-        for labelled, some in zip(there, places, strict=True):
-            yield self.gather(some), self.labels[labelled]
+        for step, (labelled, some) in enumerate(zip(there, places, strict=True)):
+            images = self.gather(some)
+            if self.change is not None:
+                images = self.change(images, number, step)
+            yield images, self.labels[labelled]
 
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""

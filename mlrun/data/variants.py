@@ -1,0 +1,108 @@
+"""Changed test data: the same images rotated, shifted, blurred or noised."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlrun.data.augmentation import check_bounds
+from mlrun.data.changes import add_noise, warp
+from mlrun.data.randomness import generator
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Random changes of the images that a model is evaluated on, in the order of the name.
+
+    Args:
+        rotate: degrees, 0–180; each image by an angle uniform in ±rotate, empty corners black.
+        shift: pixels; each image along each axis by an amount uniform in ±shift.
+        noise: standard deviation of Gaussian noise, pixels as 0–1; clipped to 0–1, as a camera
+            would.
+        blur: standard deviation of a Gaussian blur, in pixels.
+
+    Raises:
+        ValueError: a value is out of its bounds.
+    """
+
+    rotate: float = 0.0
+    shift: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_bounds("rotate", self.rotate, most=180)
+        check_bounds("shift", self.shift)
+        check_bounds("noise", self.noise)
+        check_bounds("blur", self.blur)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is on."""
+        return self != Variant()
+
+    @property
+    def name(self) -> str:
+        """What was done, for the name of the figures: `rotated-25-noised-0.1`, or nothing."""
+        done = {
+            "rotated": self.rotate,
+            "shifted": self.shift,
+            "blurred": self.blur,
+            "noised": self.noise,
+        }
+        parts = (f"{word}-{float(by)}".removesuffix(".0") for word, by in done.items() if by)
+        return "-".join(parts)
+
+    def draw(self, count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns degrees clockwise and pixels right and down: float32 (count,), on the CPU."""
+        limits = torch.tensor([self.rotate, self.shift, self.shift], dtype=torch.float32)
+        numbers = torch.rand(count, 3, dtype=torch.float32, generator=generator(seed, "variant"))
+        angle, right, down = torch.lerp(-limits, limits, numbers).unbind(1)
+        return angle, right, down
+
+    def __call__(self, images: Tensor, *, seed: int, fill: Tensor, unit: Tensor) -> Tensor:
+        """Returns changed images; `images` stay as they are, and come back if nothing is on.
+
+        Args:
+            images: standardised float32 (N, C, H, W), any device.
+            seed: of this batch; the draws go by place in the batch.
+            fill, unit: black, and one unit of a pixel as 0–1, (C, 1, 1); see
+                `mlrun.data.changes`.
+        """
+        if self.rotate or self.shift:
+            angle, right, down = self.draw(len(images), seed=seed)
+            height, width = images.shape[2:]
+            images = warp(
+                images,
+                fill,
+                angle=angle,
+                right=right / width,
+                down=down / height,
+                scale=torch.ones_like(angle),
+                shear=torch.zeros_like(angle),
+            )
+        if self.blur:
+            images = blur(images - fill, self.blur).add_(fill)
+        if self.noise:
+            images = add_noise(images, self.noise, seed=seed, fill=fill, unit=unit)
+        return images
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Returns images (N, C, H, W) under a Gaussian blur of `sigma` pixels.
+
+    The kernel reaches three sigma, or as far as an image that is mirrored at its edges allows.
+    """
+    from torchvision.transforms.v2.functional import gaussian_blur
+
+    reach = math.ceil(3 * sigma)
+    height, width = images.shape[2:]
+    across, down = (2 * min(reach, side - 1) + 1 for side in (width, height))
+    # one axis after the other is the same blur, and a large kernel stays quick
+    blurred: Tensor = gaussian_blur(
+        gaussian_blur(images, [across, 1], [sigma, sigma]), [1, down], [sigma, sigma]
+    )
+    return blurred

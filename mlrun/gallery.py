@@ -17,8 +17,8 @@ from mlrun.plan import Chosen, Plan
 from mlrun.preparation import Prepared
 from mlrun.record.pictures import figure_event, grid_events
 from mlrun.record.tracking import Tracker
-from mlrun.training.evaluation import Evaluation, evaluate
-from mlrun.training.loop import TrainingState
+from mlrun.training.evaluation import Evaluation
+from mlrun.training.state import TrainingState
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Gallery:
                 return standardised
 
         return View(
-            model=detached_copy(state.model),
+            model=detached_copy(state.evaluated),
             epoch=epoch,
             shape=prepared.data.shape,
             classes=prepared.data.classes,
@@ -96,7 +96,7 @@ class Gallery:
             notes=self.notes,
             _selections=prepared.selections,
             _normalise=inputs,
-            _evaluate=lambda model, part: evaluate(model, prepared.parts[part], part=part),
+            _evaluate=prepared.evaluate,
             _device=prepared.device,
             _default_part=known.part if known else "val",
             _evaluations={known.part: known} if known else {},

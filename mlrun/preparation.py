@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mlrun.data.augmentation import Augmentation
 from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation, choose
@@ -19,8 +20,12 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Plan
 from mlrun.settings import Settings
 from mlrun.training.devices import own_random_states
-from mlrun.training.evaluation import criterion
-from mlrun.training.optimisers import make_optimiser
+from mlrun.training.evaluation import Evaluation, criterion, evaluate
+from mlrun.training.loop import Procedure
+from mlrun.training.precision import Precision
+from mlrun.training.precision import choose as choose_precision
+from mlrun.training.setup import make_procedure, make_state
+from mlrun.training.state import TrainingState
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
 HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
@@ -30,19 +35,31 @@ HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
 class Prepared:
     """A run that is ready to start.
 
-    model: on the device.
-    optimiser: over the model's parameters.
-    train: batches to train on; `parts`: batches to evaluate, `train`, `val`, perhaps `test`.
+    selections, parts: which images belong to `train`, `val` and perhaps `test`, and the
+        batches to evaluate each with.
+    state: training before its first step; its model is on the device.
+    train: batches to train on.
+    procedure: how they are trained on.
     """
 
     device: torch.device
     data: ImageData
     selections: dict[str, Selection]
     normalisation: Normalisation
-    model: nn.Module
-    optimiser: torch.optim.Optimizer
+    precision: Precision
     train: Batches
     parts: dict[str, Batches]
+    state: TrainingState
+    procedure: Procedure
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is trained."""
+        return self.state.model
+
+    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
+        """Returns what `model` says of a part."""
+        return evaluate(model, self.parts[part], part=part, precision=self.precision)
 
 
 def prepare(plan: Plan, device: torch.device) -> Prepared:
@@ -50,9 +67,10 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
 
     Raises:
         MlrunError: the data cannot be had or break their contract, or the model cannot be
-            built or does not fit the data.
+            built or does not fit the data or the settings.
     """
     settings = plan.settings
+    precision = choose_precision(settings.precision, device)
     data = load_data(plan)
     with named(f"data set {plan.dataset.component.name}"):
         selections = split(
@@ -67,21 +85,16 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     normalisation = normalisation.to(device)
     model = build_model(plan, data).to(device)
     check_fit(plan, model, data, normalisation, device)
-    with named(f"model {plan.model.component.name}"):
-        optimiser = build_optimiser(model, settings)
     train, parts = make_batches(settings, selections, normalisation, device)
     check_last_batch(model, train)
-    return Prepared(device, data, selections, normalisation, model, optimiser, train, parts)
-
-
-def build_optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Returns the optimiser; raises MlrunError where the model has nothing to train."""
-    try:
-        return make_optimiser(model, settings)
-    except Exception as error:
-        raise MlrunError(
-            f"the optimiser cannot be made of its parameters: {one_line(error)}"
-        ) from error
+    with named(f"model {plan.model.component.name}"):
+        state = make_state(model, settings, precision, len(train))
+        procedure = make_procedure(
+            model, settings, precision, train.labels, len(data.classes), len(train)
+        )
+    return Prepared(
+        device, data, selections, normalisation, precision, train, parts, state, procedure
+    )
 
 
 def check_last_batch(model: nn.Module, train: Batches) -> None:
@@ -186,14 +199,26 @@ def make_batches(
     device: torch.device,
 ) -> tuple[Batches, dict[str, Batches]]:
     """Returns the batches to train on and those to evaluate each part with."""
+    augmentation = augmentation_of(settings)
+
+    def augmented(images: Tensor, epoch: int, step: int) -> Tensor:
+        return augmentation(
+            images,
+            seed=derive_seed(settings.seed, "augmentation", epoch, step),
+            fill=normalisation.shift,
+            unit=255 * normalisation.scale,
+        )
+
     train = Batches(
         selections["train"],
         normalisation,
         batch_size=settings.batch_size,
+        accumulate=settings.accumulate,
         device=device,
         shuffle=settings.shuffle,
         drop_last=settings.drop_last,
         seed=settings.seed,
+        change=augmented if augmentation.active else None,
     )
     parts = {
         name: Batches(selection, normalisation, batch_size=EVALUATED_AT_ONCE, device=device)
@@ -201,6 +226,20 @@ def make_batches(
         if name != "train"
     }
     return train, {"train": train.in_order(EVALUATED_AT_ONCE), **parts}
+
+
+def augmentation_of(settings: Settings) -> Augmentation:
+    """Returns the augmentation that the settings name."""
+    return Augmentation(
+        rotate=settings.rotate,
+        translate=settings.translate,
+        scale=settings.scale,
+        shear=settings.shear,
+        flip=settings.flip,
+        crop=settings.crop,
+        erase=settings.erase,
+        noise=settings.noise,
+    )
 
 
 def data_digest(selection: Selection) -> str:

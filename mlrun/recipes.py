@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from mlrun.errors import MlrunError, one_line, unknown
-from mlrun.settings import canonical, names_of
+from mlrun.settings import canonical
+from mlrun.values import names_of
 
 ABOUT = ("description", "source", "expect")
 

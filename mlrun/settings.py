@@ -1,35 +1,36 @@
-"""The settings of one run, and recipes: settings by name."""
+"""The settings of one run."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlrun.errors import MlrunError, unknown
-from mlrun.seam.options import as_text, convert
-
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: names_of(value))]
-Pairs = Annotated[dict[str, str], BeforeValidator(lambda value: pairs_of(value))]
-Flag = Annotated[bool, BeforeValidator(lambda value: convert(bool, value))]
-Count = Annotated[int, BeforeValidator(lambda value: convert(int, value))]
-Number = Annotated[float, BeforeValidator(lambda value: convert(float, value))]
-Text = Annotated[str | None, BeforeValidator(lambda value: convert(str | None, value))]
+from mlrun.seam.options import as_text
+from mlrun.values import (
+    ClassWeights,
+    Count,
+    EvaluateEvery,
+    Factors,
+    Flag,
+    Names,
+    NormalisationText,
+    Number,
+    Pairs,
+    Subset,
+    Text,
+    Validation,
+    Word,
+)
 
 
 def setting(default: Any, description: str, group: str, **bounds: Any) -> Any:
     """Returns a pydantic field with a default, a line of help, a group and bounds."""
+    if "ge" in bounds or "gt" in bounds:
+        bounds = {"allow_inf_nan": False, **bounds}
     return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
 
 
@@ -50,35 +51,168 @@ class Settings(BaseModel):
         "Components",
     )
     plugin: Names = setting((), "a plugin that is one Python file; repeatable", "Components")
+
     data_dir: Path = setting(Path("data"), "folder that data sets are read from", "Data")
-    subset: str = setting("all", "training images to use: all, N (the first N) or random:N", "Data")
-    validation: str | float = setting(
+    subset: Subset = setting(
+        "all", "training images to use: all, N (the first N) or random:N", "Data"
+    )
+    validation: Validation = setting(
         "auto",
         "own (the data set's own part), test (the test part), a fraction of the training part, "
         "or auto (own if there is one, else 0.1)",
         "Data",
     )
-    normalisation: str = setting(
+    normalisation: NormalisationText = setting(
         "computed",
         "none, dataset (what it publishes), computed (from the training images), or MEAN/STD, "
         "with commas between channels",
         "Data",
     )
-    batch_size: Count = setting(32, "examples a step", "Data", ge=1)
+    batch_size: Count = setting(32, "examples a batch", "Data", ge=1)
     shuffle: Flag = setting(True, "a new order each epoch", "Data")
     drop_last: Flag = setting(False, "leave out a last batch that is short", "Data")
+
+    rotate: Number = setting(
+        0.0,
+        "turn by a random angle up to so many degrees, either way",
+        "Augmentation",
+        ge=0,
+        le=180,
+    )
+    translate: Number = setting(
+        0.0,
+        "shift along each axis by up to this fraction of the side",
+        "Augmentation",
+        ge=0,
+        le=1,
+    )
+    scale: Factors = setting(
+        (1.0, 1.0), "enlarge by a random factor from LOW to HIGH: 0.9,1.1", "Augmentation"
+    )
+    shear: Number = setting(
+        0.0,
+        "shear by a random angle up to so many degrees, either way",
+        "Augmentation",
+        ge=0,
+        lt=90,
+    )
+    flip: Literal["none", "horizontal", "vertical", "both"] = setting(
+        "none", "mirror every second image, at random", "Augmentation"
+    )
+    crop: Count = setting(
+        0,
+        "add so many pixels of black on each side, and cut the old size out",
+        "Augmentation",
+        ge=0,
+    )
+    erase: Number = setting(
+        0.0, "probability that a rectangle of 2 to 33 % is blackened", "Augmentation", ge=0, le=1
+    )
+    noise: Number = setting(
+        0.0, "standard deviation of Gaussian noise, pixels as 0–1", "Augmentation", ge=0
+    )
+    mixup: Number = setting(0.0, "alpha of mixup, such as 0.2; 0 for none", "Augmentation", ge=0)
+    cutmix: Number = setting(0.0, "alpha of CutMix, such as 1; 0 for none", "Augmentation", ge=0)
+
     epochs: Count = setting(5, "epochs; 0 only evaluates and draws the model", "Training", ge=0)
-    optimiser: Literal["sgd", "adam", "adamw"] = setting("adam", "optimiser", "Training")
-    lr: Number = setting(0.001, "learning rate", "Training", gt=0, allow_inf_nan=False)
-    momentum: Number = setting(0.0, "momentum, for sgd", "Training", ge=0, lt=1)
-    nesterov: Flag = setting(False, "Nesterov momentum, for sgd", "Training")
-    weight_decay: Number = setting(0.0, "weight decay", "Training", ge=0, allow_inf_nan=False)
-    seed: Count = setting(0, "seed of every random draw", "Training", ge=0, lt=2**63)
+    steps: Count = setting(
+        0, "optimiser steps to train for, whatever epochs says; 0 for epochs", "Training", ge=0
+    )
+    time_limit: Number = setting(
+        0.0, "minutes after which training stops and the run is finished; 0 never", "Training", ge=0
+    )
+    early_stopping: Count = setting(
+        0, "stop after so many evaluations without a better monitor; 0 never", "Training", ge=0
+    )
+    init_from: Text = setting(None, "run whose best weights to start from", "Training")
+    label_smoothing: Number = setting(
+        0.0,
+        "share of each label that is spread over all classes, 0 to below 1",
+        "Training",
+        ge=0,
+        lt=1,
+    )
+    class_weights: ClassWeights = setting(
+        "none",
+        "weight of each class in the training loss: none, balanced (by rarity), or numbers with "
+        "commas",
+        "Training",
+    )
+    accumulate: Count = setting(1, "batches a step: their gradients are added up", "Training", ge=1)
+    clip_norm: Number = setting(0.0, "largest norm of the gradient; 0 for any", "Training", ge=0)
+    ema: Number = setting(
+        0.0,
+        "decay of a running average of the weights, which is evaluated and kept in their place, "
+        "such as 0.999; 0 for none",
+        "Training",
+        ge=0,
+        lt=1,
+    )
+
+    optimiser: Literal["sgd", "adam", "adamw", "rmsprop"] = setting(
+        "adam", "optimiser", "Optimiser"
+    )
+    lr: Number = setting(0.001, "learning rate", "Optimiser", gt=0)
+    momentum: Number = setting(0.0, "momentum, for sgd and rmsprop", "Optimiser", ge=0, lt=1)
+    nesterov: Flag = setting(False, "Nesterov momentum, for sgd", "Optimiser")
+    weight_decay: Number = setting(0.0, "weight decay", "Optimiser", ge=0)
+    schedule: Literal["constant", "cosine", "step", "one-cycle", "plateau"] = setting(
+        "constant", "how the learning rate changes", "Optimiser"
+    )
+    warmup_epochs: Number = setting(
+        0.0,
+        "epochs over which the learning rate first rises from 0, such as 0.5",
+        "Optimiser",
+        ge=0,
+    )
+    schedule_every: Count = setting(
+        10, "epochs between two falls, for schedule step", "Optimiser", ge=1
+    )
+    schedule_patience: Count = setting(
+        3,
+        "evaluations without a better monitor that plateau lets pass before a fall",
+        "Optimiser",
+        ge=1,
+    )
+    schedule_factor: Number = setting(
+        0.1,
+        "what a fall multiplies the learning rate by, for step and plateau",
+        "Optimiser",
+        gt=0,
+        lt=1,
+    )
+
+    seed: Count = setting(0, "seed of every random draw", "Machine", ge=0, lt=2**63)
     device: str = setting(
-        "auto", "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)", "Training"
+        "auto", "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)", "Machine"
+    )
+    precision: Annotated[Literal["auto", "32", "bf16", "16"], Word] = setting(
+        "auto", "bits of the forward pass; auto is bf16 on a GPU that has it, else 32", "Machine"
+    )
+    deterministic: Flag = setting(
+        False, "fail where an operation of torch is not reproducible", "Machine"
     )
     threads: Count = setting(
-        0, "CPU threads of torch; 0 takes torch's own choice", "Training", ge=0, le=1024
+        0, "CPU threads of torch; 0 takes torch's own choice", "Machine", ge=0, le=1024
+    )
+
+    evaluate_every: EvaluateEvery = setting(
+        "1", "validate every N epochs, or N steps (100steps) besides every epoch", "Record"
+    )
+    evaluate_train: Flag = setting(
+        False,
+        "take train/loss and train/accuracy of the whole training part in evaluation mode, "
+        "not of the batches as they are trained on",
+        "Record",
+    )
+    log_every: Count = setting(
+        0,
+        "steps between two entries of step/loss, step/accuracy, step/lr; 0 for none",
+        "Record",
+        ge=0,
+    )
+    system_metrics: Flag = setting(
+        False, "log the use of CPU, memory, disk, network and GPU every 10 seconds", "Record"
     )
     keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", ge=1)
     monitor: Literal["val/loss", "val/accuracy", "train/loss", "train/accuracy"] = setting(
@@ -102,53 +236,32 @@ class Settings(BaseModel):
     def _lower(cls, value: str) -> str:
         return value.lower()
 
-    @field_validator("subset", mode="before")
-    @classmethod
-    def _subset(cls, value: object) -> str:
-        text = as_text(value)
-        if text == "all" or re.fullmatch(r"(random:)?0*[1-9]\d*", text):
-            return text
-        raise ValueError(f"expected all, a number of images, or random:NUMBER, got {text!r}")
-
-    @field_validator("validation", mode="before")
-    @classmethod
-    def _validation(cls, value: object) -> str | float:
-        if value in ("auto", "own", "test"):
-            return str(value)
-        try:
-            fraction = convert(float, value)
-        except ValueError:
-            fraction = -1.0
-        if 0 < fraction < 1:
-            return float(fraction)
-        raise ValueError(
-            f"expected auto, own, test or a fraction between 0 and 1, got {as_text(value)!r}"
-        )
-
-    @field_validator("normalisation", mode="before")
-    @classmethod
-    def _normalisation(cls, value: object) -> str:
-        text = as_text(value)
-        if text in ("none", "dataset", "computed"):
-            return text
-        number = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
-        if re.fullmatch(f"{number}(,{number})*/{number}(,{number})*", text):
-            if all(float(std) > 0 for std in text.partition("/")[2].split(",")):
-                return text
-            raise ValueError(f"expected standard deviations above 0, got {text!r}")
-        raise ValueError(
-            f"expected none, dataset, computed or MEAN/STD such as 0.1307/0.3081, got {text!r}"
-        )
-
     @model_validator(mode="after")
     def _fits(self) -> Settings:
-        if self.optimiser != "sgd" and (self.momentum or self.nesterov):
+        if self.momentum and self.optimiser not in ("sgd", "rmsprop"):
             raise ValueError(
-                f"momentum and nesterov are options of optimiser sgd, not of {self.optimiser}"
+                f"momentum is an option of optimiser sgd and rmsprop, not of {self.optimiser}"
             )
+        if self.nesterov and self.optimiser != "sgd":
+            raise ValueError(f"nesterov is an option of optimiser sgd, not of {self.optimiser}")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
+        if self.warmup_epochs and self.schedule == "one-cycle":
+            raise ValueError(
+                "warmup_epochs does not go with schedule one-cycle, which warms up itself"
+            )
         return self
+
+    @property
+    def evaluate_steps(self) -> int:
+        """Steps between two evaluations within an epoch; 0 for none."""
+        count, _, unit = self.evaluate_every.partition(" ")
+        return int(count) if unit else 0
+
+    @property
+    def evaluate_epochs(self) -> int:
+        """Epochs between two evaluations after an epoch."""
+        return 1 if self.evaluate_steps else int(self.evaluate_every)
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Settings:
@@ -183,33 +296,6 @@ class Settings(BaseModel):
 def canonical(name: str) -> str:
     """Returns a setting's or option's name as recipes and MLflow params write it."""
     return name.strip().replace("-", "_")
-
-
-def names_of(value: object) -> tuple[str, ...]:
-    """Returns names from a list or from text with commas; `none` and empty text are no names."""
-    if isinstance(value, str):
-        value = [] if value.strip().lower() in ("", "none") else value.split(",")
-    if value is None:
-        return ()
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"expected names with commas between, got {as_text(value)!r}")
-    names = [item.strip() for item in value]
-    if len(set(names)) != len(names) or "" in names:
-        raise ValueError(f"expected different names with commas between, got {as_text(value)!r}")
-    return tuple(names)
-
-
-def pairs_of(value: object) -> dict[str, str]:
-    """Returns a mapping from a mapping, or from text `name=value,name=value`."""
-    if isinstance(value, str):
-        entries = [entry for entry in value.split(",") if entry.strip()]
-        if not all("=" in entry for entry in entries):
-            raise ValueError(f"expected name=value, with commas between, got {value!r}")
-        split = [entry.split("=", 1) for entry in entries]
-        return {name.strip(): text.strip() for name, text in split}
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected name=value, with commas between, got {as_text(value)!r}")
-    return {str(name): as_text(text) for name, text in value.items()}
 
 
 def explain(error: ValidationError) -> str:

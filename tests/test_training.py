@@ -9,58 +9,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn import metrics as sklearn_metrics
+from small_training import CPU, NORMALISATION, batches, network, selection, training
 from torch import Tensor, nn
 
-from mlrun.data.batches import Batches
-from mlrun.data.normalisation import Normalisation
 from mlrun.data.randomness import derive_seed, generator
-from mlrun.data.splits import Selection
 from mlrun.errors import MlrunError
 from mlrun.settings import Settings
 from mlrun.training import checkpoints as checkpoints_module
 from mlrun.training import devices
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.evaluation import criterion, evaluate
-from mlrun.training.loop import TrainingFailed, TrainingState, fit
+from mlrun.training.loop import TrainingFailed
 from mlrun.training.optimisers import make_optimiser
-
-CPU = torch.device("cpu")
-NORMALISATION = Normalisation((0.5,), (0.25,))
-
-
-def selection(count: int = 70) -> Selection:
-    drawn = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (count, 1, 4, 4), dtype=torch.uint8, generator=drawn)
-    return Selection("train", torch.arange(count), images, torch.arange(count) % 3)
-
-
-def batches(**settings: object) -> Batches:
-    options: dict[str, object] = {"shuffle": True, "seed": 5, "batch_size": 32, **settings}
-    return Batches(selection(), NORMALISATION, device=CPU, **options)  # type: ignore[arg-type]
-
-
-def network(dropout: float = 0.0) -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 3)
-    )
-
-
-def state(model: nn.Module, **settings: object) -> TrainingState:
-    return TrainingState(model, make_optimiser(model, Settings.parse({"lr": 0.01, **settings})))
-
-
-def train(of: TrainingState, epochs: int, given: Batches | None = None) -> list[dict[str, float]]:
-    rows: list[dict[str, float]] = []
-    fit(
-        of,
-        given or batches(),
-        epochs=epochs,
-        seed=5,
-        after_step=None,
-        after_epoch=lambda _, metrics: rows.append(metrics),
-    )
-    return rows
 
 
 def test_training_is_the_loop_that_torch_s_users_would_write() -> None:
@@ -81,21 +41,25 @@ def test_training_is_the_loop_that_torch_s_users_would_write() -> None:
             losses += loss.item() * len(places)
             right += int((logits.argmax(1) == labels[places]).sum())
         expected.append((losses / 70, right / 70))
-    ours = state(network(), optimiser="sgd", lr=0.05, momentum=0.9, nesterov=True)
-    rows = train(ours, 2)
-    for row, (loss, accuracy) in zip(rows, expected, strict=True):
+    ours = training(lr=0.05, momentum=0.9, nesterov=True).run()
+    for row, (loss, accuracy) in zip(ours.listener.epochs, expected, strict=True):
         assert row["train/loss"] == pytest.approx(loss, rel=1e-5)
         assert row["train/accuracy"] == accuracy
         assert row["lr"] == 0.05
-        assert row["examples_per_second"] > 0
-    for a, b in zip(ours.model.parameters(), model.parameters(), strict=True):
+        assert row["examples_per_second"] == pytest.approx(70 / row["epoch_seconds"])
+    for a, b in zip(ours.state.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(a, b)
-    assert (ours.epoch, ours.step) == (2, 6)
+    assert (ours.state.epoch, ours.state.step) == (2, 6)
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
+    [
+        ("sgd", torch.optim.SGD),
+        ("adam", torch.optim.Adam),
+        ("adamw", torch.optim.AdamW),
+        ("rmsprop", torch.optim.RMSprop),
+    ],
 )
 def test_each_optimiser_is_torch_s(name: str, kind: type[torch.optim.Optimizer]) -> None:
     found = make_optimiser(
@@ -111,13 +75,15 @@ def test_a_model_says_which_parameters_are_trained_at_which_rate() -> None:
         def parameter_groups(self, lr: float) -> list[dict[str, object]]:
             return [{"params": [self.bias], "lr": lr / 10}]
 
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images.flatten(1))
+
     model = Frozen(16, 3)
-    before = model.weight.detach().clone()
-    ours = state(nn.Sequential(nn.Flatten(), model))
-    ours.optimiser = make_optimiser(model, Settings.parse({"lr": 0.1}))
-    train(ours, 1)
-    assert torch.equal(model.weight, before)
-    assert ours.optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
+    weight, bias = model.weight.detach().clone(), model.bias.detach().clone()
+    ours = training(model, lr=0.1, schedule="step", schedule_every=1, epochs=2).run()
+    assert torch.equal(model.weight, weight)
+    assert not torch.equal(model.bias, bias)
+    assert [row["lr"] for row in ours.listener.epochs] == pytest.approx([0.01, 0.001])
 
 
 def test_a_model_s_own_loss_is_trained_on_mean_or_by_example() -> None:
@@ -138,24 +104,26 @@ def test_a_model_s_own_loss_is_trained_on_mean_or_by_example() -> None:
 
 
 def test_training_that_is_taken_up_again_ends_bit_for_bit_where_it_would_have() -> None:
-    whole = state(network(0.5))
-    train(whole, 4)
-    first = state(network(0.5))
-    train(first, 2)
+    settings = {"epochs": 4, "optimiser": "adam", "schedule": "cosine", "ema": 0.9, "mixup": 1}
+    whole = training(network(0.5), **settings).run()
+    first = training(network(0.5), **settings).run(steps=6)
     torch.rand(99)  # the world goes on in between
-    second = state(network(0.5))
-    second.load_state_dict(first.state_dict())
-    assert (second.epoch, second.step) == (2, 6)
-    train(second, 4)
-    assert digest(second.model.state_dict()) == digest(whole.model.state_dict())
+    second = training(network(0.5), **settings)
+    second.state.load_state_dict(first.state.state_dict())
+    assert (second.state.epoch, second.state.step) == (2, 6)
+    second.run()
+    for model in ("model", "evaluated"):
+        ours, theirs = (getattr(one.state, model).state_dict() for one in (second, whole))
+        assert digest(ours) == digest(theirs)
+    assert digest(second.state.model.state_dict()) != digest(second.state.evaluated.state_dict())
 
 
 def test_dropout_differs_between_epochs_and_seeds_do_not_leak() -> None:
-    one, two = state(network(0.5)), state(network(0.5))
-    train(one, 1)
+    one = training(network(0.5)).run()
+    two = training(network(0.5))
     torch.manual_seed(123)
-    train(two, 1)
-    assert digest(one.model.state_dict()) == digest(two.model.state_dict())
+    two.run()
+    assert digest(one.state.model.state_dict()) == digest(two.state.model.state_dict())
     assert derive_seed(5, "model", 1) != derive_seed(5, "model", 2)
 
 
@@ -164,24 +132,14 @@ def test_a_loss_that_is_no_number_stops_training_and_says_where() -> None:
         def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
             return F.cross_entropy(outputs, labels) * float("nan")
 
-    ours = state(Diverges(*network()))
     with pytest.raises(TrainingFailed, match="the loss is nan at step 1 of epoch 1; try a smaller"):
-        train(ours, 1)
+        training(Diverges(*network())).run()
 
 
 def test_each_step_is_told_without_waiting() -> None:
-    told: list[tuple[int, float, int]] = []
-    ours = state(network())
-    fit(
-        ours,
-        batches(),
-        epochs=1,
-        seed=5,
-        after_step=lambda s, loss, hits: told.append((s.step, loss.item(), int(hits))),
-        after_epoch=lambda *_: None,
-    )
-    assert [step for step, _, _ in told] == [1, 2, 3]
-    assert all(0 <= hits <= 32 for _, _, hits in told)
+    told = training(epochs=1).run().listener.steps
+    assert [(step, count) for step, _, _, count in told] == [(1, 32), (2, 32), (3, 6)]
+    assert all(0 <= hits <= count and loss > 0 for _, loss, hits, count in told)
 
 
 def test_an_evaluation_is_scikit_learn_s() -> None:
@@ -210,13 +168,13 @@ def test_evaluating_does_not_change_the_model_or_its_modes() -> None:
 
 
 def test_the_best_k_are_kept_and_the_rest_deleted(tmp_path: Path) -> None:
-    ours = state(network())
+    ours = training().state
     kept = Checkpoints(tmp_path / "run", keep=2, monitor="val/loss")
     for value in (0.5, float("nan"), 0.3, 0.4, 0.3):
         ours.epoch += 1
         with torch.no_grad():
             next(ours.model.parameters()).fill_(ours.epoch)
-        kept.save(ours, {"val/loss": value})
+        kept.save(ours, value)
     assert [path.name for path in kept.files()] == ["epoch-3.pt", "epoch-5.pt", "last.pt"]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "epoch-3.pt",
@@ -231,21 +189,20 @@ def test_the_best_k_are_kept_and_the_rest_deleted(tmp_path: Path) -> None:
 
 
 def test_accuracy_ranks_the_highest_first(tmp_path: Path) -> None:
-    ours = state(network())
+    ours = training().state
     kept = Checkpoints(tmp_path, keep=1, monitor="val/accuracy")
     for value in (0.5, 0.9, 0.9):
         ours.epoch += 1
-        kept.save(ours, {"val/accuracy": value})
+        kept.save(ours, value)
     assert kept.best_epoch == 2
 
 
 def test_the_last_state_on_disk_is_the_whole_state(tmp_path: Path) -> None:
-    ours = state(network())
-    train(ours, 1)
+    ours = training(epochs=1).run().state
     ours.record({"val/loss": 0.5})
     kept = Checkpoints(tmp_path, keep=1, monitor="val/loss")
-    kept.save(ours, {"val/loss": 0.5})
-    other = state(network())
+    kept.save(ours, 0.5)
+    other = training().state
     other.load_state_dict(checkpoints_module.read(kept.last, CPU))
     assert (other.epoch, other.step, other.history) == (1, 3, {"val/loss": [(1, 0.5)]})
     assert digest(other.model.state_dict()) == digest(ours.model.state_dict())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from torch import Tensor
 
-    from mlrun.training.loop import TrainingState
+    from mlrun.training.state import TrainingState
 
 REFRESH = 0.5  # seconds between two looks at the loss, which make the device wait
 
@@ -44,10 +44,14 @@ class Lines:
         core = Path(mlrun.__file__).parent
         self.note(f"mlrun {mlrun.__version__} ({core}): {settings.model} on {settings.dataset}")
 
-    def start(self, epochs: int, steps: int, examples: int) -> None:
-        """Remembers how many epochs there will be."""
-        self.epochs = epochs
-        self.note(f"{epochs} epochs of {steps:,} steps, {examples:,} examples")
+    def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
+        """Says how long training will be."""
+        self.epochs = -(-steps // steps_an_epoch)
+        cut_short = f"; {counted(steps, 'step')} in all" if steps % steps_an_epoch else ""
+        self.note(
+            f"{counted(self.epochs, 'epoch')} of {counted(steps_an_epoch, 'step')}, "
+            f"{counted(examples, 'example')}{cut_short}"
+        )
 
     def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
         """Does nothing."""
@@ -74,12 +78,13 @@ class Terminal(Lines):
         super().__init__(quiet=False)
         self.bar: Bar | None = None
 
-    def start(self, epochs: int, steps: int, examples: int) -> None:
+    def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
         """Shows the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.epochs, self.steps, self.examples = epochs, steps, examples
+        self.epochs = -(-steps // steps_an_epoch)
+        self.steps, self.examples = steps_an_epoch, examples
         self.began = self.looked = 0.0
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -90,7 +95,7 @@ class Terminal(Lines):
             transient=True,
         )
         self.task = self.bar.add_task(
-            "", total=epochs * steps, epoch=min(1, epochs), epochs=epochs, figures=""
+            "", total=steps, epoch=min(1, self.epochs), epochs=self.epochs, figures=""
         )
         self.hits: list[Tensor] = []
         self.bar.start()
@@ -152,6 +157,11 @@ def epoch_line(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
     if "examples_per_second" in metrics:
         parts.append(f"{metrics['examples_per_second']:,.0f} examples/s")
     return "  ".join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun in the singular or plural: `1 step`, `1,293 examples`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def served() -> bool:

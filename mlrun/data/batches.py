@@ -30,6 +30,7 @@ class Batches:
         selection: which images.
         normalisation: on the device.
         batch_size: examples a batch.
+        accumulate: batches that go out as one, to be taken apart again where they are used.
         device: where the batches go.
         shuffle: a new order each epoch, drawn from (seed, epoch); else the selection's order.
         drop_last: leave out the last batch when it is short.
@@ -45,6 +46,7 @@ class Batches:
         *,
         batch_size: int,
         device: torch.device,
+        accumulate: int = 1,
         shuffle: bool = False,
         drop_last: bool = False,
         seed: int = 0,
@@ -53,6 +55,7 @@ class Batches:
         self.selection = selection
         self.normalisation = normalisation
         self.batch_size = batch_size
+        self.accumulate = accumulate
         self.device = device
         self.shuffle = shuffle
         self.drop_last = drop_last
@@ -76,8 +79,8 @@ class Batches:
     def in_order(self, batch_size: int) -> Batches:
         """Returns batches of the same images, not copied: all, in their order, unchanged."""
         twin = copy.copy(self)
-        twin.batch_size, twin.shuffle, twin.drop_last = batch_size, False, False
-        twin.change = None
+        twin.batch_size, twin.accumulate = batch_size, 1
+        twin.shuffle, twin.drop_last, twin.change = False, False, None
         return twin
 
     @property
@@ -87,7 +90,7 @@ class Batches:
         return count - count % self.batch_size if self.drop_last else count
 
     def __len__(self) -> int:
-        return -(-self.examples // self.batch_size)
+        return -(-self.examples // (self.batch_size * self.accumulate))
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (images, labels) of epoch `number`: float32 (n, C, H, W) and int64 (n,)."""
@@ -98,9 +101,9 @@ class Batches:
             order = torch.arange(count)
         order = order[: self.examples]
         # split() cuts the indices once an epoch; on an accelerator they go over in one piece
-        there = order.to(self.device).split(self.batch_size)
+        there = order.to(self.device).split(self.batch_size * self.accumulate)
         on_host = self.ready is None and self.raw is None
-        places = order.split(self.batch_size) if on_host else there
+        places = order.split(self.batch_size * self.accumulate) if on_host else there
         for step, (labelled, some) in enumerate(zip(there, places, strict=True)):
             images = self.gather(some)
             if self.change is not None:

@@ -57,6 +57,7 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
         "mlrun.version": __version__,
         "mlrun.device": str(prepared.device),
         "mlrun.device_name": devices.describe(prepared.device),
+        "mlrun.precision": prepared.precision.name,
         "mlrun.threads": str(torch.get_num_threads()),
         "mlrun.torch": torch.__version__,
         "mlrun.python": platform.python_version(),

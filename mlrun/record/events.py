@@ -17,7 +17,7 @@ class Event:
     kind: `metric`, `param`, `tag` or `artifact`.
     name: the key; of an artifact, its path in the run, the same whenever it is sent.
     value: a number, a text, or an artifact's content: bytes, or a file of the same name.
-    step: of a metric, the epoch.
+    step: of a metric, the epoch; in the section `step/`, the optimiser step.
     timestamp: when it happened, milliseconds since 1970.
     """
 

@@ -89,9 +89,9 @@ class Tracker:
         """Takes one event; it is sent soon, and this never waits."""
         self._outbox.put(event)
 
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Logs each value at `step` (the epoch)."""
-        now = time.time_ns() // 1_000_000
+    def metrics(self, values: Mapping[str, float], step: int, at: int | None = None) -> None:
+        """Logs each value at `step`, as of `at`, milliseconds since 1970; now by default."""
+        now = time.time_ns() // 1_000_000 if at is None else at
         for name, value in values.items():
             self.log(Event("metric", name, value, step, now))
 

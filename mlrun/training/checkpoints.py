@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlrun.training.loop import TrainingState
+from mlrun.training.state import TrainingState
 
 
 @dataclass
@@ -51,13 +51,20 @@ class Checkpoints:
         kept = [self.path(epoch) for _, epoch in self.ranking]
         return [path for path in [*kept, self.last] if path.exists()]
 
-    def save(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
-        """Writes the state, and the weights if this epoch is among the best `keep`."""
-        value = metrics[self.monitor]
-        ranking = sorted([*self.ranking, (value, state.epoch)], key=self.order)
+    def save(self, state: TrainingState, value: float | None) -> None:
+        """Writes the state, and the weights if this epoch is among the best `keep`.
+
+        Args:
+            state: where training stands.
+            value: of the monitored metric; None if this epoch was not evaluated.
+        """
+        ranking = self.ranking
+        if value is not None:
+            ranking = sorted([*ranking, (value, state.epoch)], key=self.order)
         dropped = [epoch for _, epoch in ranking[self.keep :]]
-        if state.epoch not in dropped:
-            write(self.path(state.epoch), {"epoch": state.epoch, "model": state.model.state_dict()})
+        if value is not None and state.epoch not in dropped:
+            weights = state.evaluated.state_dict()
+            write(self.path(state.epoch), {"epoch": state.epoch, "model": weights})
         write(self.last, state.state_dict())
         self.ranking = ranking[: self.keep]
         for epoch in dropped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -45,20 +46,29 @@ def resolve(name: str) -> torch.device:
 
 
 @contextmanager
-def settings_of_a_run(device: torch.device, threads: int) -> Iterator[None]:
+def settings_of_a_run(
+    device: torch.device, threads: int, *, deterministic: bool = False
+) -> Iterator[None]:
     """Sets torch up for a run on `device`, and puts it back afterwards.
 
     Random states are the caller's again, cuDNN is deterministic, so that the same settings
-    give the same numbers, and `threads` CPU threads are used (0: torch's own choice).
+    give the same numbers, and `threads` CPU threads are used (0: torch's own choice). With
+    `deterministic`, operations that are not reproducible raise an error.
     """
     before, cudnn = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    strict = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         with own_random_states(device):
             torch.backends.cudnn.deterministic = True
+            if deterministic:
+                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+                torch.use_deterministic_algorithms(True)
             if threads:
                 torch.set_num_threads(threads)
             yield
     finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
         torch.backends.cudnn.deterministic = cudnn
         torch.set_num_threads(before)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
+from mlrun.training.precision import Precision
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,34 @@ class Evaluation:
         return cells.bincount(minlength=classes * classes).view(classes, classes)
 
 
-def criterion(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+def criterion(
+    model: nn.Module, *, label_smoothing: float = 0.0, weights: Tensor | None = None
+) -> Criterion:
     """Returns the loss of a batch: a sum over its examples divided by their true number.
 
     That is the model's own `loss(outputs, labels)` if it has one, a scalar mean or one value
     for each example; else cross-entropy. It maps logits (n, K) and labels (n,) to a scalar.
+
+    Args:
+        label_smoothing: the share of each label that is spread over all classes.
+        weights: of each class, float32 (K,), on the model's device; the weighted sum is
+            divided by the number of examples, not by the sum of their weights.
     """
     own = getattr(model, "loss", None)
     if own is None:
         return lambda logits, labels: (
-            F.cross_entropy(logits, labels, reduction="sum") / labels.numel()
+            F.cross_entropy(
+                logits.float(),
+                labels,
+                weight=weights,
+                reduction="sum",
+                label_smoothing=label_smoothing,
+            )
+            / labels.numel()
         )
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = own(logits, labels)
+        value: Tensor = own(logits.float(), labels)
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if shape not in ((), tuple(labels.shape)):
             raise TypeError(f"it returned {shape}; expected a scalar mean or {tuple(labels.shape)}")
@@ -66,19 +84,24 @@ def criterion(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     return loss
 
 
-def evaluate(model: nn.Module, batches: Batches, *, part: str) -> Evaluation:
+def evaluate(
+    model: nn.Module, batches: Batches, *, part: str, precision: Precision | None = None
+) -> Evaluation:
     """Returns what `model`, in evaluation mode, says of `batches`, in one pass.
 
     Every module's mode is put back as it was. `batches` are taken in the selection's order.
+    The loss is the plain one, without label smoothing or class weights, so that runs compare.
     """
     modes = [(module, module.training) for module in model.modules()]
     loss_of = criterion(model)
+    autocast = precision.autocast if precision else nullcontext
     model.eval()
     logits, losses = [], []
     try:
         with torch.inference_mode():
             for images, labels in batches.epoch(0):
-                outputs = model(images)
+                with autocast():
+                    outputs = model(images)
                 losses.append(loss_of(outputs, labels) * len(labels))
                 logits.append(outputs)
             all_logits = torch.cat(logits).float().cpu()

@@ -1,136 +1,203 @@
-"""fit(): the loop, and the one object that holds its state."""
+"""fit(): the loop."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
+from mlrun.data.mixing import Mixing
 from mlrun.data.randomness import derive_seed
 from mlrun.training.devices import seed_step, synchronise
-from mlrun.training.evaluation import criterion
-
-History = dict[str, list[tuple[int, float]]]
-AfterStep = Callable[["TrainingState", Tensor, Tensor], None]
-AfterEpoch = Callable[["TrainingState", dict[str, float]], None]
+from mlrun.training.evaluation import Criterion
+from mlrun.training.precision import Precision
+from mlrun.training.state import TrainingState
 
 
 class TrainingFailed(Exception):
     """Training cannot go on: the loss is no longer a number, or the model broke its contract."""
 
 
-@dataclass
-class TrainingState:
-    """Everything that training changes, so that it can be put down and taken up again.
+@dataclass(frozen=True)
+class Procedure:
+    """How the weights are trained.
 
-    epoch, step: how many epochs and optimiser steps are done.
-    history: the (epoch, value) pairs of each metric.
+    loss_of: the loss of a batch: logits (n, K) and labels (n,) to a scalar mean.
+    precision: of the forward pass.
+    mixing: mixup or CutMix, if either is used.
+    steps: optimiser steps in all.
+    seed: of the run; random draws inside the model (dropout) come from it, the epoch and the
+        step, and so do those of the mixing.
+    clip_norm: the largest norm of the gradient; 0 for any.
+    evaluate_every: steps between two calls of `Listener.evaluate`; 0 for none.
+    seconds: after which training stops; 0 for never.
     """
 
-    model: nn.Module
-    optimiser: torch.optim.Optimizer
-    epoch: int = 0
-    step: int = 0
-    history: History = field(default_factory=dict)
-
-    def record(self, metrics: dict[str, float]) -> None:
-        """Appends each of `metrics` to the history, at the present epoch."""
-        for name, value in metrics.items():
-            self.history.setdefault(name, []).append((self.epoch, value))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns the state as tensors and plain values, which `weights_only=True` reads."""
-        return {
-            "version": 1,
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "history": {name: list(pairs) for name, pairs in self.history.items()},
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes the state up that `state_dict` put down."""
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.history = {
-            name: [(int(epoch), float(value)) for epoch, value in pairs]
-            for name, pairs in state["history"].items()
-        }
+    loss_of: Criterion
+    precision: Precision
+    mixing: Mixing | None
+    steps: int
+    seed: int
+    clip_norm: float = 0.0
+    evaluate_every: int = 0
+    seconds: float = 0.0
 
 
-def fit(
-    state: TrainingState,
-    batches: Batches,
-    *,
-    epochs: int,
-    seed: int,
-    after_step: AfterStep | None,
-    after_epoch: AfterEpoch,
-) -> None:
-    """Trains `state.model` until `epochs` epochs are done.
+class Listener(Protocol):
+    """Who is told how training gets on."""
+
+    def after_step(self, state: TrainingState, loss: Tensor, hits: Tensor, count: int) -> None:
+        """Takes a step's mean loss and right answers, both on the device, of `count` examples."""
+
+    def evaluate(self, state: TrainingState) -> None:
+        """May evaluate between two steps; the time it takes is not counted."""
+
+    def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        """Takes an epoch's figures in training mode; may set `state.stopped`.
+
+        They are `train/loss` and `train/accuracy` (a fraction), running means over the epoch's
+        examples, `lr` (of the last step), `examples_per_second` and `epoch_seconds`.
+        """
+
+
+def fit(state: TrainingState, batches: Batches, procedure: Procedure, listener: Listener) -> None:
+    """Trains `state.model` until the procedure's last step, or until `state.stopped` is set.
+
+    An epoch that the last step or the time limit cuts short counts as an epoch.
 
     Args:
         state: where training stands; changed in place.
         batches: of the training part; order drawn from (seed, epoch).
-        epochs: the number of the last epoch.
-        seed: the run's seed; random draws inside the model (dropout) come from it, the epoch
-            and the step.
-        after_step: called with the state, the batch's mean loss and its number of right
-            answers, both on the device and not waited for.
-        after_epoch: called with the state and the epoch's running means in training mode:
-            `train/loss`, `train/accuracy` (fraction), `lr`, `examples_per_second`.
 
     Raises:
-        TrainingFailed: an epoch's loss is not finite, or logits have the wrong shape.
+        TrainingFailed: a loss is not finite.
     """
-    model, optimiser, loss_of = state.model, state.optimiser, criterion(state.model)
-    device = batches.device
-    while state.epoch < epochs:
-        model.train()
-        first_seed = derive_seed(seed, "model", state.epoch + 1) >> 1  # and one more each step
-        lr = float(optimiser.param_groups[0]["lr"])
-        losses: list[Tensor] = []
-        hits: list[Tensor] = []
-        sizes: list[int] = []
-        started = time.perf_counter()
-        for images, labels in batches.epoch(state.epoch + 1):
-            seed_step(device, first_seed + len(sizes))
-            logits = model(images)
-            loss = loss_of(logits, labels)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            state.step += 1
-            losses.append(loss.detach())
-            hits.append((logits.detach().argmax(1) == labels).sum())
-            sizes.append(len(labels))
-            if after_step is not None:
-                after_step(state, losses[-1], hits[-1])
-        synchronise(device)
-        elapsed = time.perf_counter() - started
-        examples = sum(sizes)
-        mean_losses = torch.stack(losses).cpu().double()
-        total = (mean_losses * torch.tensor(sizes, dtype=torch.float64)).sum().item()
-        state.epoch += 1
-        if not torch.isfinite(mean_losses).all():
-            first = int((~torch.isfinite(mean_losses)).nonzero()[0])
-            raise TrainingFailed(
-                f"the loss is {mean_losses[first].item()} at step {first + 1} of epoch "
-                f"{state.epoch}; try a smaller lr than {lr:g}"
-            )
-        after_epoch(
-            state,
-            {
-                "train/loss": total / examples,
-                "train/accuracy": torch.stack(hits).sum().item() / examples,
-                "lr": lr,
-                "examples_per_second": examples / elapsed,
-            },
+    deadline = time.monotonic() + procedure.seconds if procedure.seconds else float("inf")
+    while state.step < procedure.steps and not state.stopped:
+        metrics = train_epoch(state, batches, procedure, listener, deadline)
+        listener.after_epoch(state, metrics)
+
+
+def train_epoch(
+    state: TrainingState,
+    batches: Batches,
+    procedure: Procedure,
+    listener: Listener,
+    deadline: float,
+) -> dict[str, float]:
+    """Trains one epoch, or what is left of the procedure's steps; returns its figures."""
+    optimiser, scaler, device = state.optimiser, state.scaler, batches.device
+    epoch = state.epoch + 1
+    seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
+    losses: list[Tensor] = []
+    hits: list[Tensor] = []
+    sizes: list[int] = []
+    state.model.train()
+    started, paused = time.perf_counter(), 0.0
+    for images, labels in batches.epoch(epoch):
+        seed_step(device, seeds + len(sizes))
+        state.schedule.set_rates(state.step)
+        optimiser.zero_grad(set_to_none=True)
+        others, share = labels, 1.0
+        if procedure.mixing is not None:
+            seed = derive_seed(procedure.seed, "mixing", epoch, len(sizes))
+            mixed = procedure.mixing(images, seed=seed)
+            images, others, share = mixed.images, labels.roll(1), mixed.share
+        examples = Examples(images, labels, others, share)
+        loss, right = backward(state, examples, procedure, batches.batch_size)
+        if procedure.clip_norm:
+            scaler.unscale_(optimiser)
+            nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
+        scaler.step(optimiser)
+        scaler.update()
+        state.step += 1
+        if state.average is not None:
+            state.average.update(state.step)
+        losses.append(loss)
+        hits.append(right)
+        sizes.append(len(labels))
+        listener.after_step(state, loss, right, len(labels))
+        if procedure.evaluate_every and state.step % procedure.evaluate_every == 0:
+            synchronise(device)
+            before = time.perf_counter()
+            listener.evaluate(state)
+            paused += time.perf_counter() - before
+        if time.monotonic() > deadline:
+            state.stopped = f"time limit of {procedure.seconds / 60:g} minutes"
+        if state.step >= procedure.steps or state.stopped:
+            break
+    synchronise(device)
+    seconds = time.perf_counter() - started - paused
+    state.epoch = epoch
+    figures = means(losses, hits, sizes, epoch, float(optimiser.param_groups[0]["lr"]))
+    return {**figures, "examples_per_second": sum(sizes) / seconds, "epoch_seconds": seconds}
+
+
+class Examples(NamedTuple):
+    """What one step trains on.
+
+    images: standardised float32 (N, C, H, W).
+    labels, others: int64 (N,); the images' own labels, and those that were mixed in.
+    share: what an image's own label keeps of it, 0–1.
+    """
+
+    images: Tensor
+    labels: Tensor
+    others: Tensor
+    share: float
+
+
+def backward(
+    state: TrainingState, examples: Examples, procedure: Procedure, batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Computes the gradients of one step; returns its mean loss and right answers.
+
+    The examples go through the model `batch_size` at a time.
+    """
+    losses, hits = [], []
+    labels, share = examples.labels, examples.share
+    parts = (tensor.split(batch_size) for tensor in examples[:3])
+    for some, own, other in zip(*parts, strict=True):
+        with procedure.precision.autocast():
+            logits = state.model(some)
+        loss = procedure.loss_of(logits, own)
+        predicted = logits.detach().argmax(1)
+        right = (predicted == own).sum()
+        if share < 1:
+            loss = share * loss + (1 - share) * procedure.loss_of(logits, other)
+            right = share * right + (1 - share) * (predicted == other).sum()
+        if len(own) < len(labels):
+            loss = loss * (len(own) / len(labels))
+        state.scaler.scale(loss).backward()
+        losses.append(loss.detach())
+        hits.append(right)
+    if len(losses) == 1:
+        return losses[0], hits[0]
+    return torch.stack(losses).sum(), torch.stack(hits).sum()
+
+
+def means(
+    losses: list[Tensor], hits: list[Tensor], sizes: list[int], epoch: int, lr: float
+) -> dict[str, float]:
+    """Returns the means of an epoch's steps, weighed by their sizes, and the learning rate.
+
+    Raises:
+        TrainingFailed: a loss is not finite.
+    """
+    mean_losses = torch.stack(losses).cpu().double()
+    if not torch.isfinite(mean_losses).all():
+        first = int((~torch.isfinite(mean_losses)).nonzero()[0])
+        raise TrainingFailed(
+            f"the loss is {mean_losses[first].item()} at step {first + 1} of epoch {epoch}; "
+            f"try a smaller lr than {lr:g}"
         )
+    weights = torch.tensor(sizes, dtype=torch.float64)
+    return {
+        "train/loss": (mean_losses * weights).sum().item() / sum(sizes),
+        "train/accuracy": torch.stack(hits).sum().item() / sum(sizes),
+        "lr": lr,
+    }

@@ -22,6 +22,8 @@ def make_optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimize
     else:
         groups = [p for p in model.parameters() if p.requires_grad]
     shared: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.optimiser == "rmsprop":
+        return torch.optim.RMSprop(groups, **shared, momentum=settings.momentum)
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
             groups, **shared, momentum=settings.momentum, nesterov=settings.nesterov

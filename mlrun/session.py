@@ -1,0 +1,297 @@
+"""A run while it lasts: opened in MLflow, trained, tested, and ended in one of its states."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from mlrun.errors import RunFailed, one_line, redact
+from mlrun.gallery import Gallery
+from mlrun.plan import Plan
+from mlrun.preparation import Prepared
+from mlrun.progress import Progress
+from mlrun.record.description import Description, example_batch, servable_requirements, test_arrays
+from mlrun.record.folders import run_folder
+from mlrun.record.system import SystemMetrics
+from mlrun.record.tracking import Status, Tracker
+from mlrun.signals import undisturbed
+from mlrun.steplog import StepLog
+from mlrun.training.checkpoints import Checkpoints, digest
+from mlrun.training.evaluation import Evaluation
+from mlrun.training.loop import TrainingFailed, fit
+from mlrun.training.servable import Servable
+from mlrun.training.state import TrainingState
+
+INTERRUPTED = "interrupted (SIGINT)"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that ended FINISHED.
+
+    run_id, experiment_id: its place in MLflow.
+    name: as MLflow shows it.
+    best_epoch: the epoch of the best weights, by the monitored metric.
+    metrics: the last epoch's figures, and those of the test part on the best weights;
+        losses are means over the examples, accuracies fractions.
+    failures: what went wrong without stopping the run, by what was lost: a picture, the
+        servable model.
+    link, comparison_link: its page in MLflow's UI, and the page of its experiment's charts.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    best_epoch: int
+    metrics: dict[str, float]
+    failures: dict[str, str]
+    link: str
+    comparison_link: str
+
+
+@dataclass
+class Session:
+    """A run while it lasts: opened in MLflow, and ended there in one of its states."""
+
+    plan: Plan
+    prepared: Prepared
+    tracker: Tracker
+    progress: Progress | None
+
+    def __post_init__(self) -> None:
+        settings = self.plan.settings
+        self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
+        self.steps = StepLog(self.tracker, settings.log_every)
+        self.tracker.on_trouble(self.warn_of_trouble)
+        self.checkpoints = Checkpoints(
+            run_folder(self.tracker.run_id), settings.keep, settings.monitor
+        )
+
+    def run(self, description: Description) -> Run:
+        """Logs what the run is, trains, and ends it; returns the finished run."""
+        try:
+            return self.finish(*self.train(description))
+        except KeyboardInterrupt as error:
+            self.end("KILLED", str(error) or INTERRUPTED)
+            raise
+        except RunFailed:  # it has been ended
+            raise
+        except (Exception, SystemExit) as error:
+            run_id = self.tracker.run_id
+            reason = str(error) if isinstance(error, TrainingFailed) else one_line(error)
+            self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
+            self.end("FAILED", reason)
+            raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
+        finally:
+            if self.progress is not None:
+                self.progress.finish()
+
+    def train(self, description: Description) -> tuple[int, dict[str, float]]:
+        """Trains, tests the best weights and logs them; returns their epoch, and the figures."""
+        settings, prepared, state = self.plan.settings, self.prepared, self.prepared.state
+        self.describe(description)
+        if self.progress is not None:
+            batches = prepared.train
+            self.progress.start(prepared.procedure.steps, len(batches), batches.examples)
+        with SystemMetrics(self.tracker) if settings.system_metrics else nullcontext():
+            self.before_training(state)
+            fit(state, prepared.train, prepared.procedure, self)
+            self.tell_end(state)
+            best = self.checkpoints.best_epoch
+            self.checkpoints.load_best(state.evaluated)
+            metrics = {name: pairs[-1][1] for name, pairs in state.history.items()}
+            metrics |= self.test(state, best)
+        if settings.log_model:
+            self.log_model(state)
+        self.tracker.show(self.gallery.keys, state.epoch)
+        return best, metrics
+
+    def tell_end(self, state: TrainingState) -> None:
+        """Logs what the training came to: final weights, best epoch, why it stopped early."""
+        self.tracker.tags(
+            {
+                "mlrun.weights_sha256": digest(state.model.state_dict()),
+                "mlrun.best_epoch": str(self.checkpoints.best_epoch),
+            }
+        )
+        if state.stopped:
+            self.tracker.tags({"mlrun.stopped": state.stopped})
+            self.say(f"stopped after epoch {state.epoch}, step {state.step}: {state.stopped}")
+
+    def describe(self, description: Description) -> None:
+        """Logs what is known before anything is trained."""
+        tracker = self.tracker
+        tracker.params(self.plan.params())
+        tracker.inputs(description.inputs)
+        for name, content in description.files.items():
+            tracker.artifact(name, content)
+        self.say(f"run {tracker.run_name}: {tracker.link}")
+
+    def before_training(self, state: TrainingState) -> None:
+        """Evaluates and draws the untrained model: epoch 0."""
+        found = {part: self.prepared.evaluate(state.evaluated, part) for part in ("train", "val")}
+        metrics = figures_of(found["train"]) | figures_of(found["val"])
+        self.log_epoch(state, metrics)
+        if self.plan.settings.evaluate_steps:
+            self.log_step(state, metrics)
+        if not self.prepared.procedure.steps:
+            self.checkpoints.save(state, metrics[self.plan.settings.monitor])
+        self.gallery.draw_epoch(state, found["val"])
+
+    def after_step(
+        self, state: TrainingState, loss: torch.Tensor, hits: torch.Tensor, count: int
+    ) -> None:
+        """Logs a step's figures where they are asked for, and tells them to the user."""
+        self.steps.add(state, loss, hits, count)
+        if self.progress is not None:
+            self.progress.step(state, loss, hits)
+
+    def evaluate(self, state: TrainingState) -> None:
+        """Evaluates between two steps, as `evaluate_every … steps` asks for."""
+        metrics: dict[str, float] = {}
+        for part in ("train", "val") if self.plan.settings.evaluate_train else ("val",):
+            metrics |= figures_of(self.prepared.evaluate(state.evaluated, part))
+        self.log_step(state, metrics)
+
+    def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        """Logs what one epoch made; evaluates, saves and draws it where it is its turn."""
+        settings = self.plan.settings
+        self.steps.flush()
+        if settings.evaluate_train:
+            del metrics["train/loss"], metrics["train/accuracy"]
+        last = state.step >= self.prepared.procedure.steps or bool(state.stopped)
+        if state.epoch % settings.evaluate_epochs and not last:
+            self.log_epoch(state, metrics)
+            self.checkpoints.save(state, None)
+            return
+        if settings.evaluate_train:
+            metrics |= figures_of(self.prepared.evaluate(state.evaluated, "train"))
+        found = self.prepared.evaluate(state.evaluated, "val")
+        metrics |= figures_of(found)
+        self.log_epoch(state, metrics)
+        if not math.isfinite(found.loss):
+            raise TrainingFailed(
+                f"the validation loss is {found.loss} after epoch {state.epoch}; try a smaller lr "
+                f"than {settings.lr:g}"
+            )
+        self.judge(state, metrics[settings.monitor])
+        self.gallery.draw_epoch(state, found)
+
+    def judge(self, state: TrainingState, value: float) -> None:
+        """Takes the monitored figure of an epoch: the schedule, early stopping, checkpoints."""
+        settings = self.plan.settings
+        state.schedule.evaluated(value)
+        if state.patience.exhausted(value) and not state.stopped:
+            limit = settings.early_stopping
+            state.stopped = (
+                f"early stopping: {settings.monitor} not better for {limit} "
+                f"evaluation{'' if limit == 1 else 's'}"
+            )
+        self.checkpoints.save(state, value)
+
+    def log_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        """Records an epoch's figures, logs them, and tells them to the user."""
+        state.record(metrics)
+        self.tracker.metrics(metrics, state.epoch)
+        if self.progress is not None:
+            self.progress.epoch(state.epoch, metrics)
+
+    def log_step(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        """Logs the figures of an evaluation between two steps, in the section `step/`."""
+        named = {f"step/{name.replace('/', '-')}": value for name, value in metrics.items()}
+        self.tracker.metrics(named, state.step)
+
+    def test(self, state: TrainingState, best: int) -> dict[str, float]:
+        """Evaluates the test part on the best weights, once, and draws the final figures."""
+        if "test" not in self.prepared.parts:
+            self.gallery.draw_end(state, best, None)
+            return {}
+        found = self.prepared.evaluate(state.evaluated, "test")
+        metrics = figures_of(found)
+        self.tracker.metrics(metrics, best)
+        self.tracker.artifact("predictions/test.npz", test_arrays(found))
+        self.say(
+            f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
+            f"accuracy {found.accuracy:.4f}"
+        )
+        self.gallery.draw_end(state, best, found)
+        return metrics
+
+    def log_model(self, state: TrainingState) -> None:
+        """Logs the best weights as a servable model; a model that cannot be exported costs that."""
+        try:
+            servable = Servable(self.prepared.normalisation, state.evaluated)
+            example = example_batch(self.prepared)
+            with torch.no_grad():
+                output = servable(torch.from_numpy(example)).numpy()
+            self.tracker.model(servable, example, output, servable_requirements())
+        except Exception as error:
+            self.gallery.failures["servable model"] = one_line(error)
+            self.tracker.artifact("failures/servable-model.txt", redact(traceback.format_exc()))
+            self.tracker.tags({"mlrun.failed.model": one_line(error)})
+
+    def finish(self, best: int, metrics: dict[str, float]) -> Run:
+        """Ends the run as FINISHED and returns it.
+
+        Raises:
+            RunFailed: the store did not take everything.
+        """
+        tracker = self.tracker
+        comparison_link = tracker.comparison_link()
+        self.end("FINISHED", "")
+        if tracker.lost:
+            raise RunFailed(f"run {tracker.run_id}: {self.lost_reason()}", tracker.run_id)
+        refused = {f"log of {event.name}": reason for event, reason in tracker.refused}
+        return Run(
+            run_id=tracker.run_id,
+            experiment_id=tracker.experiment_id,
+            name=tracker.run_name,
+            best_epoch=best,
+            metrics=metrics,
+            failures={**self.gallery.failures, **refused},
+            link=tracker.link,
+            comparison_link=comparison_link,
+        )
+
+    def end(self, status: Status, reason: str) -> None:
+        """Uploads the checkpoints, ends the run, and clears its folder if nothing was lost."""
+        tracker = self.tracker
+        with undisturbed():
+            for path in self.checkpoints.files():
+                tracker.artifact(f"checkpoints/{path.name}", path)
+            if reason:
+                tracker.tags({"mlrun.reason": reason})
+            tracker.close(status)
+            if not tracker.lost:
+                self.checkpoints.clear()
+            elif status != "FINISHED":
+                self.say(self.lost_reason())
+
+    def lost_reason(self) -> str:
+        """Returns what the tracking store did not take, and where the checkpoints are."""
+        lost = self.tracker.lost
+        names = sorted({event.name for event, _ in lost})
+        return (
+            f"{len(lost)} events were not logged ({', '.join(names[:3])}"
+            f"{', …' if len(names) > 3 else ''}): {lost[0][1]}; checkpoints are kept in "
+            f"{self.checkpoints.folder}"
+        )
+
+    def warn_of_trouble(self, reason: str) -> None:
+        """Tells the user that the store fails; called from the tracking thread."""
+        if self.progress is not None:
+            self.progress.warn(f"the tracking store fails, and is tried again ({reason})")
+
+    def say(self, text: str) -> None:
+        """Tells the user one line."""
+        if self.progress is not None:
+            self.progress.note(text)
+
+
+def figures_of(found: Evaluation) -> dict[str, float]:
+    """Returns the figures of an evaluation by the names they are logged under."""
+    return {f"{found.part}/loss": found.loss, f"{found.part}/accuracy": found.accuracy}

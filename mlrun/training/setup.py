@@ -1,0 +1,110 @@
+"""From settings to what `fit` takes: the state at the start, and the procedure."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mlrun.data.mixing import Mixing
+from mlrun.errors import MlrunError, one_line
+from mlrun.settings import Settings
+from mlrun.training.average import Average
+from mlrun.training.evaluation import criterion
+from mlrun.training.loop import Procedure
+from mlrun.training.optimisers import make_optimiser
+from mlrun.training.patience import Patience
+from mlrun.training.precision import Precision
+from mlrun.training.schedules import make_schedule
+from mlrun.training.state import TrainingState
+
+
+def make_state(
+    model: nn.Module, settings: Settings, precision: Precision, steps_an_epoch: int
+) -> TrainingState:
+    """Returns the state of training before the first step.
+
+    Raises:
+        MlrunError: the model has nothing to train, or the warm-up outlasts the training.
+    """
+    steps = total_steps(settings, steps_an_epoch)
+    if settings.warmup_epochs * steps_an_epoch > steps > 0:
+        raise MlrunError(
+            f"warmup_epochs {settings.warmup_epochs:g} is longer than the training, "
+            f"{steps / steps_an_epoch:g} epochs; shorten it"
+        )
+    try:
+        optimiser = make_optimiser(model, settings)
+    except Exception as error:
+        raise MlrunError(
+            f"the optimiser cannot be made of its parameters: {one_line(error)}"
+        ) from error
+    return TrainingState(
+        model,
+        optimiser,
+        make_schedule(optimiser, settings, steps=steps, steps_an_epoch=steps_an_epoch),
+        precision.scaler(),
+        Patience(settings.monitor, settings.early_stopping),
+        Average(model, settings.ema) if settings.ema else None,
+    )
+
+
+def make_procedure(
+    model: nn.Module,
+    settings: Settings,
+    precision: Precision,
+    labels: Tensor,
+    classes: int,
+    steps_an_epoch: int,
+) -> Procedure:
+    """Returns how the weights are trained.
+
+    Args:
+        labels: of the training images, int64 (N,), on the device.
+        classes: how many there are, K.
+
+    Raises:
+        MlrunError: the class weights do not fit the classes, or the model has a loss of its
+            own that label smoothing or class weights do not reach.
+    """
+    weights = class_weights(settings.class_weights, labels, classes)
+    if hasattr(model, "loss") and (settings.label_smoothing or weights is not None):
+        raise MlrunError(
+            "it has a loss of its own, which label_smoothing and class_weights do not reach; "
+            "leave them out"
+        )
+    mixing = Mixing(mixup=settings.mixup, cutmix=settings.cutmix)
+    return Procedure(
+        loss_of=criterion(model, label_smoothing=settings.label_smoothing, weights=weights),
+        precision=precision,
+        mixing=mixing if settings.mixup or settings.cutmix else None,
+        steps=total_steps(settings, steps_an_epoch),
+        seed=settings.seed,
+        clip_norm=settings.clip_norm,
+        evaluate_every=settings.evaluate_steps,
+        seconds=60 * settings.time_limit,
+    )
+
+
+def total_steps(settings: Settings, steps_an_epoch: int) -> int:
+    """Returns how many optimiser steps the training takes."""
+    return settings.steps or settings.epochs * steps_an_epoch
+
+
+def class_weights(text: str, labels: Tensor, classes: int) -> Tensor | None:
+    """Returns the weight of each class, float32 (K,), on the labels' device; None for none.
+
+    `balanced` is N / (P n), for a class with n of the N images, where P classes have any
+    (as scikit-learn has it); a class without images has weight 0.
+    """
+    if text == "none":
+        return None
+    if text == "balanced":
+        counts = labels.bincount(minlength=classes).double()
+        weights = len(labels) / ((counts > 0).sum() * counts.clamp(min=1)) * (counts > 0)
+        return weights.float()
+    numbers = [float(number) for number in text.split(",")]
+    if len(numbers) != classes:
+        raise MlrunError(
+            f"class_weights has {len(numbers)} numbers for {classes} classes; give one for each"
+        )
+    return torch.tensor(numbers, device=labels.device)

@@ -1,0 +1,50 @@
+"""What the tests of runs share: a quick run, and reading a run back from MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+
+TIMES = ("examples_per_second", "epoch_seconds")  # figures that a clock decides
+
+QUICK: dict[str, object] = {
+    "model": "mlp",
+    "model.widths": "8",
+    "epochs": 1,
+    "visualisers": "none",
+    "log_model": False,
+}
+
+
+def logged(run_id: str) -> MlflowRun:
+    return MlflowClient().get_run(run_id)
+
+
+def only_run() -> MlflowRun:
+    (run,) = MlflowClient().search_runs(["0"])
+    return run
+
+
+def artifacts(run_id: str, folder: str = "") -> list[str]:
+    return sorted(Path(item.path).name for item in MlflowClient().list_artifacts(run_id, folder))
+
+
+def read(run_id: str, path: str) -> bytes:
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path)).read_bytes()
+
+
+def steps(run_id: str, name: str) -> list[int]:
+    return [metric.step for metric in MlflowClient().get_metric_history(run_id, name)]
+
+
+def plugin(tmp_path: Path, code: str) -> str:
+    path = tmp_path / "mine.py"
+    path.write_text(f"import mlrun\n{code}\n")
+    return str(path)
+
+
+def without(settings: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in settings.items() if key != name}

@@ -185,6 +185,23 @@ def test_erasing_blackens_one_rectangle_of_the_stated_area_and_ratio(
     assert black[:, 0].any(0).all()
 
 
+@pytest.mark.parametrize(
+    ("ratio", "shape", "size"),
+    [(1.0, (20, 20), (10, 10)), (4.0, (20, 20), (20, 5)), (3.3, (10, 40), (10, 10)),
+     (0.1, (40, 10), (10, 10))],
+)  # fmt: skip
+def test_an_erased_rectangle_too_long_for_the_image_keeps_its_area(
+    ratio: float, shape: tuple[int, int], size: tuple[int, int]
+) -> None:
+    amounts = {"area": 0.25, "ratio": ratio, "left": 0.0, "top": 0.999}
+    found = changes.erase(
+        torch.ones(1, 1, *shape), BLACK, **{k: torch.tensor([v]) for k, v in amounts.items()}
+    )
+    expected = torch.ones(1, 1, *shape)
+    expected[..., shape[0] - size[0] :, : size[1]] = 0
+    assert torch.equal(found, expected)
+
+
 def test_as_many_are_erased_as_the_probability_says() -> None:
     found = change(Augmentation(erase=0.3), torch.ones(2000, 1, 16, 16), seed=2)
     assert (found == 0).any(3).any(2).float().mean().item() == pytest.approx(0.3, abs=0.04)

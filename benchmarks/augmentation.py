@@ -67,8 +67,10 @@ def main() -> None:
         augmentation(images[:size], seed=seed, fill=black, unit=unit)
 
     def picture(number: int, transform: v2.Transform) -> None:
-        first = isinstance(transform, v2.RandomErasing | v2.GaussianNoise)  # on tensors only
-        v2.Compose([to_tensor, transform] if first else [transform, to_tensor])(pictures[number])
+        if isinstance(transform, v2.RandomErasing | v2.GaussianNoise):  # these take tensors only
+            transform(to_tensor(pictures[number]))
+        else:
+            to_tensor(transform(pictures[number]))
 
     print(f"{'':15}{'batch of 64':>12}{'of 256':>12}{'PIL':>12}{'v2':>12}")
     for name, (augmentation, transform) in KINDS.items():

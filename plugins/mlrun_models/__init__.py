@@ -118,6 +118,53 @@ def lenet(
     return LeNet(shape, classes, activation=activation, batch_norm=batch_norm, dropout=dropout)
 
 
+def torchvision(
+    shape: Shape,
+    classes: int,
+    *,
+    arch: str = "resnet18",
+    weights: str | None = None,
+    download: bool = False,
+    train: tuple[str, ...] = ("all",),
+) -> nn.Module:
+    """Any image classifier of torchvision, fitted to the data.
+
+    The layers keep torchvision's names. Without weights all are freshly initialised, as
+    torchvision does it, with as many outputs as there are classes.
+
+    Size: an image that is smaller than torchvision's smallest for the architecture (1 × 1 for
+    resnet18, 32 × 32 for vgg11, 63 × 63 for alexnet, 224 × 224 for swin_t) is enlarged to it
+    inside the network, each side by itself; larger ones stay as they are. Vision transformers
+    take one size, to which all images are resized (bilinearly): `maxvit_t` 224 × 224; `vit_…`
+    that of its weights, or without weights the least square of whole patches that covers the
+    image.
+
+    Channels: where the weights are for another number of them (3 for torchvision's own), the
+    kernels of the first convolution are summed for grey images, and else taken in turn, times
+    3 / C.
+
+    Classes: the last layer, the head, is kept where weights have one for as many classes as the
+    data; else it is new.
+
+    torchvision's weights expect pixels standardised as they were trained:
+    `--normalisation 0.485,0.456,0.406/0.229,0.224,0.225`, for googlenet and inception_v3
+    `0.5,0.5,0.5/0.5,0.5,0.5`. googlenet and inception_v3 have no auxiliary heads here.
+
+    Args:
+        arch: the architecture, by torchvision's name: resnet18, mobilenet_v3_small, vit_b_16, ….
+        weights: torchvision's name of trained weights (DEFAULT, IMAGENET1K_V1, …), or a file
+            that holds a state dict (.pth, .pt), such as a checkpoint of a run.
+        download: fetch named weights that torch's cache does not hold; their checksum is verified.
+        train: what is trained: all, head (the last layer), or names of layers with wildcards
+            (layer4,head or features.1*); the rest is frozen, its batch normalisation too.
+    """
+    from mlrun_models.vision import build_classifier
+
+    return build_classifier(
+        shape, classes, arch=arch, weights=weights, download=download, train=train
+    )
+
+
 @hookimpl
 def register_models(register: Callable[..., Any]) -> None:
     """Registers the first-party models."""
@@ -125,3 +172,4 @@ def register_models(register: Callable[..., Any]) -> None:
     register(mlp)
     register(cnn)
     register(lenet)
+    register(torchvision)

@@ -1,0 +1,105 @@
+"""A network that resizes its images first, and of which a part may be frozen."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Self
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mlrun import MlrunError
+
+Size = tuple[int, int]
+
+
+class Resize(nn.Module):
+    """Maps images (N, C, H, W) of one size to another, bilinearly, smoothed where they shrink."""
+
+    def __init__(self, given: Size, size: Size) -> None:
+        super().__init__()
+        self.size = size
+        self.shrinks = size[0] < given[0] or size[1] < given[1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the resized `images`."""
+        return F.interpolate(images, self.size, mode="bilinear", antialias=self.shrinks)
+
+    def extra_repr(self) -> str:
+        """Returns what a print of the model says of it."""
+        return f"size={self.size}"
+
+
+class Adapted(nn.Module):
+    """What `adapt` adds to a network.
+
+    `resize` comes before all else. Batch normalisation that is not trained stays in evaluation
+    mode, so that its running statistics do not change either.
+    """
+
+    resize: nn.Module
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the logits, float32 (N, K), of `images`, float32 (N, C, H, W)."""
+        logits: Tensor = super().forward(self.resize(images))
+        return logits
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode of all modules, except for what is frozen."""
+        super().train(mode)
+        for module in self.modules():
+            frozen = not any(parameter.requires_grad for parameter in module.parameters())
+            if isinstance(module, _BatchNorm) and frozen:
+                module.training = False
+        return self
+
+
+def adapt(model: nn.Module, given: Size, size: Size) -> None:
+    """Makes `model` an `Adapted` network, in place, for images of height and width `given`.
+
+    That changes its class: a wrapper would put a prefix before the names of all layers, and
+    hooks are left out of the copies that are drawn and served.
+    """
+    kind = type(model)
+    model.__class__ = type(kind.__name__, (Adapted, kind), {"__module__": kind.__module__})
+    model.resize = nn.Identity() if given == size else Resize(given, size)
+
+
+def choose_trained(model: nn.Module, patterns: tuple[str, ...], *, head: str) -> None:
+    """Freezes every parameter of `model` that none of `patterns` names.
+
+    Args:
+        model: changed in place.
+        patterns: `all`, `head`, or names of layers or parameters with wildcards.
+        head: the name of the layer that makes the logits.
+
+    Raises:
+        MlrunError: a pattern names nothing, or there is none.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    layers = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+    meaning = {"all": "*", "head": head}
+    trained: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in names if is_named(name, meaning.get(pattern, pattern))}
+        if not found:
+            raise MlrunError(
+                f"train {pattern}: no layer has that name; expected all, head, or names with * of "
+                f"{layers} and the layers inside them, as model-summary.txt lists them"
+            )
+        trained |= found
+    if not trained:
+        raise MlrunError(f"train is empty; expected all, head, or names of {layers}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
+
+
+def is_named(parameter: str, pattern: str) -> bool:
+    """Whether `pattern` matches a parameter's name, or that of a module it lies in.
+
+    >>> is_named("layer4.0.conv1.weight", "layer4"), is_named("layer4.0.conv1.weight", "layer")
+    (True, False)
+    """
+    parts = parameter.split(".")
+    return any(fnmatchcase(".".join(parts[:end]), pattern) for end in range(1, len(parts) + 1))

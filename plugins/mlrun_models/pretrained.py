@@ -1,0 +1,167 @@
+"""Weights of torchvision's networks: found, checked, and fitted to the data."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from mlrun import MlrunError
+from mlrun.errors import one_line, unknown
+
+State = dict[str, Tensor]
+WRAPPERS = ("state_dict", "model")  # under which training scripts, mlrun's too, put the weights
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads that only training by the paper needs
+
+
+def read_weights(arch: str, weights: str, *, download: bool) -> State:
+    """Returns the weights that a name of torchvision's or a file holds, on the CPU.
+
+    Raises:
+        MlrunError: there is no such name or file, it is not at hand, or it is not what it
+            should be.
+    """
+    named = models.get_model_weights(arch).__members__
+    if weights.upper() in named:
+        return read_file(cached(named[weights.upper()].url, weights, download=download), weights)
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return read_file(path, weights)
+    if path.suffix or len(path.parts) > 1:
+        raise MlrunError(f"weights {weights}: no such file")
+    raise unknown(f"weights of {arch}", weights, named)
+
+
+def cached(url: str, weights: str, *, download: bool) -> Path:
+    """Returns where torch keeps the file of `url`, once it is there and its checksum right."""
+    name = url.rpartition("/")[2]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    prefix = name.rpartition(".")[0].rpartition("-")[2]
+    if not path.is_file():
+        if not download:
+            raise MlrunError(
+                f"weights {weights}: no {name} in {path.parent}; add --model.download true, or "
+                f"put the file there, from {url}"
+            )
+        fetch(url, path, prefix)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(prefix):
+        raise MlrunError(
+            f"weights {weights}: {path} is damaged: its SHA-256 starts with {found[:8]}, expected "
+            f"{prefix}; delete it and fetch it again"
+        )
+    return path
+
+
+def fetch(url: str, path: Path, prefix: str) -> None:
+    """Downloads `url` to `path`; the SHA-256 must start with `prefix`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), prefix, progress=sys.stderr.isatty())
+    except (OSError, RuntimeError) as error:
+        raise MlrunError(
+            f"{url} cannot be fetched ({one_line(error)}); put the file into {path.parent}"
+        ) from error
+
+
+def read_file(path: Path, weights: str) -> State:
+    """Returns the weights in a file of torch's, without what wraps them; nothing is unpickled."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise MlrunError(
+            f"weights {weights}: {path} is not a state dict written by torch.save: "
+            f"{one_line(error).partition('. ')[0]}"
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
+        raise MlrunError(f"weights {weights}: {path} holds no state dict, names with their tensors")
+    state: State = OrderedDict((plain(name), value) for name, value in content.items())
+    # BatchNorm and MNASNet read from it how old the file is
+    versions = {plain(name): v for name, v in getattr(content, "_metadata", {}).items()}
+    state._metadata = versions  # type: ignore[attr-defined]
+    return state
+
+
+def plain(name: str) -> str:
+    """Returns a weight's name without what DataParallel and old versions of torchvision add.
+
+    >>> plain("module.features.denseblock1.denselayer1.norm.1.weight")
+    'features.denseblock1.denselayer1.norm1.weight'
+    """
+    name = re.sub(r"^module(\.|$)", "", name)
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name)
+
+
+def load_into(model: nn.Module, state: State, *, first: str, head: str, what: str) -> None:
+    """Loads `state`, which it changes, into `model`.
+
+    Args:
+        first: the layer that sees the image; its kernels are carried over to other channels.
+        head: the layer that makes the logits; left as it is where `state` has none for so many
+            classes.
+        what: the beginning of an error's message.
+
+    Raises:
+        MlrunError: a weight is missing, unexpected, of another shape or not a number.
+    """
+    own = model.state_dict()
+    kernels = f"{first}.weight"
+    if kernels in state and state[kernels].ndim == 4:
+        state[kernels] = carried_over(state[kernels], own[kernels].shape[1])
+    heads = [name for name in own if name.startswith(f"{head}.")]
+    if any(name not in state or len(state[name]) != len(own[name]) for name in heads):
+        for name in heads:
+            state.pop(name, None)
+    else:
+        heads = []
+    for name in [name for name in state if name.startswith(AUXILIARY)]:
+        del state[name]
+    check(state, own, optional=heads, what=what)
+    model.load_state_dict(state, strict=False)
+
+
+def check(state: State, own: State, *, optional: list[str], what: str) -> None:
+    """Raises MlrunError unless `state` holds what `own` does, of the same shapes, all numbers."""
+    missing = [
+        name
+        for name in own
+        if not (name in state or name in optional or name.endswith("num_batches_tracked"))
+    ]
+    unexpected = [name for name in state if name not in own]
+    if missing or unexpected:
+        raise MlrunError(
+            f"{what}: they are of another network: {len(missing)} weights are missing "
+            f"({', '.join(missing[:3]) or 'none'}), {len(unexpected)} are unexpected "
+            f"({', '.join(unexpected[:3]) or 'none'})"
+        )
+    for name, value in state.items():
+        if value.shape != own[name].shape:
+            raise MlrunError(
+                f"{what}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
+            )
+        if not value.isfinite().all():
+            raise MlrunError(f"{what}: {name} holds values that are no numbers")
+
+
+def carried_over(kernels: Tensor, channels: int) -> Tensor:
+    """Returns kernels (O, I, h, w) for another number of channels: (O, channels, h, w).
+
+    For one channel they are summed, so that a grey image gives what it gave when repeated I
+    times. For more they are taken in turn, times I / channels.
+    """
+    inputs = kernels.shape[1]
+    if channels == 1:
+        return kernels.sum(1, keepdim=True)
+    return kernels[:, torch.arange(channels) % inputs] * (inputs / channels)

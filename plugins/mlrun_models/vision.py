@@ -1,0 +1,111 @@
+"""torchvision's classifiers, fitted to the size, channels and classes of the data."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from mlrun.errors import unknown
+from mlrun_models.adaptation import adapt, choose_trained
+from mlrun_models.pretrained import load_into, read_weights
+
+Size = tuple[int, int]
+
+
+def build_classifier(
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    arch: str,
+    weights: str | None,
+    download: bool,
+    train: tuple[str, ...],
+) -> nn.Module:
+    """Returns the network; `mlrun_models.torchvision` says what the options mean.
+
+    Raises:
+        MlrunError: there is no such architecture, layer or weights, or they do not fit.
+    """
+    arch = find_architecture(arch)
+    state = None if weights is None else read_weights(arch, weights, download=download)
+    channels, *given = shape
+    size = input_size(arch, (given[0], given[1]), state)
+    model = construct(arch, classes, size)
+    first, head = first_convolution(model), last_layer(model)
+    set_channels(model.get_submodule(first), channels)
+    if state is not None:
+        load_into(model, state, first=first, head=head, what=f"weights {weights} in {arch}")
+    choose_trained(model, train, head=head)
+    adapt(model, (given[0], given[1]), size)
+    return model.train()
+
+
+def architectures() -> list[str]:
+    """Returns the names of torchvision's classifiers of images."""
+    return list(models.list_models(module=models))
+
+
+def find_architecture(given: str) -> str:
+    """Returns torchvision's spelling of an architecture; raises MlrunError where there is none."""
+    name = given.lower().replace("-", "_")
+    if name not in architectures():
+        raise unknown("arch", given, architectures())
+    return name
+
+
+def input_size(arch: str, given: Size, state: dict[str, Tensor] | None) -> Size:
+    """Returns the height and width at which `arch`, perhaps with weights, sees images."""
+    if arch.startswith("vit_"):
+        patch = int(arch.rpartition("_")[2])
+        patches = -(-max(given) // patch)
+        if state is not None and "encoder.pos_embedding" in state:
+            patches = math.isqrt(state["encoder.pos_embedding"].shape[1] - 1)
+        return patches * patch, patches * patch
+    sizes = [min(weights.meta["min_size"]) for weights in models.get_model_weights(arch)]
+    smallest = min(sizes, default=1)
+    if arch.startswith("maxvit"):  # its windows must divide the size on every level
+        return smallest, smallest
+    return max(given[0], smallest), max(given[1], smallest)
+
+
+def construct(arch: str, classes: int, size: Size) -> nn.Module:
+    """Returns torchvision's network for colour images of `size`, freshly initialised."""
+    options: dict[str, object] = {"num_classes": classes}
+    if arch.startswith("vit_"):
+        options["image_size"] = size[0]
+    if arch in ("googlenet", "inception_v3"):  # auxiliary logits make its output a tuple
+        options |= {"aux_logits": False, "init_weights": True}
+    model: nn.Module = models.get_model(arch, weights=None, **options)
+    return model
+
+
+def first_convolution(model: nn.Module) -> str:
+    """Returns the name of the layer that sees the image."""
+    convolutions = (n for n, module in model.named_modules() if isinstance(module, nn.Conv2d))
+    return str(next(convolutions))
+
+
+def last_layer(model: nn.Module) -> str:
+    """Returns the name of the head, the layer that makes the logits: linear or a convolution."""
+    kinds = (nn.Linear, nn.Conv2d)
+    *_, last = (name for name, module in model.named_modules() if isinstance(module, kinds))
+    return str(last)
+
+
+def set_channels(convolution: nn.Module, channels: int) -> None:
+    """Gives a fresh convolution another number of input channels, in place.
+
+    The new kernels are drawn from the values of the old ones, which is torchvision's own
+    distribution, and scaled so that the layer's outputs keep their size.
+    """
+    assert isinstance(convolution, nn.Conv2d)
+    old = convolution.weight.detach()
+    outputs, inputs, *kernel = old.shape
+    if channels == inputs:
+        return
+    drawn = torch.randint(old.numel(), (outputs, channels, *kernel))
+    convolution.in_channels = channels
+    convolution.weight = nn.Parameter(old.flatten()[drawn] * math.sqrt(inputs / channels))

@@ -106,7 +106,7 @@ def commands_of(text: str) -> list[str]:
     return re.findall(r"^(?:\$ )?(mlrun train [^#\n]+)", "\n".join(blocks), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/plugins.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/plugins.md", "docs/models.md"])
 def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
     import shlex
 

@@ -1,4 +1,4 @@
-"""Every model that is registered keeps the contract; the first-party ones their numbers."""
+"""The first-party models have their options and numbers; test_contract_models.py has the rest."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import ROOT
 from torch import nn
 
 from mlrun import MlrunError
 from mlrun.plan import make_plan
+from mlrun.seam.options import as_text
 from mlrun.seam.registry import discover
 from mlrun.settings import Settings
 
-SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 1, 17)]
 MODELS = [component.name for component in discover().of_kind("model")]
 
 
@@ -29,25 +30,21 @@ def parameters(model: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_model_makes_logits_of_images_and_learns(name: str, shape: tuple[int, int, int]) -> None:
-    if name == "lenet" and min(shape[1:]) < 16:
-        with pytest.raises(ValueError, match="LeNet needs at least 16 × 16; model cnn takes any"):
-            build(name, shape, 7)
-        return
-    model = build(name, shape, 7)
-    logits = model(torch.randn(5, *shape))
-    assert logits.shape == (5, 7)
-    assert logits.dtype == torch.float32
-    logits.square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-@pytest.mark.parametrize("name", MODELS)
 def test_every_component_is_documented(name: str) -> None:
     component = discover().find("model", name)
     assert component.summary.endswith(".")
     assert all(option.help for option in component.options)
+
+
+def test_the_page_on_models_shows_every_one_with_all_its_options() -> None:
+    page = (ROOT / "docs" / "models.md").read_text()
+    sections = dict(section.split("\n", 1) for section in page.split("\n## ")[1:])
+    components = [c for c in discover().of_kind("model") if c.plugin == "mlrun-models"]
+    assert sorted(sections) == sorted(c.name for c in components)
+    for component in components:
+        for option in component.options:
+            shown = f"`--model.{option.name.replace('_', '-')}` ({as_text(option.default)}"
+            assert shown.removesuffix(".0") in sections[component.name]
 
 
 def test_what_is_built_does_not_take_the_place_of_what_builds() -> None:

@@ -137,8 +137,8 @@ def test_a_checkpoint_of_a_run_is_a_file_of_weights(store: str, home: Path) -> N
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"GIF89a", "is not a state dict written by torch.save"),
-        (nn.Linear(1, 1), "is not a state dict written by torch.save"),
+        (b"GIF89a", r"is not what torch\.save\(model\.state_dict\(\), …\) writes"),
+        (nn.Linear(1, 1), r"is not what torch\.save\(model\.state_dict\(\), …\) writes"),
         ([1, 2], "holds no state dict"),
         ({"epoch": 3}, "holds no state dict"),
     ],
@@ -154,6 +154,7 @@ def test_a_file_that_holds_no_weights_is_refused(
     with pytest.raises(MlrunError, match=message) as caught:
         build(GREY, 10, weights=str(path))
     assert str(path) in str(caught.value)
+    assert caught.value.__cause__ is None
     assert "\n" not in str(caught.value)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
 import torch
+from conftest import ROOT
 from mlrun_models import torchvision as build
 from torch import Tensor, nn
 from torchvision import models
@@ -140,6 +142,14 @@ def test_an_unknown_architecture_is_refused_with_the_list(given: str, message: s
 def test_an_architecture_may_be_written_as_options_are() -> None:
     with torch.device("meta"):
         assert isinstance(build(GREY, 10, arch="ViT-B-16"), models.VisionTransformer)
+
+
+def test_the_architectures_and_weights_that_the_page_names_exist() -> None:
+    page = (ROOT / "docs" / "models.md").read_text()
+    named = re.findall(r"--model\.arch (\S+)", page)
+    assert named
+    assert set(named) <= set(ARCHITECTURES)
+    assert {"DEFAULT", "IMAGENET1K_V1"} <= set(models.ResNet18_Weights.__members__)
 
 
 def trained(model: nn.Module) -> set[str]:

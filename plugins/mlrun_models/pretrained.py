@@ -75,11 +75,10 @@ def read_file(path: Path, weights: str) -> State:
     """Returns the weights in a file of torch's, without what wraps them; nothing is unpickled."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception:  # of many kinds, and none says more
         raise MlrunError(
-            f"weights {weights}: {path} is not a state dict written by torch.save: "
-            f"{one_line(error).partition('. ')[0]}"
-        ) from error
+            f"weights {weights}: {path} is not what torch.save(model.state_dict(), …) writes"
+        ) from None
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

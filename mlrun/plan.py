@@ -14,6 +14,8 @@ from mlrun.seam.options import as_text
 from mlrun.seam.registry import Component, Registry, discover
 from mlrun.settings import Settings, canonical
 
+LONGEST_TITLE = 80  # characters
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -25,6 +27,14 @@ class Chosen:
     prefix: str
     component: Component
     options: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The component's name and its options that are not the default, at most 80 characters."""
+        known = {option.name: option.default for option in self.component.options}
+        given = (f"{n}={as_text(v)}" for n, v in self.options.items() if v != known[n])
+        title = " ".join([self.component.name, *given])
+        return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,13 @@ class Plan:
 
     @property
     def run_name(self) -> str:
-        """The name given, or one that says what the run is."""
+        """The name given, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
+
+        Options of model and data set stand in it where they are not the default.
+        """
         settings = self.settings
-        return settings.run_name or f"{settings.model} · {settings.dataset} · lr {settings.lr:g}"
+        parts = (self.model.title, self.dataset.title, f"lr {settings.lr:g}")
+        return settings.run_name or " · ".join(parts)
 
     def flat(self) -> dict[str, object]:
         """Returns every setting and option, default or not, under its dotted name."""

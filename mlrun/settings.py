@@ -87,7 +87,7 @@ class Settings(BaseModel):
         le=1,
     )
     scale: Factors = setting(
-        (1.0, 1.0), "enlarge by a random factor from LOW to HIGH: 0.9,1.1", "Augmentation"
+        (1.0, 1.0), "enlarge by a random factor between the two: 0.9,1.1", "Augmentation"
     )
     shear: Number = setting(
         0.0,
@@ -225,7 +225,7 @@ class Settings(BaseModel):
         "Record",
     )
     run_name: Text = setting(
-        None, "name of the run; none makes one from model, data set and lr", "Record"
+        None, "name of the run; none makes one of model, data set and lr", "Record"
     )
     tags: Pairs = setting({}, "tags of the run: name=value, with commas between", "Record")
     strict: Flag = setting(False, "exit code 1 if a picture or the model log failed", "Record")

@@ -147,6 +147,11 @@ def test_an_option_without_default_must_be_given(tmp_path: Path) -> None:
 def test_a_run_is_named_after_what_it_is_unless_a_name_is_given() -> None:
     settings = {"model": "lenet", "dataset": "mnist", "lr": "1e-3"}
     assert make_plan(Settings.parse(settings)).run_name == "lenet · mnist · lr 0.001"
+    wide = {"model": "mlp", "model.widths": "20,20", "model.bias": "true", "lr": 0.1}
+    assert make_plan(Settings.parse(wide)).run_name == "mlp widths=20,20 · digits · lr 0.1"
+    long = {"model": "mlp", "model.widths": ",".join(["1000"] * 30)}
+    model, _, _ = make_plan(Settings.parse(long)).run_name.split(" · ")
+    assert len(model) == 80
     assert make_plan(Settings.parse({**settings, "run-name": "mine"})).run_name == "mine"
 
 

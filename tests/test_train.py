@@ -35,7 +35,7 @@ def full(store: str) -> mlrun.Run:
 def test_a_whole_run_as_it_stands_in_mlflow(full: mlrun.Run) -> None:
     run = logged(full.run_id)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "cnn · digits · lr 0.001"
+    assert run.info.run_name == "cnn channels=4 · digits · lr 0.001"
     params = run.data.params
     assert params["model.channels"] == "4"
     assert params["model.batch_norm"] == "false"

@@ -104,9 +104,12 @@ def metavar(annotation: Any) -> str:
     """Returns what stands for the value in the help."""
     if get_origin(annotation) is not None and all(isinstance(c, str) for c in get_args(annotation)):
         return "|".join(get_args(annotation))
-    return {bool: "[true|false]", int: "N", float: "X"}.get(annotation, "TEXT")
+    known = {bool: "[true|false]", int: "N", float: "X", tuple[float, float]: "LOW,HIGH"}
+    return known.get(annotation, "TEXT")
 
 
 def default_text(default: object) -> str:
     """Returns a default as the help shows it."""
+    if isinstance(default, float):
+        return f"{default:g}"
     return "none" if default in ((), {}) else as_text(default)

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from mlrun.errors import MlrunError, unknown
+from mlrun.names import canonical
 from mlrun.seam.options import as_text
 from mlrun.seam.registry import Component, Registry, discover
-from mlrun.settings import Settings, canonical
+from mlrun.settings import Settings
 
 LONGEST_TITLE = 80  # characters
 

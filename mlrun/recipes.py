@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from mlrun.errors import MlrunError, one_line, unknown
-from mlrun.settings import canonical
+from mlrun.names import by_canonical_name, canonical
 from mlrun.values import names_of
 
 ABOUT = ("description", "source", "expect")
@@ -58,7 +58,11 @@ def load(name: str) -> Recipe:
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise MlrunError(f"recipe {name}: expected lines `name: value`, dotted names for options")
     about = {key: str(content.pop(key)) for key in ABOUT if key in content}
-    return Recipe(path.stem, path, {canonical(key): value for key, value in content.items()}, about)
+    try:
+        values = by_canonical_name(content)
+    except MlrunError as error:
+        raise MlrunError(f"recipe {name}: {error}") from None
+    return Recipe(path.stem, path, values, about)
 
 
 def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:

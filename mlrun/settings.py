@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlrun.errors import MlrunError, unknown
+from mlrun.names import by_canonical_name
 from mlrun.seam.options import as_text
 from mlrun.values import (
     ClassWeights,
@@ -267,22 +268,21 @@ class Settings(BaseModel):
     def parse(cls, values: Mapping[str, object]) -> Settings:
         """Returns the settings that dotted names and values, text or Python, stand for.
 
-        `-` and `_` mean the same. Names with a dot are options of components; whether the
-        component has them is seen when it is looked up.
+        `-` and `_` mean the same, and so do the names in `SPELLINGS`. Names with a dot are
+        options of components; whether the component has them is seen when it is looked up.
 
         Raises:
             MlrunError: an unknown name or a wrong value, on one line.
         """
         core: dict[str, object] = {}
         options: dict[str, object] = {}
-        for name, value in values.items():
-            key = canonical(name)
+        for key, value in by_canonical_name(values).items():
             if "." in key:
                 options[key] = value
             elif key in cls.model_fields and key != "options":
                 core[key] = value
             else:
-                raise unknown("setting", name, set(cls.model_fields) - {"options"})
+                raise unknown("setting", key, set(cls.model_fields) - {"options"})
         try:
             return cls.model_validate({**core, "options": options})
         except ValidationError as error:
@@ -291,11 +291,6 @@ class Settings(BaseModel):
     def flat(self) -> dict[str, object]:
         """Returns every setting, default or not, under its name; without the options."""
         return {name: getattr(self, name) for name in type(self).model_fields if name != "options"}
-
-
-def canonical(name: str) -> str:
-    """Returns a setting's or option's name as recipes and MLflow params write it."""
-    return name.strip().replace("-", "_")
 
 
 def explain(error: ValidationError) -> str:

@@ -212,6 +212,11 @@ def test_a_dry_run_prints_a_recipe_that_means_the_same(home: Path) -> None:
     assert not Path("mlflow.db").exists()
 
 
+def test_of_two_spellings_on_the_command_line_the_last_counts(home: Path) -> None:
+    args = ["--recipe", "digits", "--optimiser", "sgd", "--optimizer", "adamw", "--dry-run"]
+    assert yaml.safe_load(mlrun("train", *args).stdout)["optimiser"] == "adamw"
+
+
 def test_help_shows_every_setting_with_its_default() -> None:
     from mlrun.settings import Settings
 
@@ -274,6 +279,8 @@ def test_recipes_are_listed_and_shown() -> None:
         (["--run-name", "a.b"], {}, ["--run-name", "a.b"]),
         (["--data_dir", "", "--a.b", ""], {"a.b": ""}, ["--data-dir", ""]),
         (["--m/n.o", "x"], {"m/n.o": "x"}, []),
+        (["--optimizer", "sgd"], {}, ["--optimiser", "sgd"]),
+        (["--visualizers=none"], {}, ["--visualisers=none"]),
     ],
 )
 def test_dotted_options_are_told_from_the_others(

@@ -36,6 +36,11 @@ from mlrun.settings import Settings
         ({"keep": 0}, "keep: expected a value greater than or equal to 1"),
         ({"monitor": "loss"}, "monitor: expected val/loss"),
         ({"seed": 2**64}, "seed: expected a value less than"),
+        (
+            {"optimizer": "sgd", "optimiser": "adam"},
+            "optimizer and optimiser are one setting; give it once",
+        ),
+        ({"lr": 1, "batch-size": 2, "batch_size": 3}, "batch-size and batch_size are one setting"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_says_what_was_expected(
@@ -45,6 +50,27 @@ def test_a_wrong_setting_is_one_line_that_says_what_was_expected(
         Settings.parse(given)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("american", "british", "value"),
+    [
+        ("visualizers", "visualisers", "weights"),
+        ("optimizer", "optimiser", "sgd"),
+        ("normalization", "normalisation", "none"),
+    ],
+)
+def test_american_spellings_are_the_same_settings(
+    american: str, british: str, value: str, tmp_path: Path
+) -> None:
+    wanted = Settings.parse({british: value})
+    assert Settings.parse({american: value}) == wanted != Settings()
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"{american}: {value}")
+    assert Settings.parse(recipes.load(str(recipe)).values) == wanted
+    recipe.write_text(f"{american}: {value}\n{british}: {value}")
+    with pytest.raises(MlrunError, match=f"mine.yaml: {american} and {british} are one setting"):
+        recipes.load(str(recipe))
 
 
 def test_text_and_python_values_make_the_same_settings() -> None:

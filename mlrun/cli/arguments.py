@@ -9,8 +9,9 @@ from typing import Any, get_args, get_origin
 import click
 
 from mlrun.errors import unknown
+from mlrun.names import canonical
 from mlrun.seam.options import as_text
-from mlrun.settings import Settings, canonical
+from mlrun.settings import Settings
 
 REPEATABLE = ("plugin", "tags")
 
@@ -71,7 +72,8 @@ def split_dotted(args: list[str]) -> tuple[dict[str, str], list[str]]:
         if match is None:
             rest.append(args[i])
         elif "." not in match[1]:
-            rest.append(f"--{match[1].replace('_', '-')}{match[2] or ''}")
+            name = canonical(match[1]).replace("_", "-")
+            rest.append(f"--{name}{match[2] or ''}")
             if match[2] is None and i + 1 < len(args) and not args[i + 1].startswith("--"):
                 rest.append(args[next(pending)])  # a value is never an option, whatever it holds
         elif match[2] is not None:

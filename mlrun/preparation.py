@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from mlrun.data.normalisation import Normalisation, choose
 from mlrun.data.randomness import derive_seed
 from mlrun.data.splits import Selection, split
 from mlrun.errors import MlrunError, one_line
-from mlrun.plan import Plan
+from mlrun.plan import Chosen, Plan
 from mlrun.settings import Settings
 from mlrun.training.devices import own_random_states
 from mlrun.training.evaluation import Evaluation, criterion, evaluate
@@ -61,6 +62,16 @@ class Prepared:
         """Returns what `model` says of a part."""
         return evaluate(model, self.parts[part], part=part, precision=self.precision)
 
+    @property
+    def about(self) -> dict[str, list[str] | list[int] | list[float]]:
+        """What one must know to use the weights without the data set; plain values."""
+        return {
+            "classes": [str(name) for name in self.data.classes],
+            "shape": list(self.data.shape),
+            "mean": [float(value) for value in self.normalisation.mean],
+            "std": [float(value) for value in self.normalisation.std],
+        }
+
 
 def prepare(plan: Plan, device: torch.device) -> Prepared:
     """Loads the data, builds the model and tries it on two images.
@@ -71,7 +82,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     """
     settings = plan.settings
     precision = choose_precision(settings.precision, device)
-    data = load_data(plan)
+    data = load_data(plan.dataset, settings.data_dir)
     with named(f"data set {plan.dataset.component.name}"):
         selections = split(
             data, validation=settings.validation, subset=settings.subset, seed=settings.seed
@@ -83,7 +94,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
             )
         normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
     normalisation = normalisation.to(device)
-    model = build_model(plan, data).to(device)
+    model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
     check_fit(plan, model, data, normalisation, device)
     train, parts = make_batches(settings, selections, normalisation, device)
     check_last_batch(model, train)
@@ -117,12 +128,11 @@ def named(what: str) -> Iterator[None]:
         raise MlrunError(message if message.startswith(what) else f"{what}: {message}") from error
 
 
-def load_data(plan: Plan) -> ImageData:
+def load_data(chosen: Chosen, data_dir: Path) -> ImageData:
     """Returns the data set, checked."""
-    chosen = plan.dataset
     with named(f"data set {chosen.component.name}"):
         try:
-            data = chosen.component.function(plan.settings.data_dir.expanduser(), **chosen.options)
+            data = chosen.component.function(data_dir.expanduser(), **chosen.options)
         except MlrunError:
             raise
         except Exception as error:
@@ -136,18 +146,17 @@ def load_data(plan: Plan) -> ImageData:
     return data
 
 
-def build_model(plan: Plan, data: ImageData) -> nn.Module:
+def build_model(chosen: Chosen, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
     """Returns the model as its plugin builds it, initialised from the run's seed."""
-    chosen, classes = plan.model, len(data.classes)
-    torch.manual_seed(derive_seed(plan.settings.seed, "initialisation"))
+    torch.manual_seed(derive_seed(seed, "initialisation"))
     with named(f"model {chosen.component.name}"):
         try:
-            model = chosen.component.function(data.shape, classes, **chosen.options)
+            model = chosen.component.function(shape, classes, **chosen.options)
         except MlrunError:
             raise
         except Exception as error:
             raise MlrunError(
-                f"cannot be built for images {data.shape} and {classes} classes: {one_line(error)}"
+                f"cannot be built for images {shape} and {classes} classes: {one_line(error)}"
             ) from error
         if not isinstance(model, nn.Module):
             raise MlrunError(

@@ -68,7 +68,10 @@ class Session:
         self.steps = StepLog(self.tracker, settings.log_every)
         self.tracker.on_trouble(self.warn_of_trouble)
         self.checkpoints = Checkpoints(
-            run_folder(self.tracker.run_id), settings.keep, settings.monitor
+            run_folder(self.tracker.run_id),
+            settings.keep,
+            settings.monitor,
+            about=self.prepared.about,
         )
 
     def run(self, description: Description) -> Run:
@@ -111,13 +114,8 @@ class Session:
         return best, metrics
 
     def tell_end(self, state: TrainingState) -> None:
-        """Logs what the training came to: final weights, best epoch, why it stopped early."""
-        self.tracker.tags(
-            {
-                "mlrun.weights_sha256": digest(state.model.state_dict()),
-                "mlrun.best_epoch": str(self.checkpoints.best_epoch),
-            }
-        )
+        """Logs what the training came to: the final weights, and why it stopped early."""
+        self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
         if state.stopped:
             self.tracker.tags({"mlrun.stopped": state.stopped})
             self.say(f"stopped after epoch {state.epoch}, step {state.step}: {state.stopped}")
@@ -263,6 +261,8 @@ class Session:
         with undisturbed():
             for path in self.checkpoints.files():
                 tracker.artifact(f"checkpoints/{path.name}", path)
+            if self.checkpoints.ranking:
+                tracker.tags({"mlrun.best_epoch": str(self.checkpoints.best_epoch)})
             if reason:
                 tracker.tags({"mlrun.reason": reason})
             tracker.close(status)

@@ -24,12 +24,14 @@ class Checkpoints:
     folder: made when the first file is written.
     keep: how many of the best epochs to keep, at least 1.
     monitor: the metric that ranks them; losses by the lowest, all else by the highest.
+    about: goes with the weights of each epoch: what they are of, as plain values.
     ranking: (value, epoch) of those that are kept, the best first.
     """
 
     folder: Path
     keep: int
     monitor: str
+    about: Mapping[str, Any] = field(default_factory=dict)
     ranking: list[tuple[float, int]] = field(default_factory=list)
 
     @property
@@ -63,8 +65,8 @@ class Checkpoints:
             ranking = sorted([*ranking, (value, state.epoch)], key=self.order)
         dropped = [epoch for _, epoch in ranking[self.keep :]]
         if value is not None and state.epoch not in dropped:
-            weights = state.evaluated.state_dict()
-            write(self.path(state.epoch), {"epoch": state.epoch, "model": weights})
+            weights = {"epoch": state.epoch, "model": state.evaluated.state_dict()}
+            write(self.path(state.epoch), {**weights, **self.about})
         write(self.last, state.state_dict())
         self.ranking = ranking[: self.keep]
         for epoch in dropped:

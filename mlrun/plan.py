@@ -130,6 +130,12 @@ def grouped(
     return groups
 
 
+def prefixed(prefix: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options under one prefix, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): v for name, v in options.items() if name.startswith(start)}
+
+
 def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the value of each option of `component`: as given, converted, or its default."""
     known = {option.name: option for option in component.options}

@@ -14,6 +14,7 @@ from mlrun.session import INTERRUPTED, Run, Session
 from mlrun.settings import Settings
 from mlrun.signals import undisturbed
 from mlrun.training import devices
+from mlrun.transfer import start_from
 
 __all__ = ["Run", "train"]
 
@@ -45,7 +46,12 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
             device, settings.threads, deterministic=settings.deterministic
         ):
             prepared = prepare(plan, device)
+            start = start_from(plan, prepared)
             description = describe_run(plan, prepared)
+            if start is not None:
+                description.tags["mlrun.init_from"] = start.tag
+                if progress is not None:
+                    progress.note(str(start))
             with undisturbed():
                 tracker = opening.open_run(plan.run_name, settings.experiment, description.tags)
                 session = Session(plan, prepared, tracker, progress)

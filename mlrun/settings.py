@@ -125,7 +125,12 @@ class Settings(BaseModel):
     early_stopping: Count = setting(
         0, "stop after so many evaluations without a better monitor; 0 never", "Training", ge=0
     )
-    init_from: Text = setting(None, "run whose best weights to start from", "Training")
+    init_from: Text = setting(
+        None,
+        "run id (or its start) whose best weights to start from; the head stays fresh where "
+        "the classes differ",
+        "Training",
+    )
     label_smoothing: Number = setting(
         0.0,
         "share of each label that is spread over all classes, 0 to below 1",

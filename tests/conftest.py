@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
@@ -14,6 +15,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+TRAINED: dict[str, object] = {  # the run that `finished` is
+    "model": "cnn",
+    "model.channels": "4",
+    "model.batch_norm": "true",
+    "epochs": 2,
+    "lr": 0.01,
+    "visualisers": "none",
+    "log_model": "false",
+}
 
 
 def heed_interrupts() -> None:
@@ -55,6 +65,49 @@ def store(home: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> 
     database.close()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
     return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple[Path, str]:
+    """A folder with a store in which one small run has finished, and the run's id."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy(empty_database, folder)
+    move_store(folder / "mlflow.db", empty_database.parent, folder)
+    options = [f"--{name}={value}" for name, value in TRAINED.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlrun", "train", "--quiet", *options],
+        cwd=folder,
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+            "MLRUN_HOME": str(folder / "state"),
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return folder, done.stdout.strip()
+
+
+@pytest.fixture
+def finished(home: Path, trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a finished run in a store of the test's own, which is the one in use."""
+    folder, run_id = trained
+    shutil.copy(folder / "mlflow.db", home)
+    shutil.copytree(folder / "mlruns", home / "mlruns")
+    move_store(home / "mlflow.db", folder, home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+    return run_id
+
+
+def move_store(database: Path, before: Path, after: Path) -> None:
+    """Tells a store that its artifacts lie in another folder now."""
+    with sqlite3.connect(database) as connection:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            connection.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", [str(before), str(after)]
+            )
+    connection.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One run in MLflow. With `opening`, the only modules that call it."""
+"""One run in MLflow. With `opening`, `logged` and `overview`, the only modules that call it."""
 
 from __future__ import annotations
 

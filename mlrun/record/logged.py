@@ -1,0 +1,220 @@
+"""Runs that are in MLflow: found by id, read back, and added to."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import mlflow
+import yaml
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Metric, RunTag
+from mlflow.exceptions import MlflowException
+
+from mlrun.errors import MlrunError, one_line, redact
+from mlrun.record import store
+from mlrun.record.tracking import quiet
+from mlrun.settings import Settings
+
+OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A run that mlrun made, as MLflow has it.
+
+    status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
+    settings: what it was started with.
+    best_epoch: the epoch of its best weights; None where it has none.
+    metrics: the last logged value of each.
+    params, tags: as they are in MLflow.
+    link: its page in MLflow's UI.
+    """
+
+    client: MlflowClient
+    run_id: str
+    name: str
+    status: str
+    settings: Settings
+    best_epoch: int | None
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    link: str
+
+    def download(self, path: str, folder: Path) -> Path:
+        """Returns where the artifact `path` now lies in `folder`; raises MlrunError."""
+        return download(self.client, self.run_id, path, folder)
+
+    def best_weights(self, folder: Path) -> Path:
+        """Returns the checkpoint of the best epoch, downloaded into `folder`.
+
+        Raises:
+            MlrunError: the run has no checkpoints, or they cannot be had.
+        """
+        if self.best_epoch is None:
+            why = {
+                "RUNNING": "it is still running",
+                "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}",
+                "KILLED": "it was killed before its first epoch was done",
+            }.get(self.status, "it is not finished")
+            raise MlrunError(f"run {self.run_id} has no checkpoints ({why})")
+        return self.download(f"checkpoints/epoch-{self.best_epoch}.pt", folder)
+
+    def metric(self, name: str, step: int | None) -> float | None:
+        """Returns the value of a metric at `step`, or None; the last logged of several."""
+        with answering():
+            history = self.client.get_metric_history(self.run_id, name)
+        values = [entry for entry in history if entry.step == step]
+        value: float | None = max(values, key=lambda e: e.timestamp).value if values else None
+        return value
+
+    def add(
+        self,
+        metrics: Mapping[str, float],
+        *,
+        step: int,
+        tags: Mapping[str, str],
+        files: Mapping[str, bytes],
+    ) -> None:
+        """Logs files, by their path in the run, then all metrics and tags in one request.
+
+        Raises:
+            MlrunError: the store does not take them.
+        """
+        now = time.time_ns() // 1_000_000
+        with answering():
+            for name, content in files.items():
+                add_file(self.client, self.run_id, PurePosixPath(name), content)
+            self.client.log_batch(
+                self.run_id,
+                metrics=[Metric(name, value, now, step) for name, value in metrics.items()],
+                tags=[RunTag(name, text) for name, text in tags.items()],
+            )
+
+
+def find_run(reference: str) -> LoggedRun:
+    """Returns the run that `reference`, its id or a unique start of it, names.
+
+    Raises:
+        MlrunError: the store does not answer, has no such run or several, or it is none of
+            mlrun's.
+    """
+    client = open_store()
+    run = look_up(client, reference)
+    run_id = run.info.run_id
+    if run.info.lifecycle_stage != "active":
+        raise MlrunError(f"run {run_id} was deleted; restore it with: mlflow runs restore")
+    if "mlrun.version" not in run.data.tags:
+        raise MlrunError(f"run {run_id} was not made by mlrun; give one that mlrun runs lists")
+    tags, best = run.data.tags, run.data.tags.get("mlrun.best_epoch")
+    return LoggedRun(
+        client=client,
+        run_id=run_id,
+        name=run.info.run_name,
+        status=tags.get("mlrun.status", run.info.status),
+        settings=settings_of(client, run_id),
+        best_epoch=None if best is None else int(best),
+        metrics=run.data.metrics,
+        params=run.data.params,
+        tags=tags,
+        link=store.run_link(
+            store.ui_base(mlflow.get_tracking_uri()), run.info.experiment_id, run_id
+        ),
+    )
+
+
+def open_store() -> MlflowClient:
+    """Returns a client of the store in use; one that is not there yet is not made.
+
+    Raises:
+        MlrunError: the store does not answer, or is a file that is not there.
+    """
+    uri: str = mlflow.get_tracking_uri()
+    if store.first_use(uri):
+        raise MlrunError(
+            f"tracking store {redact(uri)}: there is none yet; go to the folder that the runs "
+            "were started in, or set MLFLOW_TRACKING_URI"
+        )
+    store.check(uri)
+    with answering(), FileLock(store.lock_path(uri)):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)  # it may have to bring its tables up to date
+    return client
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns whatever the store raises into an MlrunError that names it."""
+    try:
+        with quiet():
+            yield
+    except MlrunError:
+        raise
+    except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a full disk
+        address = redact(mlflow.get_tracking_uri())
+        raise MlrunError(f"tracking store {address}: {one_line(error)}") from None
+
+
+def look_up(client: MlflowClient, reference: str) -> Any:
+    """Returns MLflow's run of that id, or the only one whose id starts so."""
+    wanted = reference.strip().lower()
+    address = redact(mlflow.get_tracking_uri())
+    with answering():
+        if re.fullmatch(r"[0-9a-f]{4,31}", wanted):
+            found = client.search_runs(
+                [e.experiment_id for e in client.search_experiments()],
+                filter_string=f"attributes.run_id LIKE '{wanted}%'",
+                max_results=4,
+            )
+            if len(found) == 1:
+                return found[0]
+            if found:
+                ids = ", ".join(run.info.run_id for run in found[:3])
+                more = ", …" if len(found) > 3 else ""
+                raise MlrunError(f"several runs start with {wanted}: {ids}{more}; give more of it")
+        elif wanted:
+            try:
+                return client.get_run(reference.strip())
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+    raise MlrunError(f"no run {reference} in {address}; mlrun runs lists those there are")
+
+
+def settings_of(client: MlflowClient, run_id: str) -> Settings:
+    """Returns the settings that a run was started with."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = download(client, run_id, "settings.yaml", Path(folder)).read_text(encoding="utf-8")
+    try:
+        return Settings.parse(yaml.safe_load(text))
+    except MlrunError as error:
+        raise MlrunError(f"run {run_id}: its settings.yaml: {error}") from None
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
+        raise MlrunError(f"run {run_id}: its settings.yaml: {one_line(error)}") from None
+
+
+def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
+    """Returns where the artifact `path` of a run now lies in `folder`; raises MlrunError."""
+    try:
+        with quiet():
+            return Path(client.download_artifacts(run_id, path, str(folder)))
+    except Exception as error:
+        raise MlrunError(
+            f"run {run_id}: its artifact {path} cannot be had ({one_line(error)})"
+        ) from None
+
+
+def add_file(client: MlflowClient, run_id: str, path: PurePosixPath, content: bytes) -> None:
+    """Logs `content` as the artifact `path`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, path.name)
+        file.write_bytes(content)
+        client.log_artifact(run_id, str(file), None if path.parent.name == "" else str(path.parent))

@@ -1,4 +1,4 @@
-"""The pictures of one run: visualisers called at their time, their failures filed."""
+"""The pictures and tables of one run: visualisers called at their time, failures filed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Literal
 
 import torch
 
-from mlrun.errors import one_line, redact
+from mlrun.errors import MlrunError, one_line, redact
 from mlrun.inside.drawing import Pixels, draw
 from mlrun.inside.sandbox import detached_copy
 from mlrun.inside.view import View
 from mlrun.plan import Chosen, Plan
 from mlrun.preparation import Prepared
 from mlrun.record.pictures import figure_event, grid_events
+from mlrun.record.tables import Table
 from mlrun.record.tracking import Tracker
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
@@ -42,6 +43,10 @@ class Gallery:
         """Draws and logs the pictures of the epoch that `state` has reached."""
         for chosen in self.due("epoch"):
             for key, image in self.draw(chosen, state, state.epoch, validated).items():
+                if isinstance(image, dict):
+                    error = MlrunError('it drew a table; one is drawn with when="end" only')
+                    self.fail(chosen.component.name, state.epoch, error)
+                    continue
                 if key not in self.keys:
                     self.keys.append(key)
                 for event in grid_events(
@@ -50,10 +55,13 @@ class Gallery:
                     self.tracker.log(event)
 
     def draw_end(self, state: TrainingState, best: int, tested: Evaluation | None) -> None:
-        """Draws and logs the final figures, from the weights of epoch `best` in `state`."""
+        """Draws and logs the final figures and tables, from the weights of epoch `best`."""
         for chosen in self.due("end"):
-            for name, image in self.draw(chosen, state, best, tested).items():
-                self.tracker.log(figure_event(name, image))
+            for name, drawn in self.draw(chosen, state, best, tested).items():
+                if isinstance(drawn, dict):
+                    self.tracker.table(name, drawn)
+                else:
+                    self.tracker.log(figure_event(name, drawn))
 
     def due(self, when: Literal["epoch", "end"]) -> list[Chosen]:
         """Returns the visualisers that are drawn then."""
@@ -61,8 +69,8 @@ class Gallery:
 
     def draw(
         self, chosen: Chosen, state: TrainingState, epoch: int, known: Evaluation | None
-    ) -> dict[str, Pixels]:
-        """Returns the pictures of one visualiser by key; none if it fails."""
+    ) -> dict[str, Pixels | Table]:
+        """Returns the pictures and tables of one visualiser by key; none if it fails."""
         told = len(self.notes)
         name = chosen.prefix.replace("/", "-")
         try:

@@ -1,4 +1,4 @@
-"""From a visualiser to named pictures."""
+"""From a visualiser to named pictures and tables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlrun.errors import MlrunError
 from mlrun.inside.sandbox import untouched
 from mlrun.inside.view import View
+from mlrun.record.tables import Table, checked
 
 Pixels = NDArray[np.uint8]
 LONGEST_LABEL = 100  # characters: a file's name has room for little more
@@ -21,34 +22,34 @@ LONGEST_LABEL = 100  # characters: a file's name has room for little more
 
 def draw(
     visualiser: Callable[..., Any], name: str, options: Mapping[str, Any], view: View
-) -> dict[str, Pixels]:
-    """Returns the pictures that a visualiser draws of `view`, uint8 (H, W, 3), by name.
+) -> dict[str, Pixels | Table]:
+    """Returns what a visualiser draws of `view` by name: pictures, uint8 (H, W, 3), and tables.
 
-    A picture's name is the visualiser's, `-`, and the name that it was given.
+    Its name is the visualiser's, `-`, and the name that it was given.
 
     Raises:
-        MlrunError: the visualiser returned something else than pictures.
+        MlrunError: the visualiser returned something else.
         Exception: whatever the visualiser raises.
     """
-    pictures: dict[str, Pixels] = {}
+    drawn: dict[str, Pixels | Table] = {}
     with untouched(view.device):
         for label, picture in named(visualiser(view, **options)):
             key = key_of(name, label)
-            if key in pictures:
+            if key in drawn:
                 raise MlrunError(f"it drew two pictures named {label!r}")
-            pictures[key] = pixels(picture)
-    return pictures
+            drawn[key] = checked(picture) if isinstance(picture, Mapping) else pixels(picture)
+    return drawn
 
 
 def named(result: object) -> Iterator[tuple[str, object]]:
-    """Yields (name, picture) pairs; a lone picture has the empty name."""
-    if isinstance(result, Figure | np.ndarray):
+    """Yields (name, picture or table) pairs; a lone one has the empty name."""
+    if isinstance(result, Figure | np.ndarray | Mapping):
         yield "", result
         return
     if not isinstance(result, Iterable) or isinstance(result, str):
         raise MlrunError(
             f"it returned {type(result).__name__}; expected a Figure, a uint8 array (H, W, 3), "
-            "or pairs of a name and one of these"
+            "a table {column: list}, or pairs of a name and one of these"
         )
     for pair in result:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
@@ -79,4 +80,6 @@ def pixels(picture: object) -> Pixels:
         raise MlrunError(
             f"it drew an array {picture.dtype} {picture.shape}; expected uint8 (H, W, 3), not empty"
         )
-    raise MlrunError(f"it drew {type(picture).__name__}; expected a Figure or a uint8 array")
+    raise MlrunError(
+        f"it drew {type(picture).__name__}; expected a Figure, a uint8 array or a table"
+    )

@@ -21,6 +21,7 @@ from mlrun.errors import one_line
 from mlrun.record import appearance, store
 from mlrun.record.events import Event, Kind
 from mlrun.record.outbox import Outbox
+from mlrun.record.tables import TABLES_TAG, Table, table_events, with_table
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 AT_ONCE: dict[Kind, int] = {  # MLflow's limits of a request; artifacts go one by one
@@ -59,6 +60,7 @@ class Tracker:
         self.given = dict(run.data.params)
         self.given_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
+        self._tables = self.given_tags.get(TABLES_TAG, "[]")
         self._client = client
         self._outbox = Outbox(
             {
@@ -110,6 +112,13 @@ class Tracker:
         """Logs a file under the path `name` in the run; a text is written as UTF-8."""
         value = content.encode() if isinstance(content, str) else content
         self.log(Event("artifact", name, value))
+
+    def table(self, name: str, table: Table) -> None:
+        """Logs a table as `tables/<name>.json`, and its images; MLflow's pages show both."""
+        for event in table_events(name, table):
+            self.log(event)
+        self._tables = with_table(self._tables, name)
+        self.tags({TABLES_TAG: self._tables})
 
     def inputs(self, parts: list[LoggedData]) -> None:
         """Logs the data sets of the run."""

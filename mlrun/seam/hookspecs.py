@@ -51,5 +51,7 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     `draw(view, *, options…)` gets a `mlrun.View` and returns one picture, or an iterable of
     (name, picture). A picture is a matplotlib `Figure` or a uint8 array (H, W, 3). Pictures
     of `when="epoch"` are drawn before training and after each epoch and stand under one
-    slider in MLflow; those of `when="end"` are drawn once, from the best weights.
+    slider in MLflow; those of `when="end"` are drawn once, from the best weights. With
+    `when="end"` a table may stand in a picture's place: `{column: list}`, the lists of one
+    length, of texts, numbers, True or False, None, or (a whole column) uint8 (H, W, 3) images.
     """

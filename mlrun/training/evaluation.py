@@ -41,6 +41,17 @@ class Evaluation:
         return self.logits.argmax(1)
 
     @property
+    def top5(self) -> float | None:
+        """The fraction, 0–1, whose label has one of the five highest logits.
+
+        None where there are at most ten classes: of so few, five say little.
+        """
+        if self.logits.shape[1] <= 10:
+            return None
+        highest = self.logits.topk(5, dim=1).indices
+        return (highest == self.labels[:, None]).any(1).double().mean().item()
+
+    @property
     def confusion(self) -> Tensor:
         """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
         classes = self.logits.shape[1]

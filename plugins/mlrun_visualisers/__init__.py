@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlrun import View, hookimpl
 
@@ -87,6 +87,84 @@ def learning_curves(view: View) -> Figure:
     return draw_learning_curves(view)
 
 
+def samples(
+    view: View,
+    *,
+    rows: int = 5,
+    columns: int = 5,
+    part: Literal["train", "val", "test"] = "train",
+    pick: Literal["random", "first"] = "random",
+    seed: int = 0,
+    cmap: str = "gray",
+) -> Figure:
+    """Images of the data set with the names of their classes.
+
+    They are the same in every run with the same data and split.
+
+    Args:
+        rows: rows of images.
+        columns: images in a row.
+        part: the part that they are from.
+        pick: a random choice, or the first ones.
+        seed: of the random choice.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+    """
+    from mlrun_visualisers.draw_images import draw_samples
+
+    return draw_samples(
+        view, rows=rows, columns=columns, part=part, pick=pick, seed=seed, cmap=cmap
+    )
+
+
+def misclassified(
+    view: View,
+    *,
+    count: int = 25,
+    columns: int = 5,
+    part: Literal["train", "val", "test"] | None = None,
+    cmap: str = "gray",
+) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
+    """The mistakes of which the model was surest, as a picture and as a table with images.
+
+    The surest is the one whose predicted class has the highest probability (softmax of the
+    logits). The table's `index` is the image's place in the data set's own part.
+
+    Args:
+        count: how many are shown.
+        columns: images in a row of the picture.
+        part: the part that they are from; by default test, or validation if there is none.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+    """
+    from mlrun_visualisers.draw_images import draw_misclassified
+
+    yield from draw_misclassified(view, count=count, columns=columns, part=part, cmap=cmap)
+
+
+def class_distribution(view: View) -> Figure:
+    """How many images each class has, one row of bars for each part.
+
+    The classes are named where there are at most 30.
+    """
+    from mlrun_visualisers.draw_classes import draw_class_distribution
+
+    return draw_class_distribution(view)
+
+
+def class_means(
+    view: View, *, columns: int | None = None, cmap: str = "gray", most: int = 100
+) -> Figure:
+    """The average training image of each class.
+
+    Args:
+        columns: images in a row; by default as square as can be.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+        most: how many classes are drawn, from the first.
+    """
+    from mlrun_visualisers.draw_classes import draw_class_means
+
+    return draw_class_means(view, columns=columns, cmap=cmap, most=most)
+
+
 @hookimpl
 def register_visualisers(register: Callable[..., Any]) -> None:
     """Registers the first-party visualisers."""
@@ -94,3 +172,7 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(feature_maps, when="epoch")
     register(confusion_matrix)
     register(learning_curves)
+    register(samples)
+    register(misclassified)
+    register(class_distribution)
+    register(class_means)

@@ -1,0 +1,121 @@
+"""Images of a data set as a grid, each with a caption under it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+from numpy.typing import NDArray
+from PIL import Image
+
+from mlrun_visualisers.grids import DPI, NARROWEST, SIDE, TOP, Pixels, coloured, enlarged
+
+FONT = 8  # points
+LINE = 14  # pixels: the height of a caption's line
+BETWEEN = 8  # pixels between one image and the next
+LARGEST, SMALLEST = 96, 32  # pixels: the side of an image in the grid
+WIDEST = 1200  # pixels: about the width of a grid
+
+
+def tile(image: NDArray[np.uint8], size: int, cmap: str) -> Pixels:
+    """Returns an image, uint8 (C, H, W), as uint8 (h, w, 3), its longer side `size` at most.
+
+    Three channels are red, green and blue; of any other number the first is drawn, in the
+    colours of `cmap`. A small image is enlarged by a whole factor, a large one averaged.
+    """
+    if len(image) == 3:
+        pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+    else:
+        pixels = coloured(image[0].astype(np.float32), 0, 255, cmap)
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    if longer <= size:
+        return enlarged(pixels, size - size % longer)
+    smaller = (max(1, width * size // longer), max(1, height * size // longer))
+    return enlarged(np.asarray(Image.fromarray(pixels).resize(smaller, Image.Resampling.BOX)), 1)
+
+
+def tile_size(columns: int) -> int:
+    """Returns the side in pixels of an image, so that a row of `columns` is not too wide."""
+    return max(SMALLEST, min(LARGEST, WIDEST // columns - BETWEEN))
+
+
+def captioned(
+    tiles: Sequence[Pixels], captions: Sequence[str], *, columns: int, title: str
+) -> Figure:
+    """Returns a figure that shows images of one size pixel for pixel, in rows of `columns`.
+
+    A caption's line that is wider than its place is shortened.
+    """
+    height, width = tiles[0].shape[:2]
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    across = max(width, tile_size(columns)) + BETWEEN
+    down = height + lines * LINE + BETWEEN
+    head = TOP if "\n" in title else TOP - LINE
+    size = (max(columns * across + 2 * SIDE, NARROWEST), head + rows * down + SIDE)
+    canvas = np.full((rows * down, columns * across, 3), 255, dtype=np.uint8)
+    figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
+    for place, (image, caption) in enumerate(zip(tiles, captions, strict=True)):
+        top, left = place // columns * down, place % columns * across + (across - width) // 2
+        canvas[top : top + height, left : left + width] = image
+        figure.text(
+            (SIDE + left + width / 2) / size[0],
+            1 - (head + top + height + 2) / size[1],
+            "\n".join(shortened(line, across - BETWEEN) for line in caption.split("\n")),
+            ha="center",
+            va="top",
+            fontsize=FONT,
+            linespacing=1.1,
+            parse_math=False,
+        )
+    figure.figimage(canvas, SIDE, SIDE, origin="upper")
+    write_title(figure, title)
+    return figure
+
+
+def message(text: str) -> Figure:
+    """Returns a figure that has nothing to show but the reason."""
+    figure = Figure(figsize=(NARROWEST / DPI, 1.0), dpi=DPI)
+    write_title(figure, text)
+    return figure
+
+
+def write_title(figure: Figure, title: str) -> None:
+    """Writes the title into the corner where the other grids have theirs."""
+    width, height = figure.get_size_inches() * DPI
+    figure.text(
+        SIDE / width, 1 - 8 / height, title, va="top", fontsize=9, parse_math=False, wrap=True
+    )
+
+
+def shortened(text: str, width: float) -> str:
+    """Returns a line of text that is at most `width` pixels wide in a caption.
+
+    What is too much is cut from the middle: names often start alike.
+    """
+    whole = " ".join(text.split())
+    text = whole
+    for kept in range(len(whole) - 1, 1, -1):
+        if text_width(text) <= width:
+            break
+        text = f"{whole[: kept - kept // 2]}…{whole[len(whole) - kept // 2 :]}"
+    return text
+
+
+def text_width(text: str) -> float:
+    """Returns about how many pixels wide a line of a caption is."""
+    return sum(map(character_width, text))
+
+
+@cache
+def character_width(character: str) -> float:
+    """Returns how many pixels wide one character of a caption is."""
+    font = FontProperties(size=FONT)
+    width, _, _ = text_to_path.get_text_width_height_descent(character, font, ismath=False)
+    return float(width) * DPI / 72

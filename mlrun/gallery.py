@@ -44,7 +44,7 @@ class Gallery:
         for chosen in self.due("epoch"):
             for key, image in self.draw(chosen, state, state.epoch, validated).items():
                 if isinstance(image, dict):
-                    error = MlrunError('it drew a table; one is drawn with when="end" only')
+                    error = MlrunError('it drew a table; tables are for when="end"')
                     self.fail(chosen.component.name, state.epoch, error)
                     continue
                 if key not in self.keys:

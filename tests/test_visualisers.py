@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
 from test_inside import convolutional, make_view
@@ -18,13 +19,18 @@ from mlrun.inside.drawing import draw
 from mlrun.seam.registry import discover
 
 
+def drawn(name: str, view: View, **options: Any) -> dict[str, Any]:
+    return draw(discover().find("visualiser", name).function, name, options, view)
+
+
 def pictures(name: str, view: View, **options: Any) -> dict[str, np.ndarray]:
-    return dict(draw(discover().find("visualiser", name).function, name, options, view))
+    found = drawn(name, view, **options)
+    return {key: picture for key, picture in found.items() if isinstance(picture, np.ndarray)}
 
 
 def titles(name: str, view: View, **options: Any) -> dict[str, str]:
-    drawn = discover().find("visualiser", name).function(view, **options)
-    return {label: figure.texts[0].get_text() for label, figure in drawn}
+    found = discover().find("visualiser", name).function(view, **options)
+    return {label: figure.texts[0].get_text() for label, figure in found}
 
 
 @pytest.mark.parametrize("name", [c.name for c in discover().of_kind("visualiser")])
@@ -55,12 +61,12 @@ def test_the_pixels_of_a_linear_layer_are_its_weights() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.ReLU(), nn.Linear(4, 3))
     view = make_view(model)
-    drawn = pictures("weights", view)
-    assert list(drawn) == ["weights-1"]
+    found = pictures("weights", view)
+    assert list(found) == ["weights-1"]
     weight = model[1].weight.detach().numpy().reshape(4, 6, 6)
     limit = 0.25
     assert limit / 2 < np.abs(weight).max() <= limit
-    image = drawn["weights-1"]
+    image = found["weights-1"]
     size = 96 // 6 * 6  # each image, enlarged; two rows of two
     factor = size // 6
     top = image.shape[0] - grids.SIDE - (2 * size + grids.GAP)
@@ -114,15 +120,35 @@ def test_options_of_weights_shape_the_picture() -> None:
     assert "first 5 drawn" in titles("weights", view, most=5)["1"]
 
 
-def test_at_most_eight_layers_are_drawn_unless_named_and_the_rest_is_told() -> None:
+def test_eight_layers_spread_to_the_last_are_drawn_unless_named_and_the_rest_is_told() -> None:
     deep = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(10)), nn.Flatten(), nn.Linear(36, 3))
     view = make_view(deep)
-    assert len(pictures("feature-maps", view)) == 8
-    assert view.notes == ["left out 8, 9; name layers with --feature-maps.layers"]
+    spread = [f"feature-maps-{layer}" for layer in (0, 1, 2, 3, 4, 6, 7, 9)]
+    assert list(pictures("feature-maps", view)) == spread
+    assert view.notes == ["left out 5, 8; name layers with --feature-maps.layers"]
     assert len(pictures("weights", view)) == 8
-    assert view.notes[1] == "left out 8, 9; name layers with --weights.layers"
+    assert view.notes[1] == "left out 5, 8; name layers with --weights.layers"
     named = tuple(str(number) for number in range(10))
     assert len(pictures("feature-maps", view, layers=named)) == 10
+
+
+def test_a_picture_is_wide_enough_for_its_title_and_no_wider_than_a_screen() -> None:
+    deep = nn.Sequential(nn.Conv2d(1, 64, 1), nn.Conv2d(64, 64, 3))
+    figures = dict(discover().find("visualiser", "weights").function(make_view(deep)))
+    for figure in figures.values():
+        box = figure.texts[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+        assert box.x1 <= figure.bbox.x1
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(36, 4096), nn.ReLU(), nn.Linear(4096, 3))
+    assert pictures("feature-maps", make_view(wide))["feature-maps-2"].shape[1] < 1400
+    large = make_view(nn.Sequential(nn.Conv2d(1, 12, 1)), (1, 8, 600))
+    assert pictures("feature-maps", large)["feature-maps-0"].shape[1] < 1400
+
+
+def test_a_note_lists_only_some_of_many_layers() -> None:
+    view = make_view(nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(40))))
+    assert list(pictures("weights", view))[-1] == "weights-39"
+    told = "left out 4, 5, 6, 7, 8, 9 and 26 more; name layers with --weights.layers"
+    assert view.notes == [told]
 
 
 def test_the_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:

@@ -28,8 +28,9 @@ def weights(
     and runs line up.
 
     Args:
-        layers: names as `named_modules` gives them; by default every convolution, at most
-            8, and the first linear layer if it sees the pixels.
+        layers: names as `named_modules` gives them; by default the convolutions, of more
+            than 8 the first 3 and 5 spread up to the last; without any, the first linear
+            layer if it sees the pixels.
         columns: images in a row; by default as square as can be, or one for each input channel.
         cmap: matplotlib's name of the colour map.
         most: how many units or output channels of a layer are drawn, from the first.
@@ -55,8 +56,8 @@ def feature_maps(
     that covers what is drawn.
 
     Args:
-        layers: names as `named_modules` gives them; by default the first 8 convolutions and
-            activations.
+        layers: names as `named_modules` gives them; by default the convolutions and
+            activations, of more than 8 the first 3 and 5 spread up to the last.
         images: how many of the probe images (one a class, ten at most) are drawn.
         channels: how many channels are drawn, from the first.
         cmap: matplotlib's name of the colour map.

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
-from PIL import Image
 
-from mlrun_visualisers.grids import DPI, NARROWEST, SIDE, TOP, Pixels, coloured, enlarged
+from mlrun_visualisers.grids import (
+    DPI,
+    SIDE,
+    TOP,
+    WIDEST,
+    Pixels,
+    coloured,
+    enlarged,
+    shrunk,
+    text_width,
+    title_width,
+    write_title,
+)
 
 FONT = 8  # points
+NARROW = 3  # pixels: about the narrowest letter
 LINE = 14  # pixels: the height of a caption's line
 BETWEEN = 8  # pixels between one image and the next
 LARGEST, SMALLEST = 96, 32  # pixels: the side of an image in the grid
-WIDEST = 1200  # pixels: about the width of a grid
 
 
 def tile(image: NDArray[np.uint8], size: int, cmap: str) -> Pixels:
@@ -31,12 +40,7 @@ def tile(image: NDArray[np.uint8], size: int, cmap: str) -> Pixels:
         pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
     else:
         pixels = coloured(image[0].astype(np.float32), 0, 255, cmap)
-    height, width = pixels.shape[:2]
-    longer = max(height, width)
-    if longer <= size:
-        return enlarged(pixels, size - size % longer)
-    smaller = (max(1, width * size // longer), max(1, height * size // longer))
-    return enlarged(np.asarray(Image.fromarray(pixels).resize(smaller, Image.Resampling.BOX)), 1)
+    return enlarged(shrunk(pixels, size), max(1, size - size % max(pixels.shape[:2])))
 
 
 def tile_size(columns: int) -> int:
@@ -58,7 +62,7 @@ def captioned(
     across = max(width, tile_size(columns)) + BETWEEN
     down = height + lines * LINE + BETWEEN
     head = TOP if "\n" in title else TOP - LINE
-    size = (max(columns * across + 2 * SIDE, NARROWEST), head + rows * down + SIDE)
+    size = (max(columns * across + 2 * SIDE, title_width(title)), head + rows * down + SIDE)
     canvas = np.full((rows * down, columns * across, 3), 255, dtype=np.uint8)
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
     for place, (image, caption) in enumerate(zip(tiles, captions, strict=True)):
@@ -81,19 +85,12 @@ def captioned(
 
 def message(text: str) -> Figure:
     """Returns a figure that has nothing to show but the reason."""
-    figure = Figure(figsize=(NARROWEST / DPI, 1.0), dpi=DPI)
+    figure = Figure(figsize=(title_width(text) / DPI, 1.0), dpi=DPI)
     write_title(figure, text)
     return figure
 
 
-def write_title(figure: Figure, title: str) -> None:
-    """Writes the title into the corner where the other grids have theirs."""
-    width, height = figure.get_size_inches() * DPI
-    figure.text(
-        SIDE / width, 1 - 8 / height, title, va="top", fontsize=9, parse_math=False, wrap=True
-    )
-
-
+@lru_cache
 def shortened(text: str, width: float) -> str:
     """Returns a line of text that is at most `width` pixels wide in a caption.
 
@@ -101,21 +98,8 @@ def shortened(text: str, width: float) -> str:
     """
     whole = " ".join(text.split())
     text = whole
-    for kept in range(len(whole) - 1, 1, -1):
-        if text_width(text) <= width:
+    for kept in range(min(len(whole) - 1, int(width) // NARROW), 1, -1):
+        if text_width(text, FONT) <= width:
             break
         text = f"{whole[: kept - kept // 2]}…{whole[len(whole) - kept // 2 :]}"
     return text
-
-
-def text_width(text: str) -> float:
-    """Returns about how many pixels wide a line of a caption is."""
-    return sum(map(character_width, text))
-
-
-@cache
-def character_width(character: str) -> float:
-    """Returns how many pixels wide one character of a caption is."""
-    font = FontProperties(size=FONT)
-    width, _, _ = text_to_path.get_text_width_height_descent(character, font, ismath=False)
-    return float(width) * DPI / 72

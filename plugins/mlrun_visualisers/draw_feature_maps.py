@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mlrun import MlrunError, View
 from mlrun_visualisers.grids import (
+    WIDEST,
     Floats,
     Pixels,
     coloured,
@@ -17,9 +18,10 @@ from mlrun_visualisers.grids import (
     framed,
     grid,
     power_of_two,
+    shrunk,
 )
+from mlrun_visualisers.layers import spread
 
-MOST_LAYERS = 8
 CELL = 40  # pixels: about the side of one map
 STRIP = 500  # pixels: about the width of a layer without height and width
 KINDS = (
@@ -44,12 +46,9 @@ def draw_feature_maps(
 
 
 def default_layers(view: View) -> list[str]:
-    """Returns the first convolutions and activations, and tells which are left out."""
+    """Returns convolutions and activations, of many some that are spread over the network."""
     found = [name for name, module in view.model.named_modules() if isinstance(module, KINDS)]
-    if len(found) > MOST_LAYERS:
-        left_out = ", ".join(found[MOST_LAYERS:])
-        view.note(f"left out {left_out}; name layers with --feature-maps.layers")
-    return found[:MOST_LAYERS]
+    return spread(view, found, "feature-maps")
 
 
 def draw_layer(
@@ -76,10 +75,15 @@ def draw_layer(
 
 
 def cells(row: Pixels) -> list[Pixels]:
-    """Returns one image's maps, (channels, h, w, 3), or units, (units, 3), enlarged."""
+    """Returns one image's maps, (channels, h, w, 3), or units, (units, 3), at a size to look at.
+
+    What would make the picture too wide is averaged.
+    """
     if row.ndim == 4:
-        return [enlarged(tile, CELL) for tile in row]
-    return [row[None].repeat(max(1, STRIP // len(row)), 1).repeat(CELL, 0)]
+        most = max(CELL, WIDEST // len(row))
+        return [enlarged(shrunk(tile, most), CELL) for tile in row]
+    strip = row[None].repeat(max(1, STRIP // len(row)), 1)
+    return [shrunk(strip, WIDEST).repeat(CELL, 0)]
 
 
 def probe_cell(image: Tensor, size: int) -> Pixels:

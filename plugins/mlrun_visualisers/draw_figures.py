@@ -37,8 +37,9 @@ def draw_confusion_matrix(view: View, *, cmap: str) -> Figure:
             view.classes,
             rotation=45 if slant else 0,
             ha="right" if slant else "center",
+            parse_math=False,
         )
-        axes.set_yticks(range(classes), view.classes)
+        axes.set_yticks(range(classes), view.classes, parse_math=False)
         write_counts(axes, counts)
     return figure
 

@@ -18,8 +18,8 @@ from mlrun_visualisers.grids import (
     grid,
     power_of_two,
 )
+from mlrun_visualisers.layers import spread
 
-MOST_LAYERS = 8
 WIDEST = 16  # input channels of a convolution that are drawn
 
 
@@ -35,7 +35,8 @@ def draw_weights(
         tiles, natural, what = tiles_of(values, view.shape, most)
         across = columns or natural
         size = tile_size(across, -(-len(tiles) // across))
-        images = [enlarged(coloured(tile, -limit, limit, cmap), size) for tile in tiles]
+        colours = coloured(np.stack(tiles), -limit, limit, cmap)
+        images = [enlarged(tile, size) for tile in colours]
         canvas = grid(images, across)
         shape = " × ".join(str(size) for size in values.shape)
         title = f"{name} weights {shape}{what}\nepoch {view.epoch}, scale ±{limit:g}"
@@ -43,7 +44,7 @@ def draw_weights(
 
 
 def default_layers(view: View) -> list[str]:
-    """Returns the first convolutions, and the first linear layer if it sees the pixels."""
+    """Returns convolutions, or the first linear layer if there are none and it sees the pixels."""
     modules = list(view.model.named_modules())
     convolutions = [name for name, module in modules if isinstance(module, nn.Conv2d)]
     linear = [name for name, module in modules if isinstance(module, nn.Linear)][:1]
@@ -52,10 +53,7 @@ def default_layers(view: View) -> list[str]:
         for name, module in modules
         if name in linear and module.in_features == math.prod(view.shape) and not convolutions
     ]
-    if len(convolutions) > MOST_LAYERS:
-        left_out = ", ".join(convolutions[MOST_LAYERS:])
-        view.note(f"left out {left_out}; name layers with --weights.layers")
-    return seeing + convolutions[:MOST_LAYERS]
+    return seeing + spread(view, convolutions, "weights")
 
 
 def weight_of(view: View, name: str) -> Floats:

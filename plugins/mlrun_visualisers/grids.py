@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
+from PIL import Image
 
 from mlrun import MlrunError
 
@@ -19,7 +23,9 @@ GAP = 2  # pixels between the images of a grid
 THINNEST = 12  # pixels: the least height and width of an image that was enlarged
 GREY = 120  # of the gaps: white would be lost among weights near zero
 TOP, SIDE, BAR = 48, 12, 76  # pixels: for the title, at the edges, for the colour bar
-NARROWEST = 380  # pixels: a title must fit
+NARROWEST = 380  # pixels: of a figure
+WIDEST = 1200  # pixels: about the width of a grid of many images
+TITLE = 9  # points
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
@@ -61,6 +67,16 @@ def enlarged(image: Pixels, size: int) -> Pixels:
     return image.repeat(down, 0).repeat(across, 1)
 
 
+def shrunk(image: Pixels, size: int) -> Pixels:
+    """Returns uint8 (h, w, 3), averaged so that its longer side has at most `size` pixels."""
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    if longer <= size:
+        return image
+    smaller = (max(1, width * size // longer), max(1, height * size // longer))
+    return np.asarray(Image.fromarray(image).resize(smaller, Image.Resampling.BOX))
+
+
 def grid(images: Sequence[Pixels], columns: int) -> Pixels:
     """Returns images of one size, uint8 (h, w, 3), as rows of `columns`, grey between them."""
     height, width = images[0].shape[:2]
@@ -78,10 +94,10 @@ def framed(canvas: Pixels, *, title: str, low: float, high: float, cmap: str) ->
     """Returns a figure that shows `canvas` pixel for pixel, with a title and a colour bar."""
     height, width = canvas.shape[:2]
     bar_height = max(height, 60)
-    total = (max(width + 2 * SIDE + BAR, NARROWEST), bar_height + TOP + 2 * SIDE)
+    total = (max(width + 2 * SIDE + BAR, title_width(title)), bar_height + TOP + 2 * SIDE)
     figure = Figure(figsize=(total[0] / DPI, total[1] / DPI), dpi=DPI)
     figure.figimage(canvas, SIDE, SIDE + bar_height - height, origin="upper")
-    figure.text(SIDE / total[0], 1 - 8 / total[1], title, va="top", fontsize=9)
+    write_title(figure, title)
     bar = figure.add_axes(
         (
             (width + 2 * SIDE) / total[0],
@@ -93,3 +109,26 @@ def framed(canvas: Pixels, *, title: str, low: float, high: float, cmap: str) ->
     figure.colorbar(ScalarMappable(Normalize(low, high), colour_map(cmap)), cax=bar)
     bar.tick_params(labelsize=8)
     return figure
+
+
+def write_title(figure: Figure, title: str) -> None:
+    """Writes a title into the upper left corner."""
+    width, height = figure.get_size_inches() * DPI
+    figure.text(SIDE / width, 1 - 8 / height, title, va="top", fontsize=TITLE, parse_math=False)
+
+
+def title_width(title: str) -> int:
+    """Returns how many pixels wide a figure must be for its title."""
+    widest = max(text_width(line, TITLE) for line in title.split("\n"))
+    return max(NARROWEST, math.ceil(widest) + 2 * SIDE)
+
+
+def text_width(text: str, size: int) -> float:
+    """Returns how many pixels wide a line of text of `size` points is."""
+    return float(measure().get_text_width_height_descent(text, FontProperties(size=size), False)[0])
+
+
+@cache
+def measure() -> RendererAgg:
+    """Returns what draws the figures, to measure texts with."""
+    return RendererAgg(1, 1, DPI)

@@ -1,0 +1,205 @@
+"""What every visualiser keeps, whoever wrote it, and the numbers in those of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlrun_visualisers.captions import captioned, shortened, tile
+from mlrun_visualisers.draw_classes import class_means_of, counts_of, draw_class_distribution
+from mlrun_visualisers.draw_images import surest_mistakes
+from mlrun_visualisers.grids import text_width
+from test_inside import make_view
+from test_visualisers import drawn
+from torch import nn
+
+from mlrun import MlrunError, View
+from mlrun.seam.registry import discover
+
+VISUALISERS = [component.name for component in discover().of_kind("visualiser")]
+DATA = {
+    "grey": ((1, 6, 6), 3),
+    "rgb": ((3, 8, 5), 3),
+    "two classes": ((1, 6, 6), 2),
+    "twelve classes": ((3, 6, 6), 12),
+    "one pixel high": ((1, 1, 9), 3),
+    "larger than its place": ((3, 150, 110), 3),
+}
+
+
+def tiny(shape: tuple[int, int, int], classes: int) -> View:
+    torch.manual_seed(0)
+    channels, height, width = shape
+    model = nn.Sequential(
+        nn.Conv2d(channels, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4 * height * width, classes),
+    )
+    return make_view(model, shape, classes)
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("name", VISUALISERS)
+def test_a_visualiser_draws_pictures_that_show_something_and_the_same_again(
+    name: str, data: str
+) -> None:
+    found = drawn(name, tiny(*DATA[data]))
+    assert found
+    for key, picture in found.items():
+        assert key.startswith(name)
+        if isinstance(picture, dict):
+            assert {len(cells) for cells in picture.values()} not in ({0}, set())
+            continue
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        assert 60 < picture.shape[0] < 1500
+        assert 300 < picture.shape[1] < 1500
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 2
+    again = drawn(name, tiny(*DATA[data]))
+    assert list(again) == list(found)
+    for key in found:
+        np.testing.assert_equal(again[key], found[key])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("samples", {"rows": 0}, "samples: rows and columns must be at least 1"),
+        ("samples", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
+        ("misclassified", {"count": 0}, "misclassified: count and columns must be at least 1"),
+        ("class-means", {"columns": 0}, "class-means: columns and most must be at least 1"),
+    ],
+)
+def test_options_that_make_no_picture_are_refused(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MlrunError, match=message):
+        drawn(name, tiny(*DATA["grey"]), **options)
+
+
+def test_class_means_are_numpy_s_also_when_they_come_in_many_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlrun_visualisers.draw_classes.CHUNK", 3 * 8 * 5 * 7)
+    view = tiny((3, 8, 5), 12)
+    seen: list[int] = []
+    images_of = view.images
+
+    def images(part: str, places: list[int]) -> torch.Tensor:
+        seen.append(len(places))
+        return images_of(part, places)
+
+    images_, labels = view.images("train").numpy(), view.labels("train").numpy()
+    view.images = images  # type: ignore[method-assign, assignment]
+    means = class_means_of(view, "train", 11)
+    assert max(seen) == 7
+    for label in range(11):
+        theirs = images_[labels == label].mean(0) if (labels == label).any() else 0
+        np.testing.assert_allclose(means[label], theirs)
+
+
+def test_a_class_without_images_has_a_mean_of_zero_and_says_so() -> None:
+    view = tiny((1, 6, 6), 3)
+    view.classes = (*view.classes, "none of it")
+    assert class_means_of(view, "train", 4)[3].max() == 0
+    figure = discover().find("visualiser", "class-means").function(view)
+    texts = [text.get_text() for text in figure.texts]
+    assert texts[:4] == ["a", "b", "c", "none of it: none"]
+
+
+def test_the_bars_are_as_high_as_numpy_counts() -> None:
+    view = tiny((1, 6, 6), 3)
+    figure = draw_class_distribution(view)
+    assert [axes.get_title().partition(":")[0] for axes in figure.axes] == list(view.parts)
+    for axes, part in zip(figure.axes, view.parts, strict=True):
+        counts = np.bincount(view.labels(part).numpy(), minlength=3)
+        assert counts_of(view, part).tolist() == counts.tolist()
+        assert [bar.get_height() for bar in axes.patches] == counts.tolist()
+    assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["a", "b", "c"]
+
+
+def test_many_classes_are_drawn_as_one_outline() -> None:
+    view = tiny((1, 6, 6), 3)
+    view.classes = tuple(map(str, range(1000)))
+    figure = draw_class_distribution(view)
+    values = figure.axes[0].patches[0].get_data().values
+    assert values.tolist() == counts_of(view, "train").tolist()
+    assert len(values) == 1000
+
+
+def test_mistakes_come_with_the_surest_first() -> None:
+    chances = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
+    labels = torch.tensor([1, 1, 1, 0, 0])
+    assert surest_mistakes(chances, labels, 9) == ([0, 1, 4], 3)
+    assert surest_mistakes(chances, labels, 2) == ([0, 1], 3)
+    assert surest_mistakes(chances, chances.argmax(1), 9) == ([], 0)
+
+
+def test_the_table_of_mistakes_says_what_the_evaluation_says() -> None:
+    view = tiny((3, 8, 5), 3)
+    table = drawn("misclassified", view, count=4)["misclassified-table"]
+    found = view.predictions
+    chances = found.logits.softmax(1).numpy()
+    places = [found.indices.tolist().index(index) for index in table["index"]]
+    assert len(places) == 4
+    for row, place in enumerate(places):
+        label, predicted = int(found.labels[place]), int(found.predicted[place])
+        assert label != predicted
+        assert table["true"][row] == view.classes[label]
+        assert table["predicted"][row] == view.classes[predicted]
+        assert table["probability"][row] == pytest.approx(chances[place, predicted], abs=1e-4)
+        assert table["probability of true"][row] == pytest.approx(chances[place, label], abs=1e-4)
+        image = view.images("test", [place])[0].permute(1, 2, 0).numpy()
+        assert np.array_equal(table["image"][row][::12, ::12], image)
+    assert table["probability"] == sorted(table["probability"], reverse=True)
+
+
+def test_without_a_mistake_the_picture_says_so() -> None:
+    view = tiny((1, 6, 6), 3)
+    right = view.evaluation("val")
+    right.logits[torch.arange(len(right.labels)), right.labels] = 100.0
+    view._evaluations["val"] = right
+    figures = dict(discover().find("visualiser", "misclassified").function(view, part="val"))
+    assert figures[""].texts[0].get_text() == "val, epoch 2: 0 of 30 misclassified"
+    found = drawn("misclassified", view, part="val")
+    assert found["misclassified"].std() > 0
+    assert set(map(len, found["misclassified-table"].values())) == {0}
+
+
+def test_samples_are_those_that_were_asked_for() -> None:
+    view = tiny((3, 8, 5), 12)
+    draw = discover().find("visualiser", "samples").function
+    first = draw(view, rows=2, columns=3, part="test", pick="first")
+    labels = view.labels("test")[:6].tolist()
+    assert [text.get_text() for text in first.texts[:-1]] == [view.classes[n] for n in labels]
+    shown = drawn("samples", view, rows=1, columns=1, part="test", pick="first")["samples"]
+    image = view.images("test", [0])[0].permute(1, 2, 0).numpy()
+    enlarged = image.repeat(12, 0).repeat(12, 1)
+    left = 12 + (96 - 60) // 2 + 4  # the margin, and what the image is narrower than its place
+    assert np.array_equal(shown[34 : 34 + 96, left : left + 60], enlarged)
+    assert not np.array_equal(*(drawn("samples", view, seed=seed)["samples"] for seed in (0, 1)))
+    assert "30 of 30 images" in draw(view, rows=9, columns=9).texts[-1].get_text()
+
+
+def test_a_long_caption_is_cut_in_its_middle_and_dollars_are_no_formula() -> None:
+    assert shortened("short", 96) == "short"
+    cut = shortened("a rather long name of class 17", 96)
+    assert cut.startswith("a rath")
+    assert cut.endswith(" 17")
+    assert text_width(cut, 8) <= 96
+    view = tiny((1, 6, 6), 3)
+    view.classes = ("$a$", "$\\b", "c $ d $")
+    for name in VISUALISERS:
+        assert drawn(name, view)
+
+
+def test_grey_images_take_the_colours_of_the_map_and_rgb_keep_theirs() -> None:
+    grey, rgb = (np.full((channels, 2, 2), 200, np.uint8) for channels in (1, 3))
+    assert tile(rgb, 4, "magma")[0, 0].tolist() == [200, 200, 200]
+    assert tile(grey, 4, "gray")[0, 0].tolist() == [200, 200, 200]
+    assert tile(grey, 4, "magma")[0, 0].tolist() != [200, 200, 200]
+    figure = captioned([tile(grey, 4, "gray")], ["a"], columns=5, title="t")
+    assert figure.get_size_inches()[0] * 100 == 380

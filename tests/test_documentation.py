@@ -19,10 +19,12 @@ from conftest import ROOT
 from mlflow import MlflowClient
 
 import mlrun
+from mlrun.seam.registry import discover
 
 MODULES = [
     m.name for m in pkgutil.walk_packages(mlrun.__path__, "mlrun.") if "__main__" not in m.name
 ]
+PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
 EXAMPLES = ROOT / "tests" / "example_plugin"
 
 
@@ -39,6 +41,14 @@ def test_the_page_on_plugins_is_cut_from_what_is_tested() -> None:
     spec.loader.exec_module(generate)
     page = (ROOT / "docs" / "plugins.md").read_text()
     assert generate.filled(page) == page, "run python docs/generate.py"
+
+
+def test_the_page_on_visualisers_names_each_with_its_options() -> None:
+    page = (ROOT / "docs" / "visualisers.md").read_text()
+    for component in discover().of_kind("visualiser"):
+        assert f"| `{component.name}` |" in page
+        for option in component.options:
+            assert f"`{option.name}`" in page or f"--{component.name}.{option.name} " in page
 
 
 def test_a_plugin_is_about_twenty_lines() -> None:
@@ -106,7 +116,7 @@ def commands_of(text: str) -> list[str]:
     return re.findall(r"^(?:\$ )?(mlrun train [^#\n]+)", "\n".join(blocks), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/plugins.md", "docs/models.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
     import shlex
 

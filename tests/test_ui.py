@@ -54,9 +54,11 @@ def browser_page() -> Iterator[Page]:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_printed_link_opens_curves_and_pictures_with_a_slider(store: str, home: Path) -> None:
+def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(
+    store: str, home: Path
+) -> None:
     settings = {"model": "cnn", "model.channels": "4", "epochs": 2, "log_model": False}
-    visualisers = {"visualisers": "weights,confusion-matrix"}
+    visualisers = {"visualisers": "weights,confusion-matrix,misclassified"}
     runs = [mlrun.train({**settings, **visualisers, "lr": lr}) for lr in (0.001, 0.01)]
     with user_interface() as link, browser_page() as page:
         assert link == runs[1].comparison_link.replace(":5000/", ":5123/")
@@ -94,3 +96,11 @@ def test_the_printed_link_opens_curves_and_pictures_with_a_slider(store: str, ho
         figure = page.get_by_role("img", name="figures/confusion-matrix.png")
         expect(figure).to_be_visible()
         assert figure.evaluate("image => image.naturalWidth") > 400
+
+        page.get_by_text("tables", exact=True).click()
+        page.get_by_text("misclassified-table.json").click()
+        for column in ("image", "true", "predicted", "probability", "index"):
+            expect(page.get_by_text(column, exact=True).first).to_be_visible()
+        thumbnail = page.locator("img[src*='1-1.png']")
+        expect(thumbnail).to_be_visible()
+        expect(thumbnail).to_have_js_property("naturalWidth", 96)

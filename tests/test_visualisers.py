@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import matplotlib
@@ -133,7 +134,7 @@ def test_eight_layers_spread_to_the_last_are_drawn_unless_named_and_the_rest_is_
 
 
 def test_a_picture_is_wide_enough_for_its_title_and_no_wider_than_a_screen() -> None:
-    deep = nn.Sequential(nn.Conv2d(1, 64, 1), nn.Conv2d(64, 64, 3))
+    deep = nn.Sequential(OrderedDict(a_block_of_a_network_s_own_name=nn.Conv2d(64, 64, 3)))
     figures = dict(discover().find("visualiser", "weights").function(make_view(deep)))
     for figure in figures.values():
         box = figure.texts[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ def draw(
     """
     drawn: dict[str, Pixels | Table] = {}
     with untouched(view.device):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
         for label, picture in named(visualiser(view, **options)):
             key = key_of(name, label)
             if key in drawn:

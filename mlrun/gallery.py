@@ -54,7 +54,7 @@ class Gallery:
                 ):
                     self.tracker.log(event)
 
-    def draw_end(self, state: TrainingState, best: int, tested: Evaluation | None) -> None:
+    def draw_end(self, state: TrainingState, best: int, tested: Evaluation) -> None:
         """Draws and logs the final figures and tables, from the weights of epoch `best`."""
         for chosen in self.due("end"):
             for name, drawn in self.draw(chosen, state, best, tested).items():
@@ -68,7 +68,7 @@ class Gallery:
         return [chosen for chosen in self.plan.visualisers if chosen.component.when == when]
 
     def draw(
-        self, chosen: Chosen, state: TrainingState, epoch: int, known: Evaluation | None
+        self, chosen: Chosen, state: TrainingState, epoch: int, known: Evaluation
     ) -> dict[str, Pixels | Table]:
         """Returns the pictures and tables of one visualiser by key; none if it fails."""
         told = len(self.notes)
@@ -83,7 +83,7 @@ class Gallery:
             for note in self.notes[told:]:
                 self.say(f"{chosen.component.name}: {note}")
 
-    def view(self, state: TrainingState, epoch: int, known: Evaluation | None) -> View:
+    def view(self, state: TrainingState, epoch: int, known: Evaluation) -> View:
         """Returns what one visualiser will see, with a copy of the model of its own.
 
         `known` is an evaluation that was made already; its part is what `predictions` are of.
@@ -106,8 +106,8 @@ class Gallery:
             _normalise=inputs,
             _evaluate=prepared.evaluate,
             _device=prepared.device,
-            _default_part=known.part if known else "val",
-            _evaluations={known.part: known} if known else {},
+            _default_part=known.part,
+            _evaluations={known.part: known},
         )
 
     def fail(self, name: str, epoch: int, error: BaseException) -> None:

@@ -16,6 +16,7 @@ from mlrun.preparation import Prepared
 from mlrun.progress import Progress
 from mlrun.record.description import Description, example_batch, servable_requirements, test_arrays
 from mlrun.record.folders import run_folder
+from mlrun.record.per_class import per_class
 from mlrun.record.system import SystemMetrics
 from mlrun.record.tracking import Status, Tracker
 from mlrun.signals import undisturbed
@@ -204,18 +205,23 @@ class Session:
         self.tracker.metrics(named, state.step)
 
     def test(self, state: TrainingState, best: int) -> dict[str, float]:
-        """Evaluates the test part on the best weights, once, and draws the final figures."""
-        if "test" not in self.prepared.parts:
-            self.gallery.draw_end(state, best, None)
-            return {}
-        found = self.prepared.evaluate(state.evaluated, "test")
-        metrics = figures_of(found)
-        self.tracker.metrics(metrics, best)
-        self.tracker.artifact("predictions/test.npz", test_arrays(found))
-        self.say(
-            f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
-            f"accuracy {found.accuracy:.4f}"
-        )
+        """Evaluates the test part on the best weights, once, and draws the final figures.
+
+        Where there is no test part, the figures are of the validation part, and nothing new
+        is logged but them.
+        """
+        part = "test" if "test" in self.prepared.parts else "val"
+        found = self.prepared.evaluate(state.evaluated, part)
+        self.tracker.table("per-class", per_class(found, self.prepared.data.classes))
+        metrics = {}
+        if part == "test":
+            metrics = figures_of(found)
+            self.tracker.metrics(metrics, best)
+            self.tracker.artifact("predictions/test.npz", test_arrays(found))
+            self.say(
+                f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
+                f"accuracy {found.accuracy:.4f}"
+            )
         self.gallery.draw_end(state, best, found)
         return metrics
 
@@ -294,4 +300,7 @@ class Session:
 
 def figures_of(found: Evaluation) -> dict[str, float]:
     """Returns the figures of an evaluation by the names they are logged under."""
-    return {f"{found.part}/loss": found.loss, f"{found.part}/accuracy": found.accuracy}
+    figures = {"loss": found.loss, "accuracy": found.accuracy}
+    if found.top5 is not None:
+        figures["top5-accuracy"] = found.top5
+    return {f"{found.part}/{name}": value for name, value in figures.items()}

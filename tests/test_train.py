@@ -19,7 +19,7 @@ import torch
 import yaml
 from conftest import heed_interrupts
 from mlflow import MlflowClient
-from runs import QUICK, TIMES, artifacts, logged, only_run, read, steps
+from runs import QUICK, TIMES, artifacts, logged, only_run, plugin, read, steps
 
 import mlrun
 from mlrun.record.folders import run_folder
@@ -150,6 +150,34 @@ def test_the_logged_model_takes_raw_pixels_and_gives_our_logits(full: mlrun.Run)
         f"torch=={torch.__version__.partition('+')[0]}",
         f"numpy=={np.__version__}",
     ]
+
+
+MANY_CLASSES = """
+def dozen(root):
+    import torch
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (240, 1, 8, 8), dtype=torch.uint8, generator=drawn)
+    labels = torch.arange(240) % 12
+    return mlrun.ImageData(train=(images, labels), classes=tuple("abcdefghijkl"))
+
+@mlrun.hookimpl
+def register_datasets(register):
+    register(dozen)
+"""
+
+
+def test_many_classes_have_top_5_figures_and_without_a_test_part_the_table_is_of_validation(
+    store: str, tmp_path: Path
+) -> None:
+    path = plugin(tmp_path, MANY_CLASSES)
+    run = mlrun.train({**QUICK, "dataset": "dozen", "plugin": path, "validation": 0.25})
+    assert steps(run.run_id, "val/top5-accuracy") == [0, 1]
+    assert run.metrics["val/accuracy"] <= run.metrics["val/top5-accuracy"] <= 1
+    table = json.loads(read(run.run_id, "tables/per-class.json"))
+    assert table["columns"] == ["class", "precision", "recall", "f1", "support"]
+    assert [row[0] for row in table["data"]] == list("abcdefghijkl")
+    assert sum(row[-1] for row in table["data"]) == 60
+    assert not [name for name in run.metrics if name.startswith("test/")]
 
 
 def test_no_epochs_evaluate_and_draw_the_untrained_model(store: str) -> None:

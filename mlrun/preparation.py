@@ -25,7 +25,7 @@ from mlrun.training.evaluation import Evaluation, criterion, evaluate
 from mlrun.training.loop import Procedure
 from mlrun.training.precision import Precision
 from mlrun.training.precision import choose as choose_precision
-from mlrun.training.setup import make_procedure, make_state
+from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
@@ -98,11 +98,11 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     check_fit(plan, model, data, normalisation, device)
     train, parts = make_batches(settings, selections, normalisation, device)
     check_last_batch(model, train)
+    steps = total_steps(settings, len(train))
+    weights = class_weights(settings.class_weights, train.labels, len(data.classes))
     with named(f"model {plan.model.component.name}"):
-        state = make_state(model, settings, precision, len(train))
-        procedure = make_procedure(
-            model, settings, precision, train.labels, len(data.classes), len(train)
-        )
+        state = make_state(model, settings, precision, steps, len(train))
+        procedure = make_procedure(model, settings, precision, weights, steps)
     return Prepared(
         device, data, selections, normalisation, precision, train, parts, state, procedure
     )

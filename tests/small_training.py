@@ -13,7 +13,7 @@ from mlrun.data.splits import Selection
 from mlrun.settings import Settings
 from mlrun.training.loop import fit
 from mlrun.training.precision import Precision
-from mlrun.training.setup import make_procedure, make_state
+from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 
 CPU = torch.device("cpu")
@@ -73,9 +73,8 @@ class Training:
             self.state.model,
             settings,
             Precision(settings.precision, "cpu"),
-            self.batches.labels,
-            CLASSES,
-            len(self.batches),
+            class_weights(settings.class_weights, self.batches.labels, CLASSES),
+            total_steps(settings, len(self.batches)),
         )
         fit(self.state, self.batches, procedure, self.listener)
         return self
@@ -88,5 +87,11 @@ def training(model: nn.Module | None = None, **settings: object) -> Training:
     data = batches(
         batch_size=settings.get("batch_size", 32), accumulate=parsed.accumulate, seed=parsed.seed
     )
-    state = make_state(model or network(), parsed, Precision(parsed.precision, "cpu"), len(data))
+    state = make_state(
+        model or network(),
+        parsed,
+        Precision(parsed.precision, "cpu"),
+        total_steps(parsed, len(data)),
+        len(data),
+    )
     return Training(state, parsed, data, Listener())

@@ -19,19 +19,13 @@ from mlrun.training.state import TrainingState
 
 
 def make_state(
-    model: nn.Module, settings: Settings, precision: Precision, steps_an_epoch: int
+    model: nn.Module, settings: Settings, precision: Precision, steps: int, steps_an_epoch: int
 ) -> TrainingState:
-    """Returns the state of training before the first step.
+    """Returns the state of training before the first of `steps` steps.
 
     Raises:
-        MlrunError: the model has nothing to train, or the warm-up outlasts the training.
+        MlrunError: the model has nothing to train.
     """
-    steps = total_steps(settings, steps_an_epoch)
-    if settings.warmup_epochs * steps_an_epoch > steps > 0:
-        raise MlrunError(
-            f"warmup_epochs {settings.warmup_epochs:g} is longer than the training, "
-            f"{steps / steps_an_epoch:g} epochs; shorten it"
-        )
     try:
         optimiser = make_optimiser(model, settings)
     except Exception as error:
@@ -52,21 +46,15 @@ def make_procedure(
     model: nn.Module,
     settings: Settings,
     precision: Precision,
-    labels: Tensor,
-    classes: int,
-    steps_an_epoch: int,
+    weights: Tensor | None,
+    steps: int,
 ) -> Procedure:
-    """Returns how the weights are trained.
-
-    Args:
-        labels: of the training images, int64 (N,), on the device.
-        classes: how many there are, K.
+    """Returns how the model is trained for `steps` steps; `weights` are those of the classes.
 
     Raises:
-        MlrunError: the class weights do not fit the classes, or the model has a loss of its
-            own that label smoothing or class weights do not reach.
+        MlrunError: the model has a loss of its own that label smoothing or class weights do
+            not reach.
     """
-    weights = class_weights(settings.class_weights, labels, classes)
     if hasattr(model, "loss") and (settings.label_smoothing or weights is not None):
         raise MlrunError(
             "it has a loss of its own, which label_smoothing and class_weights do not reach; "
@@ -77,7 +65,7 @@ def make_procedure(
         loss_of=criterion(model, label_smoothing=settings.label_smoothing, weights=weights),
         precision=precision,
         mixing=mixing if settings.mixup or settings.cutmix else None,
-        steps=total_steps(settings, steps_an_epoch),
+        steps=steps,
         seed=settings.seed,
         clip_norm=settings.clip_norm,
         evaluate_every=settings.evaluate_steps,
@@ -86,8 +74,18 @@ def make_procedure(
 
 
 def total_steps(settings: Settings, steps_an_epoch: int) -> int:
-    """Returns how many optimiser steps the training takes."""
-    return settings.steps or settings.epochs * steps_an_epoch
+    """Returns how many optimiser steps the training takes.
+
+    Raises:
+        MlrunError: the warm-up outlasts it.
+    """
+    steps = settings.steps or settings.epochs * steps_an_epoch
+    if settings.warmup_epochs * steps_an_epoch > steps > 0:
+        raise MlrunError(
+            f"warmup_epochs {settings.warmup_epochs:g} is longer than the training, "
+            f"{steps / steps_an_epoch:g} epochs; shorten it"
+        )
+    return steps
 
 
 def class_weights(text: str, labels: Tensor, classes: int) -> Tensor | None:
@@ -95,6 +93,14 @@ def class_weights(text: str, labels: Tensor, classes: int) -> Tensor | None:
 
     `balanced` is N / (P n), for a class with n of the N images, where P classes have any
     (as scikit-learn has it); a class without images has weight 0.
+
+    Args:
+        text: `none`, `balanced`, or a number for each class.
+        labels: of the training images, int64 (N,).
+        classes: how many there are, K.
+
+    Raises:
+        MlrunError: there are more numbers than classes, or fewer.
     """
     if text == "none":
         return None

@@ -1,87 +1,21 @@
-"""Every data set, on small files in the real formats."""
+"""scikit-learn's digits, and the data sets of IDX files."""
 
 from __future__ import annotations
 
-import functools
 import gzip
 import hashlib
-import http.server
-import struct
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from data_files import load, serving, write_mnist
 from sklearn.datasets import load_digits
 from torchvision.datasets import MNIST
 
-from mlrun import ImageData, MlrunError
-from mlrun.seam.registry import discover
+from mlrun import MlrunError
 
 NOWHERE = Path("no-such-folder")
-
-
-def load(name: str, root: Path, **options: object) -> ImageData:
-    data: ImageData = discover().find("dataset", name).function(root, **options)
-    data.check()
-    return data
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """The IDX layout: two zero bytes, type 8 (unsigned byte), the number of axes, the sizes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    path.write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes())
-
-
-def write_mnist(root: Path, name: str) -> dict[str, np.ndarray]:
-    drawn = np.random.default_rng(0)
-    arrays = {}
-    for prefix, count in (("train", 30), ("t10k", 12)):
-        arrays[f"{prefix}-images-idx3-ubyte"] = drawn.integers(0, 256, (count, 28, 28))
-        arrays[f"{prefix}-labels-idx1-ubyte"] = np.arange(count) % 10
-    for file, array in arrays.items():
-        write_idx(root / name / "raw" / file, array)
-    return arrays
-
-
-class Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serves `folder` over HTTP on a free port of 127.0.0.1."""
-    handler = functools.partial(Silent, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-MAKERS: dict[str, Callable[[Path], object]] = {
-    "digits": lambda root: None,
-    "mnist": lambda root: write_mnist(root, "MNIST"),
-    "fashion-mnist": lambda root: write_mnist(root, "FashionMNIST"),
-}
-
-
-@pytest.mark.parametrize("name", [c.name for c in discover().of_kind("dataset")])
-def test_a_data_set_keeps_the_contract_and_cites_its_source(name: str, tmp_path: Path) -> None:
-    MAKERS[name](tmp_path)
-    data = load(name, tmp_path)
-    assert data.source
-    assert data.licence
-    component = discover().find("dataset", name)
-    assert component.summary.endswith(".")
-    assert "Source: " in component.documentation
-    assert "Licence: " in component.documentation
 
 
 def test_digits_are_scikit_learn_s_without_any_file() -> None:
@@ -100,7 +34,8 @@ def test_digits_are_scikit_learn_s_without_any_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")]
+    ("name", "folder"),
+    [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")],
 )
 def test_idx_files_are_read_as_they_are(name: str, folder: str, tmp_path: Path) -> None:
     arrays = write_mnist(tmp_path, folder)
@@ -113,7 +48,8 @@ def test_idx_files_are_read_as_they_are(name: str, folder: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")]
+    ("name", "folder"),
+    [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")],
 )
 def test_a_missing_file_names_the_path_and_the_options(
     name: str, folder: str, tmp_path: Path

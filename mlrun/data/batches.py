@@ -68,13 +68,23 @@ class Batches:
         if 4 * size <= READY_COPY:
             self.ready = torch.cat([normalisation(chunk) for chunk in self._chunks()])
         elif size <= room_on(device):
-            self.raw = torch.cat(list(self._chunks()))
+            self.raw = self._copy()
 
     def _chunks(self) -> Iterator[Tensor]:
         """Yields the selection's raw images on the device, some MiB at a time."""
         images = self.selection.images
         for some in self.selection.indices.split(max(1, CHUNK // images[0].numel())):
             yield images[some].to(self.device)
+
+    def _copy(self) -> Tensor:
+        """Returns the selection's raw images on the device, where there is room for them once."""
+        shape = self.selection.images.shape[1:]
+        copy = torch.empty((len(self.selection), *shape), dtype=torch.uint8, device=self.device)
+        done = 0
+        for chunk in self._chunks():
+            copy[done : done + len(chunk)] = chunk
+            done += len(chunk)
+        return copy
 
     def in_order(self, batch_size: int) -> Batches:
         """Returns batches of the same images, not copied: all, in their order, unchanged."""

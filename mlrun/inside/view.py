@@ -55,12 +55,12 @@ class View:
         """Returns a copy of the images of a part, uint8 (N, C, H, W), 0–255, on the CPU.
 
         Args:
-            part: one of `parts`.
+            part: one of `parts`, which may be larger than memory: then ask for some places.
             places: which images, from 0 to the part's length - 1; all by default.
         """
         selection = self._selection(part)
         indices = selection.indices if places is None else selection.indices[list(places)]
-        return selection.images[indices].clone()
+        return selection.images[indices]  # indexed, and so a copy
 
     def labels(self, part: str) -> Tensor:
         """Returns a copy of the labels of a part, int64 (N,), on the CPU."""

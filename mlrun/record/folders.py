@@ -1,4 +1,4 @@
-"""Where state is kept on disk, wherever the command was started."""
+"""Where state and caches are kept on disk, wherever the command was started."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def state_folder() -> Path:
 def run_folder(run_id: str) -> Path:
     """Returns the folder that a run keeps its checkpoints in while it lasts."""
     return state_folder() / "runs" / run_id
+
+
+def cache_folder() -> Path:
+    """Returns the folder of what can be made again: `cache` in `MLRUN_HOME`, else the system's."""
+    given = os.environ.get("MLRUN_HOME")
+    return Path(given).expanduser() / "cache" if given else platformdirs.user_cache_path("mlrun")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlrun import ImageData, hookimpl
 
@@ -52,9 +52,167 @@ def fashion_mnist(root: Path, *, download: bool = False) -> ImageData:
     return load_fashion_mnist(root, download=download)
 
 
+def kmnist(root: Path, *, download: bool = False) -> ImageData:
+    """KMNIST: 60,000 training and 10,000 test images of cursive hiragana, grey, 28 × 28.
+
+    Ten characters, named in Latin letters. Source: T. Clanuwat et al., Deep Learning for
+    Classical Japanese Literature, 2018 (arXiv:1812.01718). Licence: CC BY-SA 4.0. Read from
+    KMNIST/raw in the data folder, four unpacked IDX files.
+
+    Args:
+        download: fetch what is missing into the data folder, checked by torchvision's MD5 sums.
+    """
+    from mlrun_datasets.idx import load_kmnist
+
+    return load_kmnist(root, download=download)
+
+
+def cifar10(root: Path, *, download: bool = False) -> ImageData:
+    """CIFAR-10: 50,000 training and 10,000 test photographs in 10 classes, colour, 32 × 32.
+
+    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    Licence: not stated by its authors, who ask to cite that report. Read from
+    cifar-10-batches-py in the data folder: six pickled batches and batches.meta, of which
+    nothing but arrays, lists and text is unpickled.
+
+    Args:
+        download: fetch what is missing into the data folder, checked by torchvision's MD5 sum.
+    """
+    from mlrun_datasets.cifar import load_cifar10
+
+    return load_cifar10(root, download=download)
+
+
+def cifar100(
+    root: Path, *, labels: Literal["fine", "coarse"] = "fine", download: bool = False
+) -> ImageData:
+    """CIFAR-100: 50,000 training and 10,000 test photographs in 100 classes, colour, 32 × 32.
+
+    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    Licence: not stated by its authors, who ask to cite that report. Read from
+    cifar-100-python in the data folder: the pickled files train, test and meta, of which
+    nothing but arrays, lists and text is unpickled.
+
+    Args:
+        labels: fine for the 100 classes, coarse for the 20 superclasses.
+        download: fetch what is missing into the data folder, checked by torchvision's MD5 sum.
+    """
+    from mlrun_datasets.cifar import load_cifar100
+
+    return load_cifar100(root, labels=labels, download=download)
+
+
+def svhn(root: Path, *, extra: bool = False, download: bool = False) -> ImageData:
+    """SVHN: 73,257 training and 26,032 test images of house numbers, colour, 32 × 32.
+
+    The cropped digits; the label 10 of the files is the digit 0. Source: Y. Netzer et al.,
+    Reading Digits in Natural Images with Unsupervised Feature Learning, 2011. Licence: for
+    non-commercial use only. Read from SVHN in the data folder: train_32x32.mat and
+    test_32x32.mat, perhaps extra_32x32.mat.
+
+    Args:
+        extra: add the 531,131 easier images of the extra part to the training part.
+        download: fetch what is missing into the data folder, checked by torchvision's MD5 sums.
+    """
+    from mlrun_datasets.matlab import load_svhn
+
+    return load_svhn(root, extra=extra, download=download)
+
+
+def csv(
+    root: Path,
+    *,
+    train: str,
+    validation: str | None = None,
+    test: str | None = None,
+    label: str = "label",
+    pixels: str | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    channels: Literal[1, 3] = 1,
+    layout: Literal["chw", "hwc"] = "chw",
+    classes: tuple[str, ...] = (),
+    num_classes: int | None = None,
+) -> ImageData:
+    """Images from CSV files: a header row, then a row for each image, its label and its pixels.
+
+    Pixels are whole numbers 0–255, in the order of their columns; in all files the same
+    columns. Labels are numbers from 0 (gaps are kept: with labels 0, 1 and 3 there are 4
+    classes) or names. Source: the user's own files. Licence: theirs.
+
+    Args:
+        train: the file to train on: its full path, or its path in the data folder.
+        validation: the file to validate on, likewise.
+        test: the file to test on, likewise.
+        label: the column with the labels.
+        pixels: what the names of the pixel columns begin with; none: all columns but the label.
+        height: of the images, in pixels; none: from the width, or as they are square.
+        width: of the images, in pixels; none: from the height, or as they are square.
+        channels: 1 for grey, 3 for red, green and blue.
+        layout: chw if a row has one channel after another, hwc if one pixel after another.
+        classes: the name of each class; none: the labels themselves.
+        num_classes: how many classes there are; none: the highest label + 1.
+    """
+    from mlrun_datasets.tables import Layout, load_csv
+
+    return load_csv(
+        root,
+        parts={"train": train, "validation": validation, "test": test},
+        layout=Layout(label, pixels, height, width, channels, layout),
+        classes=classes,
+        num_classes=num_classes,
+    )
+
+
+def image_folder(
+    root: Path,
+    *,
+    path: str,
+    size: int | tuple[int, int] | None = 64,
+    channels: Literal[1, 3] = 3,
+    workers: int = 0,
+    skip_unreadable: bool = False,
+    cache: str | None = None,
+) -> ImageData:
+    """Images from folders of files: one folder a class, or train, val and test with those.
+
+    Any format, mode and size that Pillow reads, in subfolders too. Also called training;
+    valid, validation; testing. Transparency goes on white, 16 bits are scaled to 8, EXIF
+    turns are made; then the image is scaled until it covers the size, and its centre cut out.
+    The images are decoded once, into a cache that is mapped into memory, so they need not fit
+    there; it is made again when a file is added, removed or changed. Source: the user's own
+    files. Licence: theirs.
+
+    Args:
+        path: the folder: its full path, or its path in the data folder.
+        size: height and width in pixels, one number for both; none: as they are, all alike.
+        channels: 1 for grey, 3 for red, green and blue.
+        workers: processes that decode; 0 for one a core.
+        skip_unreadable: leave out, and name, images that cannot be read, or differ with size none.
+        cache: folder for the decoded images; none: below MLRUN_HOME, or the system's cache.
+    """
+    from mlrun_datasets.image_cache import load_image_folder
+
+    return load_image_folder(
+        root,
+        path=path,
+        size=(size, size) if isinstance(size, int) else size,
+        channels=channels,
+        workers=workers,
+        skip_unreadable=skip_unreadable,
+        cache=cache,
+    )
+
+
 @hookimpl
 def register_datasets(register: Callable[..., Any]) -> None:
     """Registers the first-party data sets."""
     register(digits)
     register(mnist)
     register(fashion_mnist)
+    register(kmnist)
+    register(cifar10)
+    register(cifar100)
+    register(svhn)
+    register(csv)
+    register(image_folder)

@@ -9,11 +9,13 @@ import torch
 from torchvision import datasets
 
 from mlrun import ImageData, MlrunError, Part
+from mlrun_datasets.files import missing_file
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 def load_mnist(root: Path, *, download: bool) -> ImageData:
@@ -44,6 +46,20 @@ def load_fashion_mnist(root: Path, *, download: bool) -> ImageData:
     )
 
 
+def load_kmnist(root: Path, *, download: bool) -> ImageData:
+    """Returns Kuzushiji-MNIST as ImageData."""
+    return load(
+        datasets.KMNIST,
+        root,
+        download=download,
+        classes=HIRAGANA,
+        source="Kuzushiji-MNIST (Clanuwat et al., 2018)",
+        licence="CC BY-SA 4.0",
+        mean=(0.1918,),
+        std=(0.3483,),
+    )
+
+
 def load(reader: Any, root: Path, *, download: bool, **about: Any) -> ImageData:
     """Returns what torchvision's `reader` finds below `root`.
 
@@ -54,10 +70,7 @@ def load(reader: Any, root: Path, *, download: bool, **about: Any) -> ImageData:
     names = [Path(file).stem for file, _ in reader.resources]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing and not download:
-        raise MlrunError(
-            f"no {missing[0]} in {folder}; put it there, name another folder with --data-dir, "
-            "or add --dataset.download true"
-        )
+        raise missing_file(missing[0], folder)
     try:
         parts = [reader(root, train=train, download=bool(missing)) for train in (True, False)]
     except (RuntimeError, ValueError, AssertionError, OSError, EOFError) as error:

@@ -1,0 +1,53 @@
+"""Where a data set's files are, and what is said when they are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlrun import MlrunError
+from mlrun.errors import one_line
+
+
+def missing_file(name: str, folder: Path) -> MlrunError:
+    """Returns the error for a file of a data set that can be downloaded."""
+    return MlrunError(
+        f"no {name} in {folder}; put it there, name another folder with --data-dir, "
+        "or add --dataset.download true"
+    )
+
+
+@contextmanager
+def fetching(folder: Path) -> Iterator[None]:
+    """Turns what a download raises, a wrong checksum too, into an MlrunError."""
+    try:
+        yield
+    except Exception as error:
+        raise MlrunError(f"cannot download into {folder}: {one_line(error)}") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what a reader raises, which for a broken file may be anything, into an MlrunError."""
+    try:
+        yield
+    except MlrunError:
+        raise
+    except Exception as error:
+        raise MlrunError(f"cannot read {path}: {one_line(error)}") from error
+
+
+def given_path(root: Path, given: str, option: str) -> Path:
+    """Returns the path that a user gave for `option`: absolute, or below `root`.
+
+    Raises:
+        MlrunError: there is nothing.
+    """
+    path = root / Path(given).expanduser()
+    if path.exists():
+        return path
+    hint = "give its full path, or name the folder it is in with --data-dir"
+    if Path(given).exists():
+        hint = f"there is one in the working directory: give {Path(given).absolute()}"
+    raise MlrunError(f"--dataset.{option} {given}: no {path}; {hint}")

@@ -1,0 +1,234 @@
+"""Image folders as a data set: decoded once into a file that is mapped into memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from mlrun import ImageData, MlrunError, Part
+from mlrun.data.decoding import RULE, decode
+from mlrun.record.folders import cache_folder
+from mlrun_datasets.decoders import Rule, decode_all
+from mlrun_datasets.files import given_path
+from mlrun_datasets.image_files import Listing, list_images
+from mlrun_datasets.progress import progress, say
+
+NAMED = 10  # images left out that are named one by one
+
+
+def load_image_folder(
+    root: Path,
+    *,
+    path: str,
+    size: tuple[int, int] | None,
+    channels: Literal[1, 3],
+    workers: int,
+    skip_unreadable: bool,
+    cache: str | None,
+) -> ImageData:
+    """Returns a folder of images as ImageData; the tensors are mapped, and read-only.
+
+    Raises:
+        MlrunError: the folder is laid out otherwise, images cannot be read, or the cache cannot
+            be written.
+    """
+    if workers < 0 or (size is not None and min(size) < 1):
+        raise MlrunError("--dataset.workers must be 0 or more, --dataset.size 1 or more")
+    listing = list_images(given_path(root, path, "path"))
+    place = place_of(listing.folder, size, channels, cache)
+    about = describe(listing, size, channels)
+    manifest = read_manifest(place, about)
+    if manifest is None:
+        with writing(place), locked(place):
+            manifest = read_manifest(place, about)
+            if manifest is None:
+                manifest = build(place, listing, about, workers or cores())
+    report(manifest["skipped"], listing, place, skip_unreadable)
+    return assemble(place, listing, manifest)
+
+
+def place_of(folder: Path, size: tuple[int, int] | None, channels: int, cache: str | None) -> Path:
+    """Returns the cache's own folder: one for each folder of images, size and channels."""
+    base = Path(cache).expanduser().absolute() if cache else cache_folder() / "image-folder"
+    key = json.dumps([str(folder.resolve()), size, channels])
+    return base / f"{folder.resolve().name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def describe(listing: Listing, size: tuple[int, int] | None, channels: int) -> dict[str, Any]:
+    """Returns what the cache is made from; a cache made from anything else is stale."""
+    files = {
+        part: [[file.path, file.size, file.modified] for file in files]
+        for part, files in listing.parts.items()
+    }
+    return {"rule": RULE, "size": size and list(size), "channels": channels, "files": files}
+
+
+def read_manifest(place: Path, about: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns what a cache says of itself; None if there is none, a stale or a broken one."""
+    try:
+        manifest: dict[str, Any] = json.loads((place / "manifest.json").read_bytes())
+        length = (place / "images").stat().st_size
+    except (OSError, ValueError):
+        return None
+    return manifest if manifest["about"] == about and manifest["bytes"] == length else None
+
+
+@contextlib.contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turns a cache that cannot be written into an MlrunError."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise MlrunError(
+            f"cannot write the cache {place}: {error.strerror or error}; make room, or name "
+            "another folder with --dataset.cache"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Lets one process build a cache at a time."""
+    lock = FileLock(f"{place}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("waiting for another process, which decodes the same images")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def build(place: Path, listing: Listing, about: dict[str, Any], workers: int) -> dict[str, Any]:
+    """Decodes every image into a new cache, which is at its place only once it is whole."""
+    unfinished = place.with_name(f"{place.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a build that was killed
+    unfinished.mkdir()
+    try:
+        manifest = {"about": about, **fill(unfinished / "images", listing, about, workers)}
+        (unfinished / "manifest.json").write_text(json.dumps(manifest))
+        shutil.rmtree(place, ignore_errors=True)
+        unfinished.rename(place)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return manifest
+
+
+def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> dict[str, Any]:
+    """Writes the pixels of every image to `path`, one after another.
+
+    Returns the shape of each, (C, H, W), how many bytes were written, and the images that were
+    left out, by path, with the reason.
+
+    Raises:
+        MlrunError: none can be read, or there is no room.
+    """
+    files = [file.path for part in listing.parts.values() for file in part]
+    paths = [str(listing.folder / file) for file in files]
+    rule = rule_for(paths, about["size"], about["channels"])
+    needed = len(paths) * int(np.prod(rule.shape))
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise OSError(None, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
+    ignored = f", {listing.ignored} other files ignored" if listing.ignored else ""
+    say(f"decoding {len(paths):,} images into {path.parent.with_suffix('')}{ignored}")
+    skipped: dict[str, str] = {}
+    done = 0
+    with path.open("wb") as file, progress(len(paths)) as advance:
+        for chunk in decode_all(paths, rule, workers):
+            count = len(chunk.failed) + len(chunk.pixels) // int(np.prod(rule.shape))
+            skipped |= {files[done + place]: why for place, why in chunk.failed.items()}
+            done += count
+            file.write(chunk.pixels)
+            advance(count)
+        file.flush()
+        os.fsync(file.fileno())
+        return {"shape": rule.shape, "bytes": file.tell(), "skipped": skipped}
+
+
+def rule_for(paths: list[str], size: list[int] | None, channels: Literal[1, 3]) -> Rule:
+    """Returns how to decode: to `size`, or to the size of the first image that can be read."""
+    if size is not None:
+        return Rule(channels, (size[0], size[1]), (channels, size[0], size[1]))
+    for path in paths:
+        with contextlib.suppress(MlrunError):
+            _, height, width = decode(Path(path), channels=channels).shape
+            return Rule(channels, None, (channels, height, width))
+    raise MlrunError(f"none of {len(paths):,} images can be read; the first is {paths[0]}")
+
+
+def report(skipped: dict[str, str], listing: Listing, place: Path, skip: bool) -> None:
+    """Says which images were left out.
+
+    Raises:
+        MlrunError: that was not asked for.
+    """
+    if not skipped:
+        return
+    total = sum(map(len, listing.parts.values()))
+    what = f"{len(skipped):,} of {total:,} images cannot be used"
+    if not skip:
+        raise MlrunError(
+            f"{what}; the first: {next(iter(skipped.values()))}; mend or remove them, or leave "
+            "them out with --dataset.skip-unreadable true"
+        )
+    rest = f", … (all are in {place / 'manifest.json'})" if len(skipped) > NAMED else ""
+    say(f"Warning: {what} and are left out: {', '.join(list(skipped)[:NAMED])}{rest}")
+
+
+def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageData:
+    """Returns a cache as ImageData.
+
+    Raises:
+        MlrunError: the images left out were all of a class.
+    """
+    labels = {
+        part: [file.label for file in files if file.path not in manifest["skipped"]]
+        for part, files in listing.parts.items()
+    }
+    for label, name in enumerate(listing.classes):
+        if label not in labels["train"]:
+            raise MlrunError(f"no image of class {name} in {listing.folder} can be used")
+    count = sum(map(len, labels.values()))
+    images = mapped(place / "images", (count, *manifest["shape"]))
+    lengths = [len(numbers) for numbers in labels.values()]
+    parts = {
+        part: Part(some, torch.tensor(labels[part], dtype=torch.int64))
+        for part, some in zip(labels, images.split(lengths), strict=True)
+    }
+    return ImageData(
+        train=parts["train"],
+        validation=parts.get("validation"),
+        test=parts.get("test"),
+        classes=listing.classes,
+        source=str(listing.folder.resolve()),
+        licence="not stated",
+    )
+
+
+def mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """Returns a file as a uint8 tensor of which only what is used is read; not to be written to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.memmap(path, np.uint8, mode="r", shape=shape))
+
+
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

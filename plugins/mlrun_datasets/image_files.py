@@ -1,0 +1,132 @@
+"""Folders of image files: which file is in which part and class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrun import MlrunError
+from mlrun.data.decoding import is_image
+
+NAMES = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One file: its path below the data set's folder, its class, and what tells a changed one."""
+
+    path: str
+    label: int
+    size: int  # bytes
+    modified: int  # nanoseconds
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder of images.
+
+    parts: the files of `train`, and of `validation` and `test` if present, by class and path.
+    ignored: how many files are hidden or no images.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    parts: dict[str, list[ImageFile]]
+    ignored: int
+
+
+def list_images(folder: Path) -> Listing:
+    """Returns the images below `folder`: one folder a class, or folders of parts with those.
+
+    Raises:
+        MlrunError: the folder is laid out otherwise, or a class has no images.
+    """
+    if not folder.is_dir():
+        raise MlrunError(f"{folder} is a file; expected a folder with one folder for each class")
+    places = part_folders(folder)
+    classes = tuple(subfolders(places["train"]))
+    if len(classes) < 2:
+        found = f"only the folder {classes[0]}" if classes else "no folders"
+        raise MlrunError(
+            f"{places['train']} has {found}; expected a folder for each class, or the folders "
+            "train, val and test with those"
+        )
+    parts: dict[str, list[ImageFile]] = {}
+    ignored = 0
+    for part, place in places.items():
+        parts[part] = []
+        for name in subfolders(place):
+            if name not in classes:
+                raise MlrunError(
+                    f"{place} has the class {name}, which {places['train']} has not; rename or "
+                    "remove it"
+                )
+            paths = list(walk(place / name))
+            images = sorted(path for path in paths if not hidden(path) and is_image(path))
+            if not images:
+                raise MlrunError(f"no images in {place / name}; add some or remove the folder")
+            ignored += len(paths) - len(images)
+            label = classes.index(name)
+            parts[part] += [describe(path, folder, label) for path in images]
+    return Listing(folder, classes, parts, ignored)
+
+
+def part_folders(folder: Path) -> dict[str, Path]:
+    """Returns the folder of each part; `folder` itself as `train` if it is not cut into parts.
+
+    Raises:
+        MlrunError: two folders are the same part, or one is of no part.
+    """
+    there = subfolders(folder)
+    if not any(name.lower() in NAMES["train"] for name in there):
+        return {"train": folder}
+    parts: dict[str, Path] = {}
+    for part, names in NAMES.items():
+        found = [name for name in there if name.lower() in names]
+        if len(found) > 1:
+            raise MlrunError(f"{folder} has {' and '.join(found)}, which are the same part")
+        if found:
+            parts[part] = folder / found[0]
+    odd = sorted(set(there) - {path.name for path in parts.values()})
+    if odd:
+        raise MlrunError(
+            f"{folder} has {parts['train'].name} and also {odd[0]}, which is no part of a data "
+            "set (train, val, test); move it elsewhere"
+        )
+    return parts
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Returns the names of the folders in `folder`, hidden ones left out, sorted."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not hidden(path))
+
+
+def hidden(path: Path) -> bool:
+    """Whether the file or folder is hidden."""
+    return path.name.startswith(".")
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yields every file below `folder`, through links too, but none of hidden folders."""
+    seen = set()
+    for place, inner, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        inner[:] = [] if real in seen else [name for name in inner if not name.startswith(".")]
+        if real not in seen:
+            yield from (Path(place, name) for name in names)
+        seen.add(real)
+
+
+def describe(path: Path, folder: Path, label: int) -> ImageFile:
+    """Returns what is noted of one file; a link that leads nowhere has the size -1."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ImageFile(path.relative_to(folder).as_posix(), label, -1, 0)
+    return ImageFile(path.relative_to(folder).as_posix(), label, found.st_size, found.st_mtime_ns)

@@ -136,3 +136,15 @@ def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_page_on_data_sets_names_each_with_its_options_and_a_command() -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text()
+    commands = commands_of(page)
+    for component in discover().of_kind("dataset"):
+        assert f"| `{component.name}` |" in page
+        if component.options:
+            assert any(f"--dataset {component.name} " in command for command in commands)
+        for option in component.options:
+            dashed = option.name.replace("_", "-")
+            assert f"`{option.name}" in page or f"--dataset.{dashed} " in page, option.name

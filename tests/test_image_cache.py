@@ -180,19 +180,22 @@ def test_a_script_may_load_without_a_guard(tmp_path: Path) -> None:
     assert said == ["200", "200"]
 
 
-def test_two_processes_at_once_make_one_copy(tmp_path: Path) -> None:
-    write_tree(tmp_path / "tree", count=200)
-    pair = [
-        subprocess.Popen(
-            [sys.executable, "-c", script(tmp_path)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=120) for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], said
-    assert said[0][0] == said[1][0]
-    assert sum(errors.count("decoding") for _, errors in said) == 1
+def test_who_comes_second_waits_for_the_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tree(tmp_path / "tree", count=600)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert "decoding" in process.stderr.readline()
+    data = load("image-folder", tmp_path, path="tree")
+    assert capsys.readouterr().err == (
+        "image-folder: waiting for another process, which decodes the same images\n"
+    )
+    said, _ = process.communicate(timeout=60)
+    assert said.split() == ["1200", str(int(data.train.images.sum()))]
 
 
 def test_a_killed_build_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def walk(folder: Path) -> Iterator[Path]:
     seen = set()
     for place, inner, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        inner[:] = [] if real in seen else [name for name in inner if not name.startswith(".")]
+        inner[:] = [] if real in seen else sorted(n for n in inner if not n.startswith("."))
         if real not in seen:
             yield from (Path(place, name) for name in names)
         seen.add(real)

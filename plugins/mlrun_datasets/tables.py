@@ -53,7 +53,7 @@ def load_csv(
     Raises:
         MlrunError: a file is missing or does not hold what it should.
     """
-    paths = {name: given_path(root, path, name) for name, path in parts.items() if path}
+    paths = {name: given_path(root, path, name) for name, path in parts.items() if path is not None}
     columns = pixel_columns(paths["train"], layout)
     height, width = shape_of(len(columns), layout)
     images: dict[str, Tensor] = {}

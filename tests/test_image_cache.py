@@ -133,6 +133,10 @@ def garble(cache: Path) -> None:
     (cache / "manifest.json").write_text("{")
 
 
+def empty(cache: Path) -> None:
+    (cache / "manifest.json").write_text("{}")
+
+
 def lose(cache: Path) -> None:
     (cache / "images").unlink()
 
@@ -142,7 +146,7 @@ def age(cache: Path) -> None:
     path.write_text(path.read_text().replace('"rule": 1', '"rule": 0'))
 
 
-@pytest.mark.parametrize("damage", [cut, garble, lose, age])
+@pytest.mark.parametrize("damage", [cut, garble, empty, lose, age])
 def test_a_damaged_or_outdated_copy_is_made_again(
     damage: Callable[[Path], None], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import warnings
@@ -79,10 +80,11 @@ def read_manifest(place: Path, about: dict[str, Any]) -> dict[str, Any] | None:
     """Returns what a cache says of itself; None if there is none, a stale or a broken one."""
     try:
         manifest: dict[str, Any] = json.loads((place / "manifest.json").read_bytes())
-        length = (place / "images").stat().st_size
-    except (OSError, ValueError):
+        fresh = manifest["about"] == about
+        whole = manifest["bytes"] == (place / "images").stat().st_size
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return manifest if manifest["about"] == about and manifest["bytes"] == length else None
+    return manifest if fresh and whole else None
 
 
 @contextlib.contextmanager
@@ -140,7 +142,7 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
     files = [file.path for part in listing.parts.values() for file in part]
     paths = [str(listing.folder / file) for file in files]
     rule = rule_for(paths, about["size"], about["channels"])
-    needed = len(paths) * int(np.prod(rule.shape))
+    needed = len(paths) * math.prod(rule.shape)
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise OSError(None, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
@@ -150,7 +152,7 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
     done = 0
     with path.open("wb") as file, progress(len(paths)) as advance:
         for chunk in decode_all(paths, rule, workers):
-            count = len(chunk.failed) + len(chunk.pixels) // int(np.prod(rule.shape))
+            count = len(chunk.failed) + len(chunk.pixels) // math.prod(rule.shape)
             skipped |= {files[done + place]: why for place, why in chunk.failed.items()}
             done += count
             file.write(chunk.pixels)

@@ -18,6 +18,8 @@ from mlrun.preparation import build_model
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.registry import Kind, Registry, discover
 from mlrun.training import checkpoints
+from mlrun.training.precision import Precision
+from mlrun.training.precision import choose as choose_precision
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Restored:
     weights: Weights
     model: nn.Module
     normalisation: Normalisation
+    precision: Precision
     device: torch.device
 
 
@@ -97,8 +100,10 @@ def restore(run: LoggedRun, device: torch.device, plugins: Sequence[Path] = ()) 
             f"run {run.run_id}: its weights do not fit the model {settings.model} of "
             f"{model_of_run.component.origin}, which has changed since ({one_line(error)})"
         ) from None
+    model = model.to(device).eval()
     normalisation = Normalisation(weights.mean, weights.std).to(device)
-    return Restored(run, registry, weights, model.to(device).eval(), normalisation, device)
+    precision = choose_precision(settings.precision, device)
+    return Restored(run, registry, weights, model, normalisation, precision, device)
 
 
 def registry_of(run: LoggedRun, plugins: Sequence[Path]) -> Registry:

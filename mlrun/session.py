@@ -22,7 +22,6 @@ from mlrun.record.tracking import Status, Tracker
 from mlrun.signals import undisturbed
 from mlrun.steplog import StepLog
 from mlrun.training.checkpoints import Checkpoints, digest
-from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import TrainingFailed, fit
 from mlrun.training.servable import Servable
 from mlrun.training.state import TrainingState
@@ -133,7 +132,7 @@ class Session:
     def before_training(self, state: TrainingState) -> None:
         """Evaluates and draws the untrained model: epoch 0."""
         found = {part: self.prepared.evaluate(state.evaluated, part) for part in ("train", "val")}
-        metrics = figures_of(found["train"]) | figures_of(found["val"])
+        metrics = found["train"].figures() | found["val"].figures()
         self.log_epoch(state, metrics)
         if self.plan.settings.evaluate_steps:
             self.log_step(state, metrics)
@@ -153,7 +152,7 @@ class Session:
         """Evaluates between two steps, as `evaluate_every … steps` asks for."""
         metrics: dict[str, float] = {}
         for part in ("train", "val") if self.plan.settings.evaluate_train else ("val",):
-            metrics |= figures_of(self.prepared.evaluate(state.evaluated, part))
+            metrics |= self.prepared.evaluate(state.evaluated, part).figures()
         self.log_step(state, metrics)
 
     def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
@@ -168,9 +167,9 @@ class Session:
             self.checkpoints.save(state, None)
             return
         if settings.evaluate_train:
-            metrics |= figures_of(self.prepared.evaluate(state.evaluated, "train"))
+            metrics |= self.prepared.evaluate(state.evaluated, "train").figures()
         found = self.prepared.evaluate(state.evaluated, "val")
-        metrics |= figures_of(found)
+        metrics |= found.figures()
         self.log_epoch(state, metrics)
         if not math.isfinite(found.loss):
             raise TrainingFailed(
@@ -215,7 +214,7 @@ class Session:
         self.tracker.table("per-class", per_class(found, self.prepared.data.classes))
         metrics = {}
         if part == "test":
-            metrics = figures_of(found)
+            metrics = found.figures()
             self.tracker.metrics(metrics, best)
             self.tracker.artifact("predictions/test.npz", test_arrays(found))
             self.say(
@@ -296,11 +295,3 @@ class Session:
         """Tells the user one line."""
         if self.progress is not None:
             self.progress.note(text)
-
-
-def figures_of(found: Evaluation) -> dict[str, float]:
-    """Returns the figures of an evaluation by the names they are logged under."""
-    figures = {"loss": found.loss, "accuracy": found.accuracy}
-    if found.top5 is not None:
-        figures["top5-accuracy"] = found.top5
-    return {f"{found.part}/{name}": value for name, value in figures.items()}

@@ -48,6 +48,9 @@ def test_help_loads_no_plugin_and_nothing_heavy(args: list[str]) -> None:
         ["plugins", "--json"],
         ["recipes"],
         ["train", "--help"],
+        ["evaluate", "--help"],
+        ["predict", "--help"],
+        ["runs", "--help"],
         ["train", "--recipe", "digits", "--dry-run"],
     ],
 )

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import click
+from click.shell_completion import CompletionItem
 
+from mlrun.cli import completion
 from mlrun.errors import unknown
 from mlrun.names import canonical
 from mlrun.seam.options import as_text
@@ -24,13 +26,20 @@ class SettingOption(click.Option):
         super().__init__(*args, **kwargs)
 
 
-class TrainCommand(click.Command):
+DATASET_HELP = ("--dataset.NAME VALUE", "an option of the data set")
+
+
+class DottedCommand(click.Command):
     """Takes `-` and `_` alike, and collects `--name.option value` into `ctx.meta`."""
+
+    dotted_help: tuple[tuple[str, str], ...] = ()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Splits dotted options off and parses the rest."""
         options, rest = split_dotted(args)
-        ctx.meta["mlrun.options"] = options
+        ctx.meta["mlrun.options"], ctx.meta["mlrun.args"] = options, args
+        if ctx.resilient_parsing:  # the shell asks for completions
+            return super().parse_args(ctx, rest)
         known = [name for param in self.params for name in param.opts if name.startswith("--")]
         for arg in rest:
             name = arg.partition("=")[0]
@@ -38,25 +47,36 @@ class TrainCommand(click.Command):
                 raise click.UsageError(str(unknown("option", name, known)), ctx)
         return super().parse_args(ctx, rest)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offers this command's options, those of components once one can be meant."""
+        if not incomplete.startswith("-"):
+            return completion.dotted_value(ctx, incomplete)
+        plain = super().shell_complete(ctx, incomplete.replace("_", "-"))
+        return plain or completion.dotted(ctx, incomplete)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options in groups, each with its default."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(param, click.Option):
                 group = getattr(param, "group", "Command")
                 groups.setdefault(group, []).append(record)
         for group, rows in groups.items():
             with formatter.section(group):
                 formatter.write_dl(rows)
         with formatter.section("Options of components"):
-            formatter.write_dl(
-                [
-                    ("--model.NAME VALUE", "an option of the model; see mlrun plugins MODEL"),
-                    ("--dataset.NAME VALUE", "an option of the data set"),
-                    ("--VISUALISER.NAME VALUE", "an option of a visualiser: --weights.cmap magma"),
-                ]
-            )
+            formatter.write_dl(self.dotted_help)
+
+
+class TrainCommand(DottedCommand):
+    """Takes the options of every component of the run."""
+
+    dotted_help = (
+        ("--model.NAME VALUE", "an option of the model; see mlrun plugins MODEL"),
+        DATASET_HELP,
+        ("--VISUALISER.NAME VALUE", "an option of a visualiser: --weights.cmap magma"),
+    )
 
 
 def split_dotted(args: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -98,6 +118,7 @@ def setting_options() -> Iterator[SettingOption]:
             metavar=metavar(field.annotation),
             multiple=name in REPEATABLE,
             help=f"{field.description}  [{default_text(field.default)}]",
+            shell_complete=completion.for_setting(name),
             **flag,
         )
 

@@ -16,6 +16,9 @@ from mlrun.version import __version__
 
 COMMANDS = {
     "train": ("mlrun.cli.train", "Train a model and log the run to MLflow."),
+    "evaluate": ("mlrun.cli.evaluate", "Evaluate a run's best weights on changed or other data."),
+    "predict": ("mlrun.cli.predict", "Classify image files with a run's best weights."),
+    "runs": ("mlrun.cli.runs", "List the last runs: what differs, and the main figures."),
     "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),
     "recipes": ("mlrun.cli.recipes", "List the recipes, or show one."),
     "ui": ("mlrun.cli.ui", "Open MLflow's UI on the store in use."),
@@ -44,7 +47,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Returns the command that `args` call; suggests the nearest for one there is not."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        wrong = args and args[0] not in COMMANDS and not args[0].startswith("-")
+        if wrong and not ctx.resilient_parsing:  # which it is when a shell asks for completions
             from mlrun.errors import unknown
 
             raise click.UsageError(str(unknown("command", args[0], COMMANDS)))

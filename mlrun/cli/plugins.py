@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mlrun.cli import completion
 from mlrun.errors import unknown
 from mlrun.seam.options import as_text
 from mlrun.seam.registry import KINDS, Component, Registry, discover
@@ -17,8 +18,15 @@ TITLES = {"model": "Models", "dataset": "Data sets", "visualiser": "Visualisers"
 
 
 @click.command("plugins")
-@click.argument("name", required=False)
-@click.option("--plugin", "files", multiple=True, metavar="FILE", help="a plugin file to add")
+@click.argument("name", required=False, shell_complete=completion.any_component)
+@click.option(
+    "--plugin",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="a plugin file to add",
+    shell_complete=completion.paths("file"),
+)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(name: str | None, files: tuple[str, ...], as_json: bool) -> None:
     """List models, data sets and visualisers, or describe the one called NAME."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from mlrun import recipes
+from mlrun.cli import completion
 
 
 @click.command("recipes")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.recipe_names)
 def command(name: str | None) -> None:
     """List the recipes, or show the one called NAME."""
     if name is not None:

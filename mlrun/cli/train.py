@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mlrun import recipes
+from mlrun.cli import completion
 from mlrun.cli.arguments import REPEATABLE, SettingOption, TrainCommand, setting_options
 from mlrun.seam.options import convert
 from mlrun.settings import Settings
@@ -23,6 +24,7 @@ from mlrun.signals import undisturbed
             metavar="NAME",
             multiple=True,
             help="start from a recipe by name, or from a file of settings (….yaml)",
+            shell_complete=completion.recipe_names,
         ),
         SettingOption(
             ["--dry-run", "dry_run"],

@@ -51,6 +51,16 @@ class Evaluation:
         highest = self.logits.topk(5, dim=1).indices
         return (highest == self.labels[:, None]).any(1).double().mean().item()
 
+    def figures(self, name: str = "") -> dict[str, float]:
+        """Returns the figures that are logged, as `<name>/accuracy`; the part is the name.
+
+        They are loss, accuracy and, where it means something, top5-accuracy.
+        """
+        figures = {"loss": self.loss, "accuracy": self.accuracy}
+        if self.top5 is not None:
+            figures["top5-accuracy"] = self.top5
+        return {f"{name or self.part}/{what}": value for what, value in figures.items()}
+
     @property
     def confusion(self) -> Tensor:
         """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""

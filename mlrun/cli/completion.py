@@ -1,0 +1,169 @@
+"""What the shell offers on TAB: names of components, recipes, choices, dotted options.
+
+A shell asks click, click asks here; nothing heavy is loaded, and what is wrong on the line so
+far offers nothing.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from click.shell_completion import CompletionItem
+
+from mlrun import recipes
+from mlrun.errors import MlrunError
+from mlrun.names import canonical
+from mlrun.seam.options import as_text
+from mlrun.seam.registry import Component, Kind, Registry, discover
+from mlrun.settings import Settings
+from mlrun.values import names_of
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+WORDS = {
+    "validation": ("auto", "own", "test"),
+    "normalisation": ("none", "dataset", "computed"),
+    "subset": ("all",),
+    "device": ("auto", "cpu", "cuda", "mps", "xpu"),
+}
+
+
+def for_setting(name: str) -> Complete | None:
+    """Returns what completes the value of a setting, or None where anything may stand."""
+    annotation = Settings.model_fields[name].annotation
+    if name in ("model", "dataset"):
+        return of_kind("model" if name == "model" else "dataset")
+    if name == "visualisers":
+        return visualisers
+    if name in ("plugin", "data_dir"):
+        return paths("file" if name == "plugin" else "dir")
+    words = WORDS.get(name) or words_of(annotation)
+    return fixed(words) if words else None
+
+
+def words_of(annotation: Any) -> tuple[str, ...]:
+    """Returns the words that an annotation allows: those of a Literal, a bool or None."""
+    if annotation is bool:
+        return ("true", "false")
+    if annotation is types.NoneType:
+        return ("none",)
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return tuple(as_text(choice) for choice in arguments)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(word for argument in arguments for word in words_of(argument))
+    return ()
+
+
+def fixed(words: Iterable[str]) -> Complete:
+    """Returns what offers the same words always."""
+    return lambda ctx, param, incomplete: starting(incomplete, ((word, "") for word in words))
+
+
+def paths(kind: Literal["file", "dir"]) -> Complete:
+    """Returns what has the shell offer files or folders."""
+    return lambda ctx, param, incomplete: [CompletionItem(incomplete, type=kind)]
+
+
+def of_kind(kind: Kind) -> Complete:
+    """Returns what offers the components of one kind."""
+    return lambda ctx, param, incomplete: components(registry(ctx).of_kind(kind), incomplete)
+
+
+def any_component(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offers every component."""
+    return components(registry(ctx).components, incomplete)
+
+
+def visualisers(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offers the visualisers that do not stand before the last comma yet."""
+    before, comma, last = incomplete.rpartition(",")
+    there = before.split(",")
+    found = [c for c in registry(ctx).of_kind("visualiser") if c.name not in there]
+    return [
+        CompletionItem(f"{before}{comma}{item.value}", help=item.help)
+        for item in components(found, last)
+    ]
+
+
+def recipe_names(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offers the shipped recipes, or files where none is called so."""
+    found = starting(incomplete, ((name, "") for name in recipes.names()))
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def dotted(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Offers the options of the components that the line so far names: `--model.dropout`."""
+    offers = [
+        (f"--{prefix}.{option.name.replace('_', '-')}", option.help)
+        for prefix, component in chosen(ctx).items()
+        for option in component.options
+    ]
+    return starting(incomplete.replace("_", "-"), offers)
+
+
+def dotted_value(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Offers the words that the dotted option before the cursor takes."""
+    last = next((arg for arg in reversed(ctx.meta["mlrun.args"]) if arg != "="), "")
+    prefix, _, name = canonical(last.removeprefix("--")).partition(".")
+    for given, component in chosen(ctx).items():
+        for option in component.options:
+            if (canonical(given), option.name) == (prefix, name) and last.startswith("--"):
+                return starting(incomplete, ((word, "") for word in words_of(option.annotation)))
+    return []
+
+
+def chosen(ctx: click.Context) -> dict[str, Component]:
+    """Returns the components that the line so far names, or else the recipe, or the defaults."""
+    given = {name: value for name, value in ctx.params.items() if value not in (None, ())}
+    try:
+        recipe = recipes.load(given["recipe"][-1]).values if "recipe" in given else {}
+    except MlrunError:
+        recipe = {}
+    values = {**{n: f.default for n, f in Settings.model_fields.items()}, **recipe, **given}
+    there = registry(ctx)
+    wanted: list[tuple[str, Kind, str]] = []
+    if "model" in ctx.params:
+        wanted.append(("model", "model", values["model"]))
+    if "dataset" in ctx.params:
+        wanted.append(("dataset", "dataset", values["dataset"]))
+    if "visualisers" in ctx.params:
+        wanted += [(n.replace("_", "-"), "visualiser", n) for n in names_of(values["visualisers"])]
+    found = {}
+    for prefix, kind, name in wanted:
+        try:
+            found[prefix] = there.find(kind, name)
+        except MlrunError:
+            continue
+    return found
+
+
+def registry(ctx: click.Context) -> Registry:
+    """Returns what is registered, with the plugin files that the line so far names."""
+    files = ctx.params.get("plugin") or ctx.params.get("plugins") or ()
+    try:
+        return discover([Path(file).expanduser() for file in files])
+    except MlrunError:
+        return discover()
+
+
+def components(found: Iterable[Component], incomplete: str) -> list[CompletionItem]:
+    """Returns an item for each component whose name starts so."""
+    return starting(incomplete.replace("_", "-"), ((c.name, c.summary) for c in found))
+
+
+def starting(incomplete: str, offers: Iterable[tuple[str, str]]) -> list[CompletionItem]:
+    """Returns an item, with its help, for each offer that starts so."""
+    return [
+        CompletionItem(word, help=about) for word, about in offers if word.startswith(incomplete)
+    ]

@@ -1,0 +1,120 @@
+"""`mlrun evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlrun.cli import completion
+from mlrun.cli.arguments import DATASET_HELP, DottedCommand, SettingOption
+from mlrun.errors import MlrunError, unknown
+from mlrun.plan import prefixed
+from mlrun.signals import undisturbed
+
+
+class EvaluateCommand(DottedCommand):
+    """Takes the options of a data set as `--dataset.NAME VALUE`."""
+
+    dotted_help = (DATASET_HELP,)
+
+
+def number(name: str, about: str) -> SettingOption:
+    """Returns an option for one number of a variant."""
+    return SettingOption(
+        [f"--{name}"], group="Changed images", type=float, metavar="X", default=0.0, help=about
+    )
+
+
+@click.command(
+    "evaluate",
+    cls=EvaluateCommand,
+    params=[
+        click.Argument(["run_id"], metavar="RUN_ID"),
+        number("rotate", "degrees; each image by an angle drawn from ±X"),
+        number("noise", "standard deviation of Gaussian noise, pixels as 0–1"),
+        number("blur", "standard deviation of a Gaussian blur, in pixels"),
+        number("shift", "pixels; each image along each axis by an amount drawn from ±X"),
+        SettingOption(
+            ["--seed"],
+            group="Changed images",
+            type=click.IntRange(0),
+            metavar="N",
+            help="seed of these draws  [the run's]",
+        ),
+        SettingOption(
+            ["--part"],
+            group="Data",
+            type=click.Choice(["test", "val", "train"]),
+            default="test",
+            help="part of the data set  [test]",
+        ),
+        SettingOption(
+            ["--dataset"],
+            group="Data",
+            metavar="NAME",
+            help="another data set with the same classes  [the run's]",
+            shell_complete=completion.of_kind("dataset"),
+        ),
+        SettingOption(
+            ["--plugin", "plugins"],
+            group="Data",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            metavar="FILE",
+            help="a plugin that is one Python file; repeatable",
+        ),
+        SettingOption(
+            ["--data-dir"],
+            group="Data",
+            type=click.Path(path_type=Path),
+            metavar="PATH",
+            help="folder that data sets are read from  [the run's]",
+        ),
+        SettingOption(
+            ["--name"],
+            group="Command",
+            help="what the figures are logged under  [made of part, data set and change]",
+        ),
+        SettingOption(
+            ["--device"],
+            group="Command",
+            default="auto",
+            metavar="TEXT",
+            shell_complete=completion.fixed(completion.WORDS["device"]),
+            help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [auto]",
+        ),
+    ],
+)
+@click.pass_context
+def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
+    """Evaluate a run's best weights, and log the figures to that run.
+
+    RUN_ID is the run's id or a unique start of it. Without options it is the test part of the
+    run's own data set. What is logged already is printed again and not logged twice.
+    """
+    options = dataset_options(ctx.meta["mlrun.options"])
+    with undisturbed():
+        from mlrun.data.variants import Variant
+        from mlrun.evaluator import Asked, evaluate
+    try:
+        variant = Variant(
+            **{name: given.pop(name) for name in ("rotate", "noise", "blur", "shift")}
+        )
+    except ValueError as error:
+        raise MlrunError(str(error)) from None
+    found = evaluate(run_id, Asked(variant=variant, options=options, **given))
+    if not found.fresh:
+        click.echo(f"{found.name}/accuracy is there already", err=True)
+    click.echo(f"{found.name}: loss {found.loss:.4f}, accuracy {found.accuracy:.4f}")
+    click.echo(f"this run: {found.link}", err=True)
+
+
+def dataset_options(dotted: dict[str, str]) -> dict[str, object]:
+    """Returns the data set's options; raises MlrunError for those of anything else."""
+    options = prefixed("dataset", dotted)
+    for name in dotted:
+        if not name.startswith("dataset."):
+            raise unknown("option", f"--{name}", ["--dataset.NAME"])
+    return options

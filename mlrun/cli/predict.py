@@ -1,0 +1,128 @@
+"""`mlrun predict`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrun.cli import completion
+from mlrun.signals import undisturbed
+
+if TYPE_CHECKING:
+    from mlrun.predictor import Prediction
+
+
+@click.command("predict")
+@click.argument("run_id", metavar="RUN_ID")
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="a CSV has a column for each class",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="K",
+    help="classes to show of each file; by default 1 in a table, all in JSON",
+)
+@click.option(
+    "--device",
+    default="auto",
+    metavar="TEXT",
+    show_default=True,
+    shell_complete=completion.fixed(completion.WORDS["device"]),
+    help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
+)
+def command(run_id: str, files: tuple[Path, ...], form: str, top: int | None, device: str) -> int:
+    """Classify image files with a run's best weights.
+
+    RUN_ID is the run's id or a unique start of it; FILE… are image files, or folders that are
+    searched for them. The data set is not needed. A file that cannot be read is named on
+    stderr, the others are classified, and the exit code is 1.
+    """
+    with undisturbed():
+        from mlrun import predictor
+        from mlrun.record.logged import find_run
+        from mlrun.restoring import restore
+        from mlrun.training import devices
+
+    paths = predictor.find_images(files)
+    run = find_run(run_id)
+    unread: list[str] = []
+
+    def unreadable(message: str) -> None:
+        unread.append(message)
+        click.echo(f"Warning: {message}", err=True)
+
+    where = devices.resolve(device)
+    with devices.settings_of_a_run(where, run.settings.threads):
+        restored = restore(run, where)
+        found = predictor.predict(restored, paths, unreadable=unreadable)
+        classes = restored.weights.classes
+        if form == "csv":
+            print_csv(found, classes)
+        elif form == "json":
+            print_lines(json_lines(found, classes, top or len(classes)))
+        else:
+            print_lines(table_lines(found, classes, top or 1, paths))
+    return 1 if unread else 0
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints each line as soon as it is there."""
+    for line in lines:
+        click.echo(line)
+
+
+def print_csv(found: Iterable[Prediction], classes: tuple[str, ...]) -> None:
+    """Prints file, class and its probability, then the probability of each class."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["file", "class", "probability", *classes])
+    for one in found:
+        (best,) = one.top(1)
+        values = [short(p) for p in one.probabilities]
+        writer.writerow([one.path, classes[best], values[best], *values])
+
+
+def json_lines(found: Iterable[Prediction], classes: tuple[str, ...], top: int) -> Iterator[str]:
+    """Yields the lines of a list of objects, one a file."""
+    yield "["
+    before = ""
+    for one in found:
+        if before:
+            yield f"{before},"
+        ranked = {classes[k]: short(one.probabilities[k]) for k in one.top(top)}
+        best = next(iter(ranked))
+        row = {"file": str(one.path), "class": best, "probability": ranked[best]}
+        before = "  " + json.dumps({**row, "probabilities": ranked}, ensure_ascii=False)
+    if before:
+        yield before
+    yield "]"
+
+
+def table_lines(
+    found: Iterable[Prediction], classes: tuple[str, ...], top: int, paths: list[Path]
+) -> Iterator[str]:
+    """Yields a header, then file, class and probability, and those of the next classes."""
+    width = max(len(str(path)) for path in [*paths, Path("file")])
+    column = max(len(name) for name in [*classes, "class"])
+    pair = f"  {'class':{column}}  probability"
+    yield f"{'file':{width}}{pair * min(top, len(classes))}"
+    for one in found:
+        cells = (f"  {classes[k]:{column}}  {one.probabilities[k]:<11.4f}" for k in one.top(top))
+        yield f"{one.path!s:{width}}{''.join(cells)}".rstrip()
+
+
+def short(probability: float) -> float:
+    """Returns a probability to six digits, which is what float32 holds."""
+    return float(f"{probability:.6g}")

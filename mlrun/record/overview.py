@@ -1,0 +1,91 @@
+"""The last runs side by side: what differs between them, and their main figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlrun.errors import unknown
+from mlrun.record.logged import OURS, answering, open_store
+from mlrun.settings import Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run in the overview.
+
+    started: seconds since 1970. seconds: how long it took, or has been running.
+    best_epoch: the epoch of its best weights; None where it has none.
+    metrics: the last logged value of each, as MLflow's own table shows them.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    started: float
+    seconds: float
+    best_epoch: int | None
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+
+
+def last_runs(limit: int, experiment: str | None) -> list[Row]:
+    """Returns the last `limit` runs that mlrun started, the newest first.
+
+    Args:
+        limit: how many at most.
+        experiment: name of the experiment they are from; None takes all.
+
+    Raises:
+        MlrunError: the store does not answer, or has no experiment of that name.
+    """
+    client = open_store()
+    with answering():
+        names = {e.experiment_id: e.name for e in client.search_experiments()}
+        if experiment is not None and experiment not in names.values():
+            raise unknown("experiment", experiment, names.values())
+        wanted = [key for key, name in names.items() if experiment in (None, name)]
+        runs = client.search_runs(
+            wanted, OURS, max_results=limit, order_by=["attributes.start_time DESC"]
+        )
+    return [row_of(run, names) for run in runs]
+
+
+def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
+    """Returns one run of MLflow's as a row."""
+    tags, started = run.data.tags, run.info.start_time / 1000
+    ended = run.info.end_time / 1000 if run.info.end_time else time.time()
+    best = tags.get("mlrun.best_epoch")
+    return Row(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        experiment=experiments[run.info.experiment_id],
+        status=tags.get("mlrun.status", run.info.status),
+        started=started,
+        seconds=ended - started,
+        best_epoch=None if best is None else int(best),
+        metrics=run.data.metrics,
+        params=run.data.params,
+    )
+
+
+def differing(rows: Sequence[Row]) -> list[str]:
+    """Returns the names of the params that are not the same in all `rows`.
+
+    A setting that a run of an older version does not have is no difference; an option of a
+    component that it does not have is one. Settings come first, in their own order; the
+    experiment is left out, since a row says it itself.
+    """
+    order = list(Settings.model_fields)
+    known = [row.params for row in rows if row.params]  # a run that has just begun has none
+    names = {name for params in known for name in params} - {"experiment"}
+
+    def differs(name: str) -> bool:
+        return len({p.get(name) for p in known if name in p or "." in name}) > 1
+
+    return sorted(
+        filter(differs, names), key=lambda n: (order.index(n) if n in order else len(order), n)
+    )

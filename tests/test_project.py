@@ -118,7 +118,7 @@ def test_mlflow_run_logs_once_into_the_run_that_it_opened(store: str, home: Path
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlrun.status"] == "FINISHED"
     assert run.data.tags["note"] == "$(touch pwned) 'x' y"
-    assert run.info.run_name == "cnn · digits · lr 0.001"
+    assert run.info.run_name == "cnn batch_norm=true · digits · lr 0.001"
     assert run.data.params["lr"] == "1e-3"  # as the launcher logged it
     assert run.data.params["model.batch_norm"] == "true"
     assert run.data.params["batch_size"] == "32"

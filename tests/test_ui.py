@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,10 +29,19 @@ FLAGS = [
 ]
 
 
+expect.set_options(timeout=60_000)  # milliseconds: a slow machine is no failure
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 @contextmanager
-def user_interface() -> Iterator[str]:
+def user_interface(port: str) -> Iterator[str]:
     """Starts `mlrun ui` and yields the link that it prints."""
-    command = [sys.executable, "-m", "mlrun", "ui", "--no-open", "--port", "5123"]
+    command = [sys.executable, "-m", "mlrun", "ui", "--no-open", "--port", port]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
@@ -60,8 +70,9 @@ def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(
     settings = {"model": "cnn", "model.channels": "4", "epochs": 2, "log_model": False}
     visualisers = {"visualisers": "weights,confusion-matrix,misclassified"}
     runs = [mlrun.train({**settings, **visualisers, "lr": lr}) for lr in (0.001, 0.01)]
-    with user_interface() as link, browser_page() as page:
-        assert link == runs[1].comparison_link.replace(":5000/", ":5123/")
+    port = free_port()
+    with user_interface(port) as link, browser_page() as page:
+        assert link == runs[1].comparison_link.replace(":5000/", f":{port}/")
         page.goto(link)
         for run in runs:
             expect(page.get_by_role("link", name=run.name).first).to_be_visible()
@@ -90,7 +101,7 @@ def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(
         expect(pictures.first).not_to_have_attribute("src", str(at_the_end))
         assert re.search(r"weights-conv1.*step.*1", str(pictures.first.get_attribute("src")))
 
-        page.goto(runs[0].link.replace(":5000/", ":5123/") + "/artifacts")
+        page.goto(runs[0].link.replace(":5000/", f":{port}/") + "/artifacts")
         page.get_by_text("figures", exact=True).click()
         page.get_by_text("confusion-matrix.png").click()
         figure = page.get_by_role("img", name="figures/confusion-matrix.png")

@@ -22,6 +22,7 @@ from mlrun.record.tracking import Status, Tracker
 from mlrun.signals import undisturbed
 from mlrun.steplog import StepLog
 from mlrun.training.checkpoints import Checkpoints, digest
+from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import TrainingFailed, fit
 from mlrun.training.servable import Servable
 from mlrun.training.state import TrainingState
@@ -135,7 +136,7 @@ class Session:
         metrics = found["train"].figures() | found["val"].figures()
         self.log_epoch(state, metrics)
         if self.plan.settings.evaluate_steps:
-            self.log_step(state, metrics)
+            self.log_step(state, [found[part] for part in self.parts_by_step])
         if not self.prepared.procedure.steps:
             self.checkpoints.save(state, metrics[self.plan.settings.monitor])
         self.gallery.draw_epoch(state, found["val"])
@@ -150,10 +151,8 @@ class Session:
 
     def evaluate(self, state: TrainingState) -> None:
         """Evaluates between two steps, as `evaluate_every … steps` asks for."""
-        metrics: dict[str, float] = {}
-        for part in ("train", "val") if self.plan.settings.evaluate_train else ("val",):
-            metrics |= self.prepared.evaluate(state.evaluated, part).figures()
-        self.log_step(state, metrics)
+        parts = self.parts_by_step
+        self.log_step(state, [self.prepared.evaluate(state.evaluated, part) for part in parts])
 
     def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
         """Logs what one epoch made; evaluates, saves and draws it where it is its turn."""
@@ -198,9 +197,15 @@ class Session:
         if self.progress is not None:
             self.progress.epoch(state.epoch, metrics)
 
-    def log_step(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        """Logs the figures of an evaluation between two steps, in the section `step/`."""
-        named = {f"step/{name.replace('/', '-')}": value for name, value in metrics.items()}
+    @property
+    def parts_by_step(self) -> tuple[str, ...]:
+        """The parts that are evaluated between two steps."""
+        return ("train", "val") if self.plan.settings.evaluate_train else ("val",)
+
+    def log_step(self, state: TrainingState, found: list[Evaluation]) -> None:
+        """Logs evaluations between two steps in the section `step/`: `step/val-loss`, …"""
+        figures = {k: v for evaluation in found for k, v in evaluation.figures().items()}
+        named = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
         self.tracker.metrics(named, state.step)
 
     def test(self, state: TrainingState, best: int) -> dict[str, float]:

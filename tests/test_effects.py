@@ -174,7 +174,7 @@ def test_effect_of_evaluate_every(store: str) -> None:
     often = mlrun.train({**QUICK, "epochs": 2, "evaluate_every": "30steps"})
     assert steps(often.run_id, "val/loss") == [0, 1, 2]
     assert steps(often.run_id, "step/val-accuracy") == [0, 30, 60]
-    assert steps(often.run_id, "step/train-loss") == [0]
+    assert not steps(often.run_id, "step/train-loss")
     plain = mlrun.train({**QUICK, "epochs": 2})
     assert often.metrics["val/loss"] == plain.metrics["val/loss"]
 
@@ -235,7 +235,8 @@ def test_effect_of_system_metrics(store: str, monkeypatch: pytest.MonkeyPatch) -
     run = mlrun.train({**QUICK, "epochs": 8, "system_metrics": True})
     found = logged(run.run_id).data.metrics
     assert 0 < found["system/system_memory_usage_percentage"] < 100
-    assert "system/cpu_utilization_percentage" in found
+    used = MlflowClient().get_metric_history(run.run_id, "system/cpu_utilization_percentage")
+    assert any(sample.value > 0 for sample in used)
     assert len(steps(run.run_id, "system/cpu_utilization_percentage")) > 1
     plain = mlrun.train(QUICK)
     assert not [name for name in logged(plain.run_id).data.metrics if name.startswith("system/")]

@@ -30,6 +30,8 @@ class SystemMetrics:
         self.monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         with suppress(Exception):  # no NVIDIA GPU, or no nvidia-ml-py
             self.monitors.append(GPUMonitor())
+        self.monitors[0].collect_metrics()  # the CPU's use is that since the call before
+        self.monitors[0].clear_metrics()
         self.samples = 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, name="mlrun-system-metrics", daemon=True)

@@ -69,10 +69,10 @@ def main() -> None:
     text = re.sub(
         r"<!-- measured -->\n.*?<!-- end -->",
         lambda _: f"<!-- measured -->\n{measured}\n<!-- end -->",
-        PAGE.read_text(),
+        PAGE.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
-    PAGE.write_text(text)
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

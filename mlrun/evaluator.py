@@ -16,7 +16,7 @@ from mlrun.data.splits import Selection, select, split
 from mlrun.data.variants import Variant
 from mlrun.errors import MlrunError
 from mlrun.plan import prefixed
-from mlrun.preparation import EVALUATED_AT_ONCE, data_digest, load_data, named
+from mlrun.preparation import data_digest, evaluated_at_once, load_data, named
 from mlrun.record.description import test_arrays
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.restoring import Restored, choose, restore
@@ -226,7 +226,7 @@ def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evalu
     batches = Batches(
         selection,
         normalisation,
-        batch_size=EVALUATED_AT_ONCE,
+        batch_size=evaluated_at_once(restored.weights.shape),
         device=restored.device,
         change=change if asked.variant.name else None,
     )

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlrun.data.decoding import Pixels, decode, is_image
+from mlrun.data.decoding import Pixels, decode, is_image, quiet
 from mlrun.errors import MlrunError
-from mlrun.preparation import EVALUATED_AT_ONCE
+from mlrun.preparation import evaluated_at_once
 from mlrun.restoring import Restored
 
 
@@ -81,9 +81,10 @@ def predict(
             f"run {restored.run.run_id} takes images of {channels} channels; files give 1 or 3"
         )
     read = partial(read_image, channels=channels, size=(height, width))
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(paths), EVALUATED_AT_ONCE):
-            some = paths[start : start + EVALUATED_AT_ONCE]
+    at_once = evaluated_at_once(restored.weights.shape)
+    with quiet(), ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), at_once):
+            some = paths[start : start + at_once]
             readable, images = [], []
             for path, pixels in zip(some, pool.map(read, some), strict=True):
                 if isinstance(pixels, str):

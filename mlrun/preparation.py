@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from mlrun.training.setup import class_weights, make_procedure, make_state, tota
 from mlrun.training.state import TrainingState
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
+PIXELS_AT_ONCE = 2**23  # of a batch that is evaluated: its feature maps must fit in memory
 HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
 
 
@@ -109,13 +112,19 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
 
 
 def check_last_batch(model: nn.Module, train: Batches) -> None:
-    """Raises MlrunError where batch normalisation would meet a batch of one example."""
-    last = train.examples % train.batch_size or train.batch_size
-    if last == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
-        raise MlrunError(
-            f"batch_size {train.batch_size} leaves a last batch of one image, which batch "
-            "normalisation cannot train on; add --drop-last or change the batch size"
-        )
+    """Raises MlrunError where batch normalisation cannot train on a last batch of one image."""
+    if train.examples % train.batch_size != 1 % train.batch_size:
+        return
+    twin = copy.deepcopy(model).train()
+    try:
+        with torch.no_grad(), own_random_states(train.device):
+            twin(train.gather(torch.zeros(1, dtype=torch.int64)))
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise MlrunError(
+                f"batch_size {train.batch_size} leaves a last batch of one image, which batch "
+                "normalisation cannot train on; add --drop-last or change the batch size"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -229,12 +238,18 @@ def make_batches(
         seed=settings.seed,
         change=augmented if augmentation.active else None,
     )
+    at_once = evaluated_at_once(selections["train"].images.shape[1:])
     parts = {
-        name: Batches(selection, normalisation, batch_size=EVALUATED_AT_ONCE, device=device)
+        name: Batches(selection, normalisation, batch_size=at_once, device=device)
         for name, selection in selections.items()
         if name != "train"
     }
-    return train, {"train": train.in_order(EVALUATED_AT_ONCE), **parts}
+    return train, {"train": train.in_order(at_once), **parts}
+
+
+def evaluated_at_once(shape: tuple[int, ...]) -> int:
+    """Returns how many images of `shape` (C, H, W) are evaluated in one batch."""
+    return max(1, min(EVALUATED_AT_ONCE, PIXELS_AT_ONCE // math.prod(shape)))
 
 
 def augmentation_of(settings: Settings) -> Augmentation:

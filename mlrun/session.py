@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +17,10 @@ from mlrun.progress import Progress
 from mlrun.record.description import Description, example_batch, servable_requirements, test_arrays
 from mlrun.record.folders import run_folder
 from mlrun.record.per_class import per_class
+from mlrun.record.steplog import StepLog
 from mlrun.record.system import SystemMetrics
 from mlrun.record.tracking import Status, Tracker
 from mlrun.signals import undisturbed
-from mlrun.steplog import StepLog
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import TrainingFailed, fit
@@ -134,6 +134,8 @@ class Session:
         """Evaluates and draws the untrained model: epoch 0."""
         found = {part: self.prepared.evaluate(state.evaluated, part) for part in ("train", "val")}
         metrics = found["train"].figures() | found["val"].figures()
+        if not self.plan.settings.evaluate_train:
+            metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
         self.log_epoch(state, metrics)
         if self.plan.settings.evaluate_steps:
             self.log_step(state, [found[part] for part in self.parts_by_step])
@@ -209,10 +211,10 @@ class Session:
         self.tracker.metrics(named, state.step)
 
     def test(self, state: TrainingState, best: int) -> dict[str, float]:
-        """Evaluates the test part on the best weights, once, and draws the final figures.
+        """Evaluates the test part on the best weights, once, and draws the final pictures.
 
-        Where there is no test part, the figures are of the validation part, and nothing new
-        is logged but them.
+        Where there is no test part, the pictures and the table by class are of the validation
+        part, whose figures are logged already.
         """
         part = "test" if "test" in self.prepared.parts else "val"
         found = self.prepared.evaluate(state.evaluated, part)
@@ -266,9 +268,11 @@ class Session:
         )
 
     def end(self, status: Status, reason: str) -> None:
-        """Uploads the checkpoints, ends the run, and clears its folder if nothing was lost."""
+        """Logs what is left, ends the run, and clears its folder if nothing was lost."""
         tracker = self.tracker
         with undisturbed():
+            with suppress(Exception):  # of a device that no longer answers
+                self.steps.flush()
             for path in self.checkpoints.files():
                 tracker.artifact(f"checkpoints/{path.name}", path)
             if self.checkpoints.ranking:

@@ -27,6 +27,12 @@ from mlrun.values import (
     Word,
 )
 
+SCHEDULE_OPTIONS = {
+    "schedule_every": ("step",),
+    "schedule_factor": ("step", "plateau"),
+    "schedule_patience": ("plateau",),
+}
+
 
 def setting(default: Any, description: str, group: str, **bounds: Any) -> Any:
     """Returns a pydantic field with a default, a line of help, a group and bounds."""
@@ -98,7 +104,7 @@ class Settings(BaseModel):
         lt=90,
     )
     flip: Literal["none", "horizontal", "vertical", "both"] = setting(
-        "none", "mirror every second image, at random", "Augmentation"
+        "none", "mirror, along each axis named with probability 1/2", "Augmentation"
     )
     crop: Count = setting(
         0,
@@ -123,7 +129,7 @@ class Settings(BaseModel):
         0.0, "minutes after which training stops and the run is finished; 0 never", "Training", ge=0
     )
     early_stopping: Count = setting(
-        0, "stop after so many evaluations without a better monitor; 0 never", "Training", ge=0
+        0, "stop after so many evaluated epochs without a better monitor; 0 never", "Training", ge=0
     )
     init_from: Text = setting(
         None,
@@ -176,7 +182,7 @@ class Settings(BaseModel):
     )
     schedule_patience: Count = setting(
         3,
-        "evaluations without a better monitor that plateau lets pass before a fall",
+        "evaluated epochs without a better monitor that plateau lets pass before a fall",
         "Optimiser",
         ge=1,
     )
@@ -252,6 +258,13 @@ class Settings(BaseModel):
             raise ValueError(f"nesterov is an option of optimiser sgd, not of {self.optimiser}")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
+        for name, schedules in SCHEDULE_OPTIONS.items():
+            given = getattr(self, name)
+            if given != type(self).model_fields[name].default and self.schedule not in schedules:
+                raise ValueError(
+                    f"{name} is an option of schedule {' and '.join(schedules)}, not of "
+                    f"{self.schedule}"
+                )
         if self.warmup_epochs and self.schedule == "one-cycle":
             raise ValueError(
                 "warmup_epochs does not go with schedule one-cycle, which warms up itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -131,6 +132,19 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
         return (done.value.code, *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Returns, a line each, what was logged to the user since it was last called."""
+    caplog.set_level(logging.INFO, logger="mlrun")
+
+    def told() -> str:
+        text = "".join(f"{record.getMessage()}\n" for record in caplog.records)
+        caplog.clear()
+        return text
+
+    return told
 
 
 @pytest.fixture

@@ -48,6 +48,24 @@ def test_a_run_prints_its_id_last_on_stdout_and_all_else_on_stderr(store: str) -
     assert (params["batch_size"], params["model.bias"]) == ("64", "false")
 
 
+def test_what_plugins_log_is_shown_unless_it_is_quiet(store: str, home: Path) -> None:
+    (home / "talks.py").write_text(
+        "import logging, mlrun\n"
+        "def talks(shape, classes):\n"
+        "    from torch import nn\n"
+        "    logging.getLogger('mlrun.talks').info('building')\n"
+        "    logging.getLogger('mlrun.talks').warning('it is small')\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+        "@mlrun.hookimpl\n"
+        "def register_models(register):\n"
+        "    register(talks)\n"
+    )
+    talking = ["train", *QUICK, "--plugin", "talks.py", "--model", "talks"]
+    lines = mlrun(*talking).stderr.splitlines()
+    assert {"building", "Warning: it is small"} <= set(lines)
+    assert mlrun(*talking, "--quiet").stderr == "Warning: it is small\n"
+
+
 def test_quiet_prints_the_run_id_only(store: str) -> None:
     done = mlrun("train", *QUICK, "--quiet")
     assert done.stdout.strip() in runs()

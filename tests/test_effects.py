@@ -15,7 +15,7 @@ from mlrun_datasets.embedded import load_digits
 from runs import QUICK, artifacts, logged, plugin, read, steps, without
 
 import mlrun
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, RunFailed
 from mlrun.settings import Settings
 
 SGD = {"optimiser": "sgd", "lr": 0.05}
@@ -228,6 +228,14 @@ def test_effect_of_log_every(store: str) -> None:
     assert sum(m.value for m in history) / 3 == pytest.approx(every.metrics["train/loss"])
     assert [m.timestamp for m in history] == sorted(m.timestamp for m in history)
     assert not [name for name in logged(mlrun.train(QUICK).run_id).data.metrics if "step/" in name]
+
+
+def test_figures_by_step_are_logged_also_where_the_training_fails(store: str) -> None:
+    diverging = {**QUICK, **SGD, "lr": 1e30, "log_every": 1}
+    with pytest.raises(RunFailed):
+        mlrun.train(diverging)
+    (run,) = MlflowClient().search_runs(["0"])
+    assert len(steps(run.info.run_id, "step/loss")) == 41
 
 
 def test_effect_of_system_metrics(store: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ from mlrun import MlrunError
 pytestmark = pytest.mark.usefixtures("home")
 
 SCRIPT = """
+import logging
+logging.basicConfig(level="INFO", format="%(message)s")
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
@@ -44,13 +46,13 @@ def caches(root: Path) -> list[Path]:
     return list((root / "state" / "cache" / "image-folder").iterdir())
 
 
-def test_images_are_decoded_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_are_decoded_once(tmp_path: Path, told: Callable[[], str]) -> None:
     write_tree(tmp_path / "tree")
     first = load("image-folder", tmp_path, path="tree")
-    assert "decoding 8 images into" in capsys.readouterr().err
+    assert "decoding 8 images into" in told()
     made = (cache_of(tmp_path) / "images").stat()
     second = load("image-folder", tmp_path, path="tree", workers=2, skip_unreadable=True)
-    assert capsys.readouterr().err == ""
+    assert told() == ""
     assert (cache_of(tmp_path) / "images").stat().st_ino == made.st_ino
     assert torch.equal(first.train.images, second.train.images)
     assert made.st_size == first.train.images.numel()
@@ -95,16 +97,16 @@ def rename(tree: Path) -> None:
 
 @pytest.mark.parametrize("change", [grow, shrink, repaint, touch, rename])
 def test_a_stale_copy_is_noticed(
-    change: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: Callable[[Path], None], tmp_path: Path, told: Callable[[], str]
 ) -> None:
     tree = write_tree(tmp_path / "tree")
     write_image(tree / "a" / "2.bmp", drawn(8, 8, 3))
     before = load("image-folder", tmp_path, path="tree")
-    capsys.readouterr()
+    told()
     change(tree)
     after = load("image-folder", tmp_path, path="tree")
     fresh = load("image-folder", tmp_path, path="tree", cache=str(tmp_path / "other"))
-    assert capsys.readouterr().err.count("decoding") == 2
+    assert told().count("decoding") == 2
     assert torch.equal(after.train.images, fresh.train.images)
     assert after.classes == fresh.classes
     assert before.classes != after.classes or not torch.equal(
@@ -112,16 +114,14 @@ def test_a_stale_copy_is_noticed(
     )
 
 
-def test_other_options_have_a_copy_of_their_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_options_have_a_copy_of_their_own(tmp_path: Path, told: Callable[[], str]) -> None:
     write_tree(tmp_path / "tree")
     write_tree(tmp_path / "other" / "tree")
     for _ in range(2):
         for options in ({}, {"size": 8}, {"size": (8, 9)}, {"channels": 1}):
             load("image-folder", tmp_path, path="tree", **options)
         load("image-folder", tmp_path, path="other/tree")
-    assert capsys.readouterr().err.count("decoding") == 5
+    assert told().count("decoding") == 5
 
 
 def cut(cache: Path) -> None:
@@ -184,9 +184,7 @@ def test_a_script_may_load_without_a_guard(tmp_path: Path) -> None:
     assert said == ["200", "200"]
 
 
-def test_who_comes_second_waits_for_the_copy(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_who_comes_second_waits_for_the_copy(tmp_path: Path, told: Callable[[], str]) -> None:
     write_tree(tmp_path / "tree", count=600)
     process = subprocess.Popen(
         [sys.executable, "-c", script(tmp_path)],
@@ -195,9 +193,7 @@ def test_who_comes_second_waits_for_the_copy(
     assert process.stderr is not None
     assert "decoding" in process.stderr.readline()
     data = load("image-folder", tmp_path, path="tree")
-    assert capsys.readouterr().err == (
-        "image-folder: waiting for another process, which decodes the same images\n"
-    )
+    assert told() == ("image-folder: waiting for another process, which decodes the same images\n")
     said, _ = process.communicate(timeout=60)
     assert said.split() == ["1200", str(int(data.train.images.sum()))]
 

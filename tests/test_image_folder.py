@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,9 +71,7 @@ def test_folders_in_a_class_are_searched_and_links_followed(tmp_path: Path) -> N
     assert load("image-folder", tmp_path, path="tree").train.labels.tolist() == [0, 0, 1, 1, 1]
 
 
-def test_other_files_are_left_out_and_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_files_are_left_out_and_counted(tmp_path: Path, told: Callable[[], str]) -> None:
     tree = write_tree(tmp_path / "tree", count=2)
     (tree / "README.txt").write_text("not in a class")
     (tree / ".git" / "a").mkdir(parents=True)
@@ -81,9 +80,7 @@ def test_other_files_are_left_out_and_counted(
     shutil.copy(tree / "a" / "0.png", tree / "a" / "._0.png")
     assert len(load("image-folder", tmp_path, path="tree").train.labels) == 4
     cache = next(Path(tmp_path / "state" / "cache" / "image-folder").glob("tree-*[!k]"))
-    assert capsys.readouterr().err == (
-        f"image-folder: decoding 4 images into {cache}, 3 other files ignored\n"
-    )
+    assert told() == (f"image-folder: decoding 4 images into {cache}, 3 other files ignored\n")
 
 
 def test_size_channels_and_none_mean_what_they_say(tmp_path: Path) -> None:
@@ -112,7 +109,7 @@ def test_without_a_size_all_images_must_be_alike(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_image_is_named_and_skipped_only_if_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, told: Callable[[], str]
 ) -> None:
     tree = write_tree(tmp_path / "tree")
     (tree / "a" / "1.png").write_bytes((tree / "a" / "1.png").read_bytes()[:60])
@@ -123,11 +120,10 @@ def test_an_unreadable_image_is_named_and_skipped_only_if_asked(
         f"2 of 9 images cannot be used; the first: cannot read {tree / 'a' / '1.png'}: "
     )
     assert "\n" not in str(caught.value)
-    capsys.readouterr()
+    told()
     data = load("image-folder", tmp_path, path="tree", skip_unreadable=True)
-    assert capsys.readouterr().err == (
-        "image-folder: Warning: 2 of 9 images cannot be used and are left out: "
-        "a/1.png, b/nowhere.png\n"
+    assert told() == (
+        "image-folder: 2 of 9 images cannot be used and are left out: a/1.png, b/nowhere.png\n"
     )
     assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1, 1]
     kept = [decode(tree / "a" / f"{n}.png", channels=3, size=(64, 64)) for n in (0, 2, 3)]

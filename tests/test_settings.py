@@ -24,6 +24,11 @@ from mlrun.settings import Settings
         ({"optimiser": "adamm"}, "optimiser: expected sgd, adam, adamw or rmsprop, got 'adamm'"),
         ({"shuffle": "perhaps"}, "shuffle: expected true or false, got 'perhaps'"),
         ({"momentum": 0.9}, "momentum is an option of optimiser sgd and rmsprop, not of adam"),
+        ({"schedule_every": 2}, "schedule_every is an option of schedule step, not of constant"),
+        (
+            {"schedule": "cosine", "schedule_factor": 0.5},
+            "schedule_factor is an option of schedule step and plateau, not of cosine",
+        ),
         ({"optimiser": "sgd", "nesterov": True}, "nesterov needs a momentum above 0"),
         ({"validation": 1.5}, "validation: expected auto, own, test or a fraction between 0 and 1"),
         ({"validation": "0"}, "validation: expected auto, own, test or a fraction between 0 and 1"),

@@ -19,7 +19,7 @@ import torch
 import yaml
 from conftest import heed_interrupts
 from mlflow import MlflowClient
-from runs import QUICK, TIMES, artifacts, logged, only_run, plugin, read, steps
+from runs import QUICK, TIMES, artifacts, logged, only_run, plugin, read, steps, without
 
 import mlrun
 from mlrun.record.folders import run_folder
@@ -173,11 +173,18 @@ def test_many_classes_have_top_5_figures_and_without_a_test_part_the_table_is_of
     run = mlrun.train({**QUICK, "dataset": "dozen", "plugin": path, "validation": 0.25})
     assert steps(run.run_id, "val/top5-accuracy") == [0, 1]
     assert run.metrics["val/accuracy"] <= run.metrics["val/top5-accuracy"] <= 1
+    assert not steps(run.run_id, "train/top5-accuracy")  # it would stay that of epoch 0
     table = json.loads(read(run.run_id, "tables/per-class.json"))
     assert table["columns"] == ["class", "precision", "recall", "f1", "support"]
     assert [row[0] for row in table["data"]] == list("abcdefghijkl")
     assert sum(row[-1] for row in table["data"]) == 60
     assert not [name for name in run.metrics if name.startswith("test/")]
+
+
+def test_a_last_batch_of_one_image_trains_where_batch_normalisation_can(store: str) -> None:
+    maps = {"model": "cnn", "model.channels": "4", "model.batch_norm": True, "batch_size": 4}
+    run = mlrun.train({**without(QUICK, "model.widths"), **maps})
+    assert run.metrics["train/loss"] > 0
 
 
 def test_no_epochs_evaluate_and_draw_the_untrained_model(store: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.arguments import DATASET_HELP, DottedCommand, SettingOption
+from mlrun.cli.progress import listen
 from mlrun.errors import MlrunError, unknown
 from mlrun.plan import prefixed
 from mlrun.signals import undisturbed
@@ -95,6 +96,7 @@ def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
     run's own data set. What is logged already is printed again and not logged twice.
     """
     options = dataset_options(ctx.meta["mlrun.options"])
+    listen(quiet=False)
     with undisturbed():
         from mlrun.data.variants import Variant
         from mlrun.evaluator import Asked, evaluate

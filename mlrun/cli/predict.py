@@ -56,6 +56,8 @@ def command(run_id: str, files: tuple[Path, ...], form: str, top: int | None, de
         from mlrun.restoring import restore
         from mlrun.training import devices
 
+    if top and form == "csv":
+        raise click.UsageError("--top goes with a table or JSON; a CSV has a column for each class")
     paths = predictor.find_images(files)
     run = find_run(run_id)
     unread: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -138,6 +139,22 @@ class Terminal(Lines):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class Echo(logging.Handler):
+    """Prints what is logged to the logger `mlrun` and those below it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one line; a warning is called one."""
+        before = "Warning: " if record.levelno >= logging.WARNING else ""
+        click.echo(f"{before}{record.getMessage()}", err=True)
+
+
+def listen(*, quiet: bool) -> None:
+    """Shows the user what core and plugins log to `mlrun`; with `quiet`, warnings only."""
+    logger = logging.getLogger("mlrun")
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.handlers = [Echo()]
 
 
 def progress_for(*, quiet: bool) -> Lines:

@@ -83,8 +83,9 @@ def flag(name: str, text: str) -> bool:
 
 def run(settings: Settings, *, quiet: bool) -> int:
     """Trains, prints the run id and the links, and returns the exit code."""
-    from mlrun.cli.progress import progress_for
+    from mlrun.cli.progress import listen, progress_for
 
+    listen(quiet=quiet)
     progress = progress_for(quiet=quiet)
     progress.greet(settings)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones

@@ -48,7 +48,10 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training images, in the order of the arguments below.
+    """Random changes of training images.
+
+    Shear, scale, rotation and shift, in this order and in one interpolation; then flip, crop,
+    erase and noise.
 
     Args:
         rotate: degrees; each image by an angle uniform in ±rotate, 0–180.

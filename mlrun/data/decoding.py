@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +40,17 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in suffixes()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences Pillow's warnings of odd EXIF data or palettes, which harm no pixel.
+
+    It changes the warnings of the whole process, so it goes around all threads that decode.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None = None) -> Pixels:
     """Returns an image file as uint8 (C, H, W), 0–255; a NumPy array, so no torch is needed.
 
@@ -46,7 +59,7 @@ def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None 
     numbers of 32 bits likewise if they lie in 0–65,535; floats times 255 if they lie in 0–1,
     else rounded if they lie in 0–255. Colour becomes grey as 0.299 R + 0.587 G + 0.114 B. At
     last, if the size differs: scaled, aspect kept and antialiased (bilinear), until it covers
-    `size`, and the centre cut out.
+    `size`, and the centre cut out. Pillow may warn of what harms no pixel; see `quiet`.
 
     Args:
         path: a file of any format and mode that Pillow decodes itself.
@@ -58,10 +71,8 @@ def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None 
             for a decompression bomb (178,956,970); the message names the file.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd EXIF or palettes, which harm no pixel
-            with Image.open(path, formats=formats()) as opened:
-                image = colours(ImageOps.exif_transpose(opened), channels)
+        with Image.open(path, formats=formats()) as opened:
+            image = colours(ImageOps.exif_transpose(opened), channels)
     except UnidentifiedImageError as error:
         raise MlrunError(f"cannot read {path}: it is not an image that Pillow knows") from error
     except Exception as error:  # decoders of broken files raise whatever they like

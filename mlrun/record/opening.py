@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from mlflow.tracking.fluent import _get_experiment_id
 from mlrun.errors import MlrunError, one_line, redact, unknown
 from mlrun.record import appearance, store
 from mlrun.record.tracking import Status, Tracker, quiet, view_of
+
+LOG = logging.getLogger("mlrun.store")
 
 
 def check_store() -> None:
@@ -41,7 +44,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print links
     if store.first_use(uri):
-        print("making the tracking database, which takes a few seconds once", file=sys.stderr)
+        LOG.info("making the tracking database, which takes a few seconds once")
     adopted = os.environ.get("MLFLOW_RUN_ID")
     try:
         with quiet(), FileLock(store.lock_path(uri)):

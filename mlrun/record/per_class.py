@@ -22,8 +22,11 @@ def per_class(evaluation: Evaluation, classes: Sequence[str]) -> Table:
     fraction of its images that were taken for it; F1 their harmonic mean; each 0–1, and 0
     where there is nothing to divide by. Support is how many images of the class there are.
     """
-    confusion = evaluation.confusion.double()
-    right, taken, there = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
+    labels, predicted = evaluation.labels, evaluation.predicted
+    right, taken, there = (
+        some.bincount(minlength=len(classes)).double()
+        for some in (labels[labels == predicted], predicted, labels)
+    )
     return {
         "class": list(classes),
         "precision": rounded(right / taken.clamp(min=1)),

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Self
 
+import psutil
 from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
 from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
 from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
@@ -30,8 +31,7 @@ class SystemMetrics:
         self.monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         with suppress(Exception):  # no NVIDIA GPU, or no nvidia-ml-py
             self.monitors.append(GPUMonitor())
-        self.monitors[0].collect_metrics()  # the CPU's use is that since the call before
-        self.monitors[0].clear_metrics()
+        psutil.cpu_percent()  # what it returns is the use since the call before
         self.samples = 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, name="mlrun-system-metrics", daemon=True)

@@ -57,8 +57,9 @@ class Evaluation:
         They are loss, accuracy and, where it means something, top5-accuracy.
         """
         figures = {"loss": self.loss, "accuracy": self.accuracy}
-        if self.top5 is not None:
-            figures["top5-accuracy"] = self.top5
+        top5 = self.top5
+        if top5 is not None:
+            figures["top5-accuracy"] = top5
         return {f"{name or self.part}/{what}": value for what, value in figures.items()}
 
     @property
@@ -117,25 +118,28 @@ def evaluate(
     loss_of = criterion(model)
     autocast = precision.autocast if precision else nullcontext
     model.eval()
-    logits, losses = [], []
+    labels = batches.labels.cpu()
+    logits = torch.empty(0)
+    losses: list[Tensor] = []
+    done = 0
     try:
-        with torch.inference_mode():
-            for images, labels in batches.epoch(0):
-                with autocast():
-                    outputs = model(images)
-                losses.append(loss_of(outputs, labels) * len(labels))
-                logits.append(outputs)
-            all_logits = torch.cat(logits).float().cpu()
-            total = torch.stack(losses).cpu().double().sum().item()
+        for images, targets in batches.epoch(0):
+            with torch.inference_mode(), autocast():
+                outputs = model(images)
+            if not done:
+                logits = torch.empty(len(labels), outputs.shape[1])
+            with torch.inference_mode():
+                losses.append(loss_of(outputs, targets) * len(targets))
+                logits[done : done + len(outputs)] = outputs  # one copy only: K may be large
+            done += len(outputs)
     finally:
         for module, training in modes:
             module.training = training
-    labels = batches.labels.cpu()
     return Evaluation(
         part=part,
-        logits=all_logits.clone(),  # out of inference mode, so that anyone may compute with it
+        logits=logits,
         labels=labels,
         indices=batches.selection.indices,
-        loss=total / len(labels),
-        accuracy=(all_logits.argmax(1) == labels).double().mean().item(),
+        loss=torch.stack(losses).cpu().double().sum().item() / len(labels),
+        accuracy=(logits.argmax(1) == labels).double().mean().item(),
     )

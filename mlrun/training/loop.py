@@ -133,7 +133,8 @@ def train_epoch(
     synchronise(device)
     seconds = time.perf_counter() - started - paused
     state.epoch = epoch
-    figures = means(losses, hits, sizes, epoch, float(optimiser.param_groups[0]["lr"]))
+    figures = means(losses, hits, sizes, epoch, state.schedule.rates[0])
+    figures["lr"] = float(optimiser.param_groups[0]["lr"])
     return {**figures, "examples_per_second": sum(sizes) / seconds, "epoch_seconds": seconds}
 
 
@@ -181,9 +182,11 @@ def backward(
 
 
 def means(
-    losses: list[Tensor], hits: list[Tensor], sizes: list[int], epoch: int, lr: float
+    losses: list[Tensor], hits: list[Tensor], sizes: list[int], epoch: int, start: float
 ) -> dict[str, float]:
-    """Returns the means of an epoch's steps, weighed by their sizes, and the learning rate.
+    """Returns the means of an epoch's steps, weighed by their sizes.
+
+    `start` is the learning rate that the schedule multiplies.
 
     Raises:
         TrainingFailed: a loss is not finite.
@@ -193,11 +196,10 @@ def means(
         first = int((~torch.isfinite(mean_losses)).nonzero()[0])
         raise TrainingFailed(
             f"the loss is {mean_losses[first].item()} at step {first + 1} of epoch {epoch}; "
-            f"try a smaller lr than {lr:g}"
+            f"try a smaller lr than {start:g}"
         )
     weights = torch.tensor(sizes, dtype=torch.float64)
     return {
         "train/loss": (mean_losses * weights).sum().item() / sum(sizes),
         "train/accuracy": torch.stack(hits).sum().item() / sum(sizes),
-        "lr": lr,
     }

@@ -64,7 +64,7 @@ def make_procedure(
     return Procedure(
         loss_of=criterion(model, label_smoothing=settings.label_smoothing, weights=weights),
         precision=precision,
-        mixing=mixing if settings.mixup or settings.cutmix else None,
+        mixing=mixing if mixing.active else None,
         steps=steps,
         seed=settings.seed,
         clip_norm=settings.clip_norm,

@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun.data.decoding import RULE, decode
+from mlrun.data.decoding import RULE, decode, quiet
 from mlrun.record.folders import cache_folder
 from mlrun_datasets.decoders import Rule, decode_all
 from mlrun_datasets.files import given_path
 from mlrun_datasets.image_files import Listing, list_images
-from mlrun_datasets.progress import progress, say
+from mlrun_datasets.progress import LOG, progress, say
 
 NAMED = 10  # images left out that are named one by one
 
@@ -167,7 +167,7 @@ def rule_for(paths: list[str], size: list[int] | None, channels: Literal[1, 3]) 
     if size is not None:
         return Rule(channels, (size[0], size[1]), (channels, size[0], size[1]))
     for path in paths:
-        with contextlib.suppress(MlrunError):
+        with contextlib.suppress(MlrunError), quiet():
             _, height, width = decode(Path(path), channels=channels).shape
             return Rule(channels, None, (channels, height, width))
     raise MlrunError(f"none of {len(paths):,} images can be read; the first is {paths[0]}")
@@ -189,7 +189,9 @@ def report(skipped: dict[str, str], listing: Listing, place: Path, skip: bool) -
             "them out with --dataset.skip-unreadable true"
         )
     rest = f", … (all are in {place / 'manifest.json'})" if len(skipped) > NAMED else ""
-    say(f"Warning: {what} and are left out: {', '.join(list(skipped)[:NAMED])}{rest}")
+    LOG.warning(
+        "image-folder: %s and are left out: %s%s", what, ", ".join(list(skipped)[:NAMED]), rest
+    )
 
 
 def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageData:
@@ -202,8 +204,9 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         part: [file.label for file in files if file.path not in manifest["skipped"]]
         for part, files in listing.parts.items()
     }
+    there = set(labels["train"])
     for label, name in enumerate(listing.classes):
-        if label not in labels["train"]:
+        if label not in there:
             raise MlrunError(f"no image of class {name} in {listing.folder} can be used")
     count = sum(map(len, labels.values()))
     images = mapped(place / "images", (count, *manifest["shape"]))

@@ -1,21 +1,24 @@
-"""What decoding tells the user while it lasts, on stderr."""
+"""What decoding tells the user while it lasts: through the logger, and a bar on a terminal."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Iterator
+
+LOG = logging.getLogger("mlrun.datasets")  # the command line shows it, unless it is quiet
 
 
 def say(text: str) -> None:
     """Tells the user one line."""
-    print(f"image-folder: {text}", file=sys.stderr)
+    LOG.info("image-folder: %s", text)
 
 
 @contextlib.contextmanager
 def progress(total: int) -> Iterator[Callable[[int], object]]:
     """Shows a bar on a terminal; yields what is told how many more images are done."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() and LOG.isEnabledFor(logging.INFO)):
         yield lambda count: None
         return
     from rich.console import Console

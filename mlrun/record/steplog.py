@@ -1,4 +1,4 @@
-"""Figures by optimiser step, on request."""
+"""Figures by optimiser step, where they are asked for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepLog:
     tracker: Tracker
     every: int
     pending: list[Entry] = field(default_factory=list)
-    flushed: float = 0.0
+    flushed: float = field(default_factory=time.monotonic)
 
     def add(self, state: TrainingState, loss: Tensor, hits: Tensor, count: int) -> None:
         """Takes the figures of the step that `state` has reached, of `count` examples."""

@@ -17,7 +17,7 @@ from mlrun.data.variants import Variant
 from mlrun.errors import MlrunError
 from mlrun.plan import prefixed
 from mlrun.preparation import data_digest, evaluated_at_once, load_data, named
-from mlrun.record.description import test_arrays
+from mlrun.record.description import EVALUATION_TAG, evaluated_on, test_arrays
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.restoring import Restored, choose, restore
 from mlrun.training import devices
@@ -35,6 +35,7 @@ class Asked:
     variant: how the images are changed.
     dataset: another data set with the same classes; None is the run's own.
     options: of the data set; for the run's own, over those of the run.
+    model_options: over those of the run's model, for what only its start needed.
     plugins: files that are plugins, besides the run's own.
     data_dir: the folder that data sets are read from; None is the run's.
     seed: of the variant's draws; None is the run's.
@@ -46,6 +47,7 @@ class Asked:
     variant: Variant = field(default_factory=Variant)
     dataset: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    model_options: Mapping[str, object] = field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
     data_dir: Path | None = None
     seed: int | None = None
@@ -56,6 +58,12 @@ class Asked:
     def elsewhere(self) -> bool:
         """Whether the data are not the run's own."""
         return self.dataset is not None or bool(self.options)
+
+    @property
+    def as_trained(self) -> bool:
+        """Whether it is the run's own data as they are, from where they were."""
+        changed = self.elsewhere or self.variant.name or self.data_dir or self.name
+        return not changed
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,13 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
     """
     run = find_run(reference)
     name = name_of(run, asked)
-    if (known := figures(run, name)) and tag_of(name) not in run.tags:
+    known = figures(run, name)
+    if known and (asked.as_trained or tag_of(name) not in run.tags):
         return known  # the run's own figures, which training logged
     device = devices.resolve(asked.device)
     settings = run.settings
     with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
-        restored = restore(run, device, asked.plugins)
+        restored = restore(run, device, asked.plugins, asked.model_options)
         selection = select_part(restored, asked)
         described = describe(run, asked, selection)
         if known:
@@ -131,7 +140,7 @@ def name_of(run: LoggedRun, asked: Asked) -> str:
 
 def tag_of(name: str) -> str:
     """Returns the tag that says what is logged under `name`."""
-    return f"mlrun.evaluation.{name}"
+    return f"{EVALUATION_TAG}.{name}"
 
 
 def figures(run: LoggedRun, name: str) -> Evaluated | None:
@@ -189,7 +198,7 @@ def check_like(data: ImageData, restored: Restored) -> None:
 def describe(run: LoggedRun, asked: Asked, selection: Selection) -> str:
     """Returns what decides the figures, on one line: equal texts mean equal figures."""
     dataset = asked.dataset or run.settings.dataset
-    text = f"{asked.part} of {dataset} (digest {data_digest(selection)})"
+    text = evaluated_on(asked.part, dataset, data_digest(selection))
     if asked.variant.name:
         text += f", {asked.variant.name}, seed {seed_of(run, asked)}"
     return text

@@ -77,13 +77,20 @@ class Restored:
     device: torch.device
 
 
-def restore(run: LoggedRun, device: torch.device, plugins: Sequence[Path] = ()) -> Restored:
+def restore(
+    run: LoggedRun,
+    device: torch.device,
+    plugins: Sequence[Path] = (),
+    options: Mapping[str, object] | None = None,
+) -> Restored:
     """Returns the model of `run`, built by its plugin, with the best weights in it.
 
     Args:
         run: any run that has weights.
         device: where the model goes.
         plugins: files that are plugins, besides the run's own.
+        options: of the model, over those of the run; for what only the start needed, such as
+            a file of weights that is gone.
 
     Raises:
         MlrunError: the run has no weights, its plugin is not here, or builds another model.
@@ -91,8 +98,15 @@ def restore(run: LoggedRun, device: torch.device, plugins: Sequence[Path] = ()) 
     weights = best_weights(run)
     registry = registry_of(run, plugins)
     settings = run.settings
-    model_of_run = choose(registry, "model", settings.model, prefixed("model", settings.options))
-    model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
+    given = {**prefixed("model", settings.options), **(options or {})}
+    model_of_run = choose(registry, "model", settings.model, given)
+    try:
+        model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
+    except MlrunError as error:
+        raise MlrunError(
+            f"run {run.run_id}: {error}; the weights are the run's own, so an option that is for "
+            "the start only may be given another value, as --model.NAME VALUE"
+        ) from error
     try:
         model.load_state_dict(weights.model)
     except RuntimeError as error:

@@ -14,7 +14,15 @@ from mlrun.gallery import Gallery
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared
 from mlrun.progress import Progress
-from mlrun.record.description import Description, example_batch, servable_requirements, test_arrays
+from mlrun.record.description import (
+    CONTEXTS,
+    EVALUATION_TAG,
+    Description,
+    evaluated_on,
+    example_batch,
+    servable_requirements,
+    test_arrays,
+)
 from mlrun.record.folders import run_folder
 from mlrun.record.per_class import per_class
 from mlrun.record.steplog import StepLog
@@ -126,6 +134,7 @@ class Session:
         tracker = self.tracker
         tracker.params(self.plan.params())
         tracker.inputs(description.inputs)
+        self.inputs = description.inputs
         for name, content in description.files.items():
             tracker.artifact(name, content)
         self.say(f"run {tracker.run_name}: {tracker.link}")
@@ -224,6 +233,9 @@ class Session:
             metrics = found.figures()
             self.tracker.metrics(metrics, best)
             self.tracker.artifact("predictions/test.npz", test_arrays(found))
+            digest_of = {part.context: part.digest for part in self.inputs}
+            tested = evaluated_on(part, self.plan.settings.dataset, digest_of[CONTEXTS[part]])
+            self.tracker.tags({f"{EVALUATION_TAG}.test": tested})
             self.say(
                 f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
                 f"accuracy {found.accuracy:.4f}"

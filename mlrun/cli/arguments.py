@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from mlrun.cli import completion
 from mlrun.errors import unknown
 from mlrun.names import canonical
+from mlrun.plan import prefixed
 from mlrun.seam.options import as_text
 from mlrun.settings import Settings
 
@@ -27,6 +28,8 @@ class SettingOption(click.Option):
 
 
 DATASET_HELP = ("--dataset.NAME VALUE", "an option of the data set")
+MODEL_HELP = ("--model.NAME VALUE", "an option of the model; see mlrun plugins MODEL")
+START_HELP = ("--model.NAME VALUE", "over the run's, where an option was for its start only")
 
 
 class DottedCommand(click.Command):
@@ -73,7 +76,7 @@ class TrainCommand(DottedCommand):
     """Takes the options of every component of the run."""
 
     dotted_help = (
-        ("--model.NAME VALUE", "an option of the model; see mlrun plugins MODEL"),
+        MODEL_HELP,
         DATASET_HELP,
         ("--VISUALISER.NAME VALUE", "an option of a visualiser: --weights.cmap magma"),
     )
@@ -103,6 +106,19 @@ def split_dotted(args: list[str]) -> tuple[dict[str, str], list[str]]:
         else:
             options[canonical(match[1])] = "true"
     return options, rest
+
+
+def options_of(ctx: click.Context, prefixes: tuple[str, ...]) -> dict[str, dict[str, object]]:
+    """Returns the dotted options of a command by prefix.
+
+    Raises:
+        MlrunError: one has another prefix.
+    """
+    dotted = ctx.meta["mlrun.options"]
+    for name in dotted:
+        if name.partition(".")[0] not in prefixes:
+            raise unknown("option", f"--{name}", [f"--{prefix}.NAME" for prefix in prefixes])
+    return {prefix: prefixed(prefix, dotted) for prefix in prefixes}
 
 
 def setting_options() -> Iterator[SettingOption]:

@@ -8,17 +8,22 @@ from typing import Any
 import click
 
 from mlrun.cli import completion
-from mlrun.cli.arguments import DATASET_HELP, DottedCommand, SettingOption
+from mlrun.cli.arguments import (
+    DATASET_HELP,
+    START_HELP,
+    DottedCommand,
+    SettingOption,
+    options_of,
+)
 from mlrun.cli.progress import listen
-from mlrun.errors import MlrunError, unknown
-from mlrun.plan import prefixed
+from mlrun.errors import MlrunError
 from mlrun.signals import undisturbed
 
 
 class EvaluateCommand(DottedCommand):
-    """Takes the options of a data set as `--dataset.NAME VALUE`."""
+    """Takes the options of a data set as `--dataset.NAME VALUE`, and of the run's model."""
 
-    dotted_help = (DATASET_HELP,)
+    dotted_help = (DATASET_HELP, START_HELP)
 
 
 def number(name: str, about: str) -> SettingOption:
@@ -95,7 +100,8 @@ def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
     RUN_ID is the run's id or a unique start of it. Without options it is the test part of the
     run's own data set. What is logged already is printed again and not logged twice.
     """
-    options = dataset_options(ctx.meta["mlrun.options"])
+    options = options_of(ctx, ("dataset", "model"))
+    given |= {"options": options["dataset"], "model_options": options["model"]}
     listen(quiet=False)
     with undisturbed():
         from mlrun.data.variants import Variant
@@ -106,17 +112,8 @@ def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
         )
     except ValueError as error:
         raise MlrunError(str(error)) from None
-    found = evaluate(run_id, Asked(variant=variant, options=options, **given))
+    found = evaluate(run_id, Asked(variant=variant, **given))
     if not found.fresh:
         click.echo(f"{found.name}/accuracy is there already", err=True)
     click.echo(f"{found.name}: loss {found.loss:.4f}, accuracy {found.accuracy:.4f}")
     click.echo(f"this run: {found.link}", err=True)
-
-
-def dataset_options(dotted: dict[str, str]) -> dict[str, object]:
-    """Returns the data set's options; raises MlrunError for those of anything else."""
-    options = prefixed("dataset", dotted)
-    for name in dotted:
-        if not name.startswith("dataset."):
-            raise unknown("option", f"--{name}", ["--dataset.NAME"])
-    return options

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrun.cli import completion
+from mlrun.cli.arguments import START_HELP, DottedCommand, options_of
 from mlrun.signals import undisturbed
 
 if TYPE_CHECKING:
     from mlrun.predictor import Prediction
 
 
-@click.command("predict")
+class PredictCommand(DottedCommand):
+    """Takes options of the run's model."""
+
+    dotted_help = (START_HELP,)
+
+
+@click.command("predict", cls=PredictCommand)
 @click.argument("run_id", metavar="RUN_ID")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -43,13 +50,23 @@ if TYPE_CHECKING:
     shell_complete=completion.fixed(completion.WORDS["device"]),
     help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
 )
-def command(run_id: str, files: tuple[Path, ...], form: str, top: int | None, device: str) -> int:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    run_id: str,
+    files: tuple[Path, ...],
+    form: str,
+    top: int | None,
+    device: str,
+) -> int:
     """Classify image files with a run's best weights.
 
     RUN_ID is the run's id or a unique start of it; FILE… are image files, or folders that are
     searched for them. The data set is not needed. A file that cannot be read is named on
     stderr, the others are classified, and the exit code is 1.
     """
+    options = options_of(ctx, ("model",))["model"]
     with undisturbed():
         from mlrun import predictor
         from mlrun.record.logged import find_run
@@ -68,7 +85,7 @@ def command(run_id: str, files: tuple[Path, ...], form: str, top: int | None, de
 
     where = devices.resolve(device)
     with devices.settings_of_a_run(where, run.settings.threads):
-        restored = restore(run, where)
+        restored = restore(run, where, options=options)
         found = predictor.predict(restored, paths, unreadable=unreadable)
         classes = restored.weights.classes
         if form == "csv":

@@ -23,6 +23,7 @@ from mlrun.training import devices
 from mlrun.training.evaluation import Evaluation
 from mlrun.version import __version__
 
+EVALUATION_TAG = "mlrun.evaluation"  # with the name of the figures after it: what they are of
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -156,6 +157,11 @@ def test_arrays(evaluation: Evaluation) -> bytes:
         indices=evaluation.indices.numpy(),
     )
     return buffer.getvalue()
+
+
+def evaluated_on(part: str, dataset: str, digest: str) -> str:
+    """Returns what figures are of, on one line; digest is that of the images and labels."""
+    return f"{part} of {dataset} (digest {digest})"
 
 
 def example_batch(prepared: Prepared) -> NDArray[np.float32]:

@@ -15,7 +15,8 @@ from mlrun.seam.options import as_text
 from mlrun.seam.registry import Component, Registry, discover
 from mlrun.settings import Settings
 
-LONGEST_TITLE = 80  # characters
+LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
+NAMED = ("Data", "Augmentation", "Training", "Optimiser")  # groups of settings in a run's name
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class Chosen:
         """The component's name and its options that are not the default, at most 80 characters."""
         known = {option.name: option.default for option in self.component.options}
         given = (f"{n}={as_text(v)}" for n, v in self.options.items() if v != known[n])
-        title = " ".join([self.component.name, *given])
-        return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
+        return shortened(" ".join([self.component.name, *given]), LONGEST_TITLE)
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,13 @@ class Plan:
     def run_name(self) -> str:
         """The name given, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
 
-        Options of model and data set stand in it where they are not the default.
+        Options of model and data set, and settings of how it is trained, stand in it where
+        they are not the default.
         """
         settings = self.settings
-        parts = (self.model.title, self.dataset.title, f"lr {settings.lr:g}")
-        return settings.run_name or " · ".join(parts)
+        changed = [f"{n}={as_text(v)}" for n, v in settings.changed(NAMED).items()]
+        parts = [self.model.title, self.dataset.title, " ".join([f"lr {settings.lr:g}", *changed])]
+        return settings.run_name or shortened(" · ".join(parts), LONGEST_NAME)
 
     def flat(self) -> dict[str, object]:
         """Returns every setting and option, default or not, under its dotted name."""
@@ -158,6 +160,11 @@ def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict
         else:
             values[option.name] = option.default
     return values
+
+
+def shortened(text: str, longest: int) -> str:
+    """Returns `text`, cut to `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def text_of(value: object) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from mlrun.training.precision import choose as choose_precision
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 
+LOG = logging.getLogger("mlrun.data")
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
 PIXELS_AT_ONCE = 2**23  # of a batch that is evaluated: its feature maps must fit in memory
 HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
@@ -95,6 +97,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
                 f"drop_last with batch_size {settings.batch_size} leaves no batch of "
                 f"{len(selections['train'])} training images"
             )
+        warn_of_absent(selections, data.classes)
         normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
     normalisation = normalisation.to(device)
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
@@ -109,6 +112,24 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     return Prepared(
         device, data, selections, normalisation, precision, train, parts, state, procedure
     )
+
+
+def warn_of_absent(selections: dict[str, Selection], classes: Sequence[str]) -> None:
+    """Warns of classes that are trained on but not validated: their figures say nothing."""
+    trained, validated = (
+        selections[part].labels[selections[part].indices].bincount(minlength=len(classes))
+        for part in ("train", "val")
+    )
+    absent = [classes[k] for k in ((trained > 0) & (validated == 0)).nonzero().flatten().tolist()]
+    if absent:
+        more = ", …" if len(absent) > 5 else ""
+        LOG.warning(
+            "the validation part has no image of %d of %d classes: %s%s; see --validation",
+            len(absent),
+            len(classes),
+            ", ".join(absent[:5]),
+            more,
+        )
 
 
 def check_last_batch(model: nn.Module, train: Batches) -> None:

@@ -89,6 +89,7 @@ class Session:
             return self.finish(*self.train(description))
         except KeyboardInterrupt as error:
             self.end("KILLED", str(error) or INTERRUPTED)
+            self.say(f"run {self.tracker.run_id} ended after {self.prepared.state.epoch} epochs")
             raise
         except RunFailed:  # it has been ended
             raise
@@ -146,6 +147,7 @@ class Session:
         if not self.plan.settings.evaluate_train:
             metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
         self.log_epoch(state, metrics)
+        self.tell_epoch(state, metrics)
         if self.plan.settings.evaluate_steps:
             self.log_step(state, [found[part] for part in self.parts_by_step])
         if not self.prepared.procedure.steps:
@@ -175,6 +177,7 @@ class Session:
         if state.epoch % settings.evaluate_epochs and not last:
             self.log_epoch(state, metrics)
             self.checkpoints.save(state, None)
+            self.tell_epoch(state, metrics)
             return
         if settings.evaluate_train:
             metrics |= self.prepared.evaluate(state.evaluated, "train").figures()
@@ -182,11 +185,13 @@ class Session:
         metrics |= found.figures()
         self.log_epoch(state, metrics)
         if not math.isfinite(found.loss):
+            self.tell_epoch(state, metrics)
             raise TrainingFailed(
                 f"the validation loss is {found.loss} after epoch {state.epoch}; try a smaller lr "
                 f"than {settings.lr:g}"
             )
         self.judge(state, metrics[settings.monitor])
+        self.tell_epoch(state, metrics)
         self.gallery.draw_epoch(state, found)
 
     def judge(self, state: TrainingState, value: float) -> None:
@@ -202,9 +207,12 @@ class Session:
         self.checkpoints.save(state, value)
 
     def log_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        """Records an epoch's figures, logs them, and tells them to the user."""
+        """Records an epoch's figures and logs them."""
         state.record(metrics)
         self.tracker.metrics(metrics, state.epoch)
+
+    def tell_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        """Tells the user an epoch's figures, once its weights are safe."""
         if self.progress is not None:
             self.progress.epoch(state.epoch, metrics)
 

@@ -34,6 +34,9 @@ SCHEDULE_OPTIONS = {
 }
 
 
+UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr")
+
+
 def setting(default: Any, description: str, group: str, **bounds: Any) -> Any:
     """Returns a pydantic field with a default, a line of help, a group and bounds."""
     if "ge" in bounds or "gt" in bounds:
@@ -184,7 +187,7 @@ class Settings(BaseModel):
         3,
         "evaluated epochs without a better monitor that plateau lets pass before a fall",
         "Optimiser",
-        ge=1,
+        ge=0,
     )
     schedule_factor: Number = setting(
         0.1,
@@ -270,6 +273,20 @@ class Settings(BaseModel):
                 "warmup_epochs does not go with schedule one-cycle, which warms up itself"
             )
         return self
+
+    def changed(self, groups: tuple[str, ...]) -> dict[str, object]:
+        """Returns the settings of these groups that are not the default and tell runs apart.
+
+        How long it trains, where the data lie and the learning rate are left out.
+        """
+        fields: dict[str, Any] = type(self).model_fields
+        return {
+            name: getattr(self, name)
+            for name, field in fields.items()
+            if name not in UNTOLD
+            and (field.json_schema_extra or {}).get("group") in groups
+            and getattr(self, name) != field.default
+        }
 
     @property
     def evaluate_steps(self) -> int:

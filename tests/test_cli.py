@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mlflow import MlflowClient
 
 from mlrun.cli.arguments import split_dotted
 
+Here = Callable[..., subprocess.CompletedProcess[str]]
 QUICK = ["--model", "logistic", "--epochs", "1", "--visualisers", "none", "--log-model", "false"]
 
 
@@ -25,6 +27,18 @@ def mlrun(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         timeout=120,
     )
+
+
+@pytest.fixture
+def here(command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The same in this process, which need not import torch and MLflow again."""
+
+    def here(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return subprocess.CompletedProcess(args, *command(*args))
+
+    return here
 
 
 def runs() -> list[str]:
@@ -48,7 +62,7 @@ def test_a_run_prints_its_id_last_on_stdout_and_all_else_on_stderr(store: str) -
     assert (params["batch_size"], params["model.bias"]) == ("64", "false")
 
 
-def test_what_plugins_log_is_shown_unless_it_is_quiet(store: str, home: Path) -> None:
+def test_what_plugins_log_is_shown_unless_it_is_quiet(here: Here, store: str, home: Path) -> None:
     (home / "talks.py").write_text(
         "import logging, mlrun\n"
         "def talks(shape, classes):\n"
@@ -61,13 +75,13 @@ def test_what_plugins_log_is_shown_unless_it_is_quiet(store: str, home: Path) ->
         "    register(talks)\n"
     )
     talking = ["train", *QUICK, "--plugin", "talks.py", "--model", "talks"]
-    lines = mlrun(*talking).stderr.splitlines()
+    lines = here(*talking).stderr.splitlines()
     assert {"building", "Warning: it is small"} <= set(lines)
-    assert mlrun(*talking, "--quiet").stderr == "Warning: it is small\n"
+    assert here(*talking, "--quiet").stderr == "Warning: it is small\n"
 
 
-def test_quiet_prints_the_run_id_only(store: str) -> None:
-    done = mlrun("train", *QUICK, "--quiet")
+def test_quiet_prints_the_run_id_only(here: Here, store: str) -> None:
+    done = here("train", *QUICK, "--quiet")
     assert done.stdout.strip() in runs()
     assert done.stderr == ""
 
@@ -100,11 +114,13 @@ def test_quiet_prints_the_run_id_only(store: str) -> None:
         (["ui", "--experiment", "Defalt"], "unknown experiment Defalt; did you mean Default?"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(store: str, args: list[str], message: str) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    here: Here, store: str, args: list[str], message: str
+) -> None:
     if args == ["train", "--weights.cmap"]:
         args = ["train", "--weights.columns"]  # an option without a value is `true`
         message = "weights.columns: expected int|none, got 'true'"
-    done = mlrun(*args)
+    done = here(*args)
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("mlrun 0.1.0 (")]
@@ -125,7 +141,7 @@ def test_a_tracking_server_that_does_not_answer_is_exit_code_2_without_password(
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_failed_picture_is_named_at_the_end_and_strict_makes_it_count(
-    store: str, strict: bool
+    here: Here, store: str, strict: bool
 ) -> None:
     Path("bad.py").write_text(
         "import mlrun\n"
@@ -136,7 +152,7 @@ def test_a_failed_picture_is_named_at_the_end_and_strict_makes_it_count(
         "    register(bad)\n"
     )
     args = [*QUICK, "--plugin", "bad.py", "--visualisers", "bad"]
-    done = mlrun("train", *args, *(["--strict"] if strict else []))
+    done = here("train", *args, *(["--strict"] if strict else []))
     assert done.returncode == int(strict)
     (run_id,) = runs()
     assert done.stdout == f"{run_id}\n"
@@ -144,7 +160,7 @@ def test_a_failed_picture_is_named_at_the_end_and_strict_makes_it_count(
     assert MlflowClient().get_run(run_id).info.status == "FINISHED"
 
 
-def test_a_bug_in_a_model_keeps_its_traceback_and_is_exit_code_1(store: str) -> None:
+def test_a_bug_in_a_model_keeps_its_traceback_and_is_exit_code_1(here: Here, store: str) -> None:
     Path("buggy.py").write_text(
         "import mlrun\n"
         "def buggy(shape, classes):\n"
@@ -162,14 +178,14 @@ def test_a_bug_in_a_model_keeps_its_traceback_and_is_exit_code_1(store: str) -> 
             "    return Buggy",
         )
     )
-    done = mlrun("train", "--plugin", "buggy.py", "--model", "buggy", *QUICK[2:])
+    done = here("train", "--plugin", "buggy.py", "--model", "buggy", *QUICK[2:])
     assert done.returncode == 1
     (run_id,) = runs()
     assert "in scale" in done.stderr
     assert done.stderr.splitlines()[-1] == f"Error: run {run_id} failed: KeyError: 'missing'"
 
 
-def test_a_plugin_s_bug_keeps_its_traceback_and_is_exit_code_2(store: str) -> None:
+def test_a_plugin_s_bug_keeps_its_traceback_and_is_exit_code_2(here: Here, store: str) -> None:
     Path("buggy.py").write_text(
         "import mlrun\n"
         "def buggy(shape, classes):\n"
@@ -178,7 +194,7 @@ def test_a_plugin_s_bug_keeps_its_traceback_and_is_exit_code_2(store: str) -> No
         "def register_models(register):\n"
         "    register(buggy)\n"
     )
-    done = mlrun("train", "--plugin", "buggy.py", "--model", "buggy", *QUICK[2:])
+    done = here("train", "--plugin", "buggy.py", "--model", "buggy", *QUICK[2:])
     assert done.returncode == 2
     assert 'buggy.py", line 3, in buggy' in done.stderr
     assert done.stderr.splitlines()[-1].startswith("Error: model buggy: cannot be built for images")
@@ -191,9 +207,9 @@ def test_no_command_shows_the_help() -> None:
     assert done.stdout.startswith("Usage: mlrun [OPTIONS] COMMAND")
 
 
-def test_usage_errors_under_mlflow_run_are_told_to_its_run(store: str) -> None:
+def test_usage_errors_under_mlflow_run_are_told_to_its_run(here: Here, store: str) -> None:
     waiting = MlflowClient().create_run("0").info.run_id
-    done = mlrun("train", "--epohcs", "3", MLFLOW_RUN_ID=waiting)
+    done = here("train", "--epohcs", "3", MLFLOW_RUN_ID=waiting)
     assert done.returncode == 2
     run = MlflowClient().get_run(waiting)
     assert run.info.status == "FAILED"
@@ -209,16 +225,16 @@ def test_usage_errors_under_mlflow_run_are_told_to_its_run(store: str) -> None:
     ],
 )
 def test_a_place_that_cannot_be_written_is_one_line(
-    store: str, name: str, value: str, message: str
+    here: Here, store: str, name: str, value: str, message: str
 ) -> None:
-    done = mlrun("train", *QUICK, **{name: value})
+    done = here("train", *QUICK, **{name: value})
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"Error: {message}")
 
 
-def test_a_dry_run_prints_a_recipe_that_means_the_same(home: Path) -> None:
+def test_a_dry_run_prints_a_recipe_that_means_the_same(here: Here, home: Path) -> None:
     given = ["--recipe", "digits", "--lr", "1e-4", "--optimiser", "sgd", "--momentum", "0.9"]
-    done = mlrun("train", *given, "--nesterov", "--model.batch_norm", "--dry-run")
+    done = here("train", *given, "--nesterov", "--model.batch_norm", "--dry-run")
     assert done.returncode == 0
     values = yaml.safe_load(done.stdout)
     assert values["lr"] == 0.0001
@@ -226,13 +242,13 @@ def test_a_dry_run_prints_a_recipe_that_means_the_same(home: Path) -> None:
     assert values["model.batch_norm"] is True
     assert values["model.channels"] == [16, 32]
     Path("mine.yaml").write_text(done.stdout)
-    assert mlrun("train", "--recipe", "mine.yaml", "--dry-run").stdout == done.stdout
+    assert here("train", "--recipe", "mine.yaml", "--dry-run").stdout == done.stdout
     assert not Path("mlflow.db").exists()
 
 
-def test_of_two_spellings_on_the_command_line_the_last_counts(home: Path) -> None:
+def test_of_two_spellings_on_the_command_line_the_last_counts(here: Here, home: Path) -> None:
     args = ["--recipe", "digits", "--optimiser", "sgd", "--optimizer", "adamw", "--dry-run"]
-    assert yaml.safe_load(mlrun("train", *args).stdout)["optimiser"] == "adamw"
+    assert yaml.safe_load(here("train", *args).stdout)["optimiser"] == "adamw"
 
 
 def test_help_shows_every_setting_with_its_default() -> None:
@@ -245,19 +261,19 @@ def test_help_shows_every_setting_with_its_default() -> None:
     assert "--model.NAME VALUE" in done.stdout
 
 
-def test_plugins_are_listed_described_and_given_as_json(home: Path) -> None:
-    listing = mlrun("plugins").stdout
+def test_plugins_are_listed_described_and_given_as_json(here: Here, home: Path) -> None:
+    listing = here("plugins").stdout
     for word in ("Models:", "Data sets:", "Visualisers:", "lenet", "fashion-mnist", "weights"):
         assert word in listing
-    about = mlrun("plugins", "lenet").stdout
+    about = here("plugins", "lenet").stdout
     assert about.startswith("lenet (model), from mlrun-models (mlrun-vision ")
     assert "Gradient-based learning" in about
     assert "--model.dropout float" in about
-    found = json.loads(mlrun("plugins", "--json").stdout)
+    found = json.loads(here("plugins", "--json").stdout)
     names = {(c["kind"], c["name"]) for c in found["components"]}
     assert ("dataset", "digits") in names
     assert found["broken"] == []
-    (one,) = json.loads(mlrun("plugins", "mlp", "--json").stdout)["components"]
+    (one,) = json.loads(here("plugins", "mlp", "--json").stdout)["components"]
     assert one["options"][0] == {
         "name": "widths",
         "type": "int,…",
@@ -280,9 +296,9 @@ def test_broken_plugins_are_listed_with_the_reason(home: Path, tmp_path: Path) -
     assert "lenet" in done.stdout
 
 
-def test_recipes_are_listed_and_shown() -> None:
-    assert mlrun("recipes").stdout.split()[0] == "digits"
-    assert yaml.safe_load(mlrun("recipes", "digits").stdout)["model"] == "cnn"
+def test_recipes_are_listed_and_shown(here: Here) -> None:
+    assert here("recipes").stdout.split()[0] == "digits"
+    assert yaml.safe_load(here("recipes", "digits").stdout)["model"] == "cnn"
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,11 @@ def add_run(
 
 @pytest.fixture
 def three(store: str) -> list[str]:
-    """Three runs, the newest first; the last two are of another model."""
+    """Three runs, the newest first; the last is of another model."""
     common = {"dataset": "digits", "epochs": "5"}
     return [
         add_run(3, {**common, "lr": "0.1", "model": "mlp", "model.widths": "8"}, status="KILLED"),
-        add_run(2, {**common, "lr": "0.01", "model": "cnn"}),
+        add_run(2, {**common, "lr": "0.01", "model": "mlp", "model.widths": "9"}),
         add_run(1, {**common, "lr": "0.01", "model": "cnn"}),
     ]
 
@@ -81,7 +81,7 @@ def test_where_it_is_piped_there_are_tabs_and_nothing_is_cut(
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(stdout), delimiter="\t"))
     assert [row["run_id"] for row in rows] == three[:2]
-    assert [row["model.widths"] for row in rows] == ["8", ""]
+    assert [row["model.widths"] for row in rows] == ["8", "9"]
     assert [row["test/accuracy"] for row in rows] == ["0.3", "0.2"]
     assert [row["seconds"] for row in rows] == ["90.5", "90.5"]
     assert "epochs" not in rows[0]
@@ -140,6 +140,8 @@ def test_settings_that_an_older_version_lacked_and_runs_that_just_began_do_not_d
     rows = [row(1, {"lr": "1", "ema": "0.9", "experiment": "a"}), row(2, {"lr": "1"}), row(3, {})]
     assert differing(rows) == []
     rows.append(row(4, {"lr": "1", "model.widths": "8", "experiment": "b"}))
+    assert differing(rows) == []  # the others have another model
+    rows.append(row(5, {"lr": "1", "model.widths": "9"}))
     assert differing(rows) == ["model.widths"]
 
 

@@ -75,16 +75,16 @@ def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
 def differing(rows: Sequence[Row]) -> list[str]:
     """Returns the names of the params that are not the same in all `rows`.
 
-    A setting that a run of an older version does not have is no difference; an option of a
-    component that it does not have is one. Settings come first, in their own order; the
-    experiment is left out, since a row says it itself.
+    A param that a run does not have, as it has another component or is of an older version,
+    is no difference. Settings come first, in their own order; the experiment is left out,
+    since a row says it itself.
     """
     order = list(Settings.model_fields)
     known = [row.params for row in rows if row.params]  # a run that has just begun has none
     names = {name for params in known for name in params} - {"experiment"}
 
     def differs(name: str) -> bool:
-        return len({p.get(name) for p in known if name in p or "." in name}) > 1
+        return len({params[name] for params in known if name in params}) > 1
 
     return sorted(
         filter(differs, names), key=lambda n: (order.index(n) if n in order else len(order), n)

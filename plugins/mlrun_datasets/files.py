@@ -9,6 +9,8 @@ from pathlib import Path
 from mlrun import MlrunError
 from mlrun.errors import one_line
 
+AGAIN = "; if a download broke off, delete it and add --dataset.download true"
+
 
 def missing_file(name: str, folder: Path) -> MlrunError:
     """Returns the error for a file of a data set that can be downloaded."""
@@ -28,14 +30,17 @@ def fetching(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns what a reader raises, which for a broken file may be anything, into an MlrunError."""
+def reading(path: Path, advice: str = "") -> Iterator[None]:
+    """Turns what a reader raises, which for a broken file may be anything, into an MlrunError.
+
+    `advice` ends its message.
+    """
     try:
         yield
     except MlrunError:
         raise
     except Exception as error:
-        raise MlrunError(f"cannot read {path}: {one_line(error)}") from error
+        raise MlrunError(f"cannot read {path}: {one_line(error)}{advice}") from error
 
 
 def given_path(root: Path, given: str, option: str) -> Path:

@@ -9,7 +9,7 @@ import torch
 from torchvision import datasets
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun_datasets.files import missing_file
+from mlrun_datasets.files import AGAIN, missing_file
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -74,6 +74,6 @@ def load(reader: Any, root: Path, *, download: bool, **about: Any) -> ImageData:
     try:
         parts = [reader(root, train=train, download=bool(missing)) for train in (True, False)]
     except (RuntimeError, ValueError, AssertionError, OSError, EOFError) as error:
-        raise MlrunError(f"cannot read {folder}: {error or type(error).__name__}") from error
+        raise MlrunError(f"cannot read {folder}: {error or type(error).__name__}{AGAIN}") from error
     train, test = (Part(part.data.unsqueeze(1), part.targets.to(torch.int64)) for part in parts)
     return ImageData(train=train, test=test, **about)

@@ -84,8 +84,9 @@ def part_folders(folder: Path) -> dict[str, Path]:
         MlrunError: two folders are the same part, or one is of no part.
     """
     there = subfolders(folder)
-    if not any(name.lower() in NAMES["train"] for name in there):
-        return {"train": folder}
+    training = [name for name in there if name.lower() in NAMES["train"]]
+    if not training or not any(subfolders(folder / name) for name in training):
+        return {"train": folder}  # where `train` is there, it is a class
     parts: dict[str, Path] = {}
     for part, names in NAMES.items():
         found = [name for name in there if name.lower() in names]

@@ -11,7 +11,7 @@ from torchvision.datasets import SVHN
 from torchvision.datasets.utils import download_url
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun_datasets.files import fetching, missing_file, reading
+from mlrun_datasets.files import AGAIN, fetching, missing_file, reading
 
 
 def load_svhn(root: Path, *, extra: bool, download: bool) -> ImageData:
@@ -52,7 +52,7 @@ def read_mat(path: Path) -> Part:
     Raises:
         MlrunError: it is no such file.
     """
-    with reading(path):
+    with reading(path, AGAIN):
         found = loadmat(path, variable_names=("X", "y"))
         pixels, labels = found["X"], found["y"].astype(np.int64).ravel()
     if pixels.dtype != np.uint8 or pixels.shape[:3] != (32, 32, 3) or pixels.ndim != 4:

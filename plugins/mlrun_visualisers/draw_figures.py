@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlrun import View
+from mlrun_visualisers.captions import shortened
 from mlrun_visualisers.grids import colour_map
 
 MOST_COUNTS = 30  # classes up to which counts and names can be read
+LONGEST_NAME = 90  # pixels of a class's name in a caption's font
 
 
 def draw_confusion_matrix(view: View, *, cmap: str) -> Figure:
@@ -18,7 +20,8 @@ def draw_confusion_matrix(view: View, *, cmap: str) -> Figure:
     counts = found.confusion.numpy()
     classes = len(view.classes)
     legible = classes <= MOST_COUNTS
-    side = min(12.0, 2.6 + 0.42 * classes) if legible else 7.0
+    names = [shortened(name, LONGEST_NAME) for name in view.classes]
+    side = max(4.2, min(12.0, 2.6 + 0.42 * classes)) if legible else 7.0
     figure = Figure(figsize=(side + 0.8, side), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(counts, cmap=colour_map(cmap), vmin=0)
@@ -31,15 +34,15 @@ def draw_confusion_matrix(view: View, *, cmap: str) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if legible:
-        slant = max(map(len, view.classes)) > 3
+        slant = max(map(len, names)) > 3
         axes.set_xticks(
             range(classes),
-            view.classes,
+            names,
             rotation=45 if slant else 0,
             ha="right" if slant else "center",
             parse_math=False,
         )
-        axes.set_yticks(range(classes), view.classes, parse_math=False)
+        axes.set_yticks(range(classes), names, parse_math=False)
         write_counts(axes, counts)
     return figure
 

@@ -2,7 +2,7 @@ import mlrun
 
 
 def tiny_cnn(shape, classes, *, width: int = 8, dropout: float = 0.0):
-    """One convolution, global average pooling, one linear layer.
+    """One convolution, average pooling to 2 × 2, one linear layer.
 
     Args:
         width: output channels of the convolution.

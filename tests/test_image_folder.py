@@ -207,3 +207,11 @@ def test_a_run_is_the_same_from_the_map_as_from_memory(
     assert one.tags["mlrun.weights_sha256"] == two.tags["mlrun.weights_sha256"]
     assert ready.metrics["test/loss"] == mapped.metrics["test/loss"]
     assert one.params["dataset.size"] == "12"
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree")
+    (tree / "a").rename(tree / "train")
+    data = load("image-folder", tmp_path, path="tree")
+    assert data.classes == ("b", "train")
+    assert data.validation is None

@@ -81,8 +81,8 @@ def test_american_spellings_are_the_same_settings(
 def test_text_and_python_values_make_the_same_settings() -> None:
     text = {
         "batch-size": "32",
-        "lr": "1e-3",
-        "optimiser": "sgd",
+        "learning-rate": "1e-3",
+        "optimizer": "sgd",
         "momentum": "0.9",
         "nesterov": "true",
         "validation": "0.2",

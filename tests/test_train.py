@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -179,6 +182,34 @@ def test_many_classes_have_top_5_figures_and_without_a_test_part_the_table_is_of
     assert [row[0] for row in table["data"]] == list("abcdefghijkl")
     assert sum(row[-1] for row in table["data"]) == 60
     assert not [name for name in run.metrics if name.startswith("test/")]
+
+
+def test_classes_that_are_not_validated_are_named(
+    store: str, tmp_path: Path, told: Callable[[], str]
+) -> None:
+    given = {**QUICK, "dataset": "dozen", "plugin": plugin(tmp_path, MANY_CLASSES)}
+    mlrun.train({**given, "validation": 0.25})
+    assert "has no image" not in told()
+    mlrun.train({**given, "validation": 0.02})  # 5 images of 12 classes
+    found = re.search(r"the validation part has no image of (\d+) of 12 classes: (.*), …;", told())
+    assert found is not None
+    assert int(found[1]) >= 7
+    assert len(found[2].split(", ")) == 5
+
+
+def test_an_epoch_is_told_once_its_weights_are_on_disk(store: str) -> None:
+    seen = []
+
+    def told(epoch: int, metrics: object) -> None:
+        folder = run_folder(only_run().info.run_id)
+        seen.append((epoch, sorted(path.name for path in folder.glob("*"))))
+
+    silent = SimpleNamespace(
+        note=lambda _: None, warn=lambda _: None, start=lambda *_: None, step=lambda *_: None,
+        epoch=told, finish=lambda: None,
+    )  # fmt: skip
+    mlrun.train(QUICK, progress=silent)
+    assert seen == [(0, []), (1, ["epoch-1.pt", "last.pt"])]
 
 
 def test_a_last_batch_of_one_image_trains_where_batch_normalisation_can(store: str) -> None:

@@ -198,7 +198,8 @@ class Session:
         """Takes the monitored figure of an epoch: the schedule, early stopping, checkpoints."""
         settings = self.plan.settings
         state.schedule.evaluated(value)
-        if state.patience.exhausted(value) and not state.stopped:
+        ended = state.stopped or state.step >= self.prepared.procedure.steps
+        if state.patience.exhausted(value) and not ended:
             limit = settings.early_stopping
             state.stopped = (
                 f"early stopping: {settings.monitor} not better for {limit} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -12,11 +13,12 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
+from mlrun_visualisers.draw_figures import draw_confusion_matrix
 from test_inside import convolutional, make_view
 from torch import nn
 
 from mlrun import MlrunError, View
-from mlrun.inside.drawing import draw
+from mlrun.inside.drawing import draw, pixels
 from mlrun.seam.registry import discover
 
 
@@ -173,3 +175,16 @@ def test_learning_curves_draw_the_history() -> None:
     )
     lines = {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].lines}
     assert lines == {"train": [[0, 1.0], [1, 0.5]], "val": [[0, 1.0], [1, 0.6]]}
+
+
+def test_long_names_leave_the_confusion_matrix_its_room() -> None:
+    found = SimpleNamespace(
+        confusion=torch.tensor([[9, 1], [2, 7]]), part="val", accuracy=0.5, labels=range(19)
+    )
+    names = ("a folder's name of forty and more characters", "b")
+    view = SimpleNamespace(predictions=found, classes=names, epoch=4)
+    figure = draw_confusion_matrix(view, cmap="Blues")
+    pixels(figure)  # lays it out
+    axes = figure.axes[0]
+    assert axes.get_window_extent().width > 0.4 * figure.bbox.width
+    assert "…" in axes.get_xticklabels()[0].get_text()

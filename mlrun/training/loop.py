@@ -126,9 +126,10 @@ def train_epoch(
             before = time.perf_counter()
             listener.evaluate(state)
             paused += time.perf_counter() - before
+        if state.step >= procedure.steps:
+            break
         if time.monotonic() > deadline:
             state.stopped = f"time limit of {procedure.seconds / 60:g} minutes"
-        if state.step >= procedure.steps or state.stopped:
             break
     synchronise(device)
     seconds = time.perf_counter() - started - paused

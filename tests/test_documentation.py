@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,9 @@ def commands_of(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
+def test_the_commands_that_are_shown_resolve(
+    page: str, home: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
     import shlex
 
     text = (ROOT / page).read_text()
@@ -129,13 +132,9 @@ def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
         (home / f"{name[1]}.py").write_text(block)
     commands = commands_of(text)
     assert commands
-    for command in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command), "--dry-run"],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+    for line in commands:
+        code, _, stderr = command(*shlex.split(line)[1:], "--dry-run")
+        assert code == 0, f"{line}: {stderr}"
 
 
 def test_the_page_on_data_sets_names_each_with_its_options_and_a_command() -> None:

@@ -4,15 +4,14 @@
 
 Microseconds a batch of grey 28×28, and how many times as long the same images take one by one
 through torchvision (PIL image to tensor; v2 on tensors). One thread of an Intel Xeon with two
-cores and other work on them (load 5.6; at load 10.9 a run gave 13× and 20× in the first line
-and 0.9× to 22× in the others), torch 2.15.0, torchvision 0.29.2:
+cores, otherwise idle (load 0.7), torch 2.15.0, torchvision 0.29.2:
 
                     batch of 64      of 256         PIL          v2
-    rotate, shift        245 µs      715 µs       39.1×       40.9×
-    flip                 316 µs     1028 µs       19.6×        1.8×
-    crop                 421 µs     1471 µs       13.7×        4.5×
-    erase                173 µs      390 µs       30.2×        8.8×
-    noise                206 µs      769 µs       19.9×        5.0×
+    rotate, shift        256 µs      717 µs       23.4×       25.4×
+    flip                 209 µs      536 µs       17.4×        3.0×
+    crop                 265 µs     1589 µs       20.2×        6.8×
+    erase                168 µs      386 µs       32.2×        9.5×
+    noise                222 µs      800 µs       19.1×        5.0×
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Chosen:
     def title(self) -> str:
         """The component's name and its options that are not the default, at most 80 characters."""
         known = {option.name: option.default for option in self.component.options}
-        given = (f"{n}={as_text(v)}" for n, v in self.options.items() if v != known[n])
+        given = (f"{n}={brief(v)}" for n, v in self.options.items() if v != known[n])
         return shortened(" ".join([self.component.name, *given]), LONGEST_TITLE)
 
 
@@ -61,7 +61,7 @@ class Plan:
         they are not the default.
         """
         settings = self.settings
-        changed = [f"{n}={as_text(v)}" for n, v in settings.changed(NAMED).items()]
+        changed = [f"{n}={brief(v)}" for n, v in settings.changed(NAMED).items()]
         parts = [self.model.title, self.dataset.title, " ".join([f"lr {settings.lr:g}", *changed])]
         return settings.run_name or shortened(" · ".join(parts), LONGEST_NAME)
 
@@ -160,6 +160,11 @@ def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict
         else:
             values[option.name] = option.default
     return values
+
+
+def brief(value: object) -> str:
+    """Returns a value as a name shows it: `10` for 10.0."""
+    return f"{value:g}" if isinstance(value, float) else as_text(value)
 
 
 def shortened(text: str, longest: int) -> str:

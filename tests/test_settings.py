@@ -180,9 +180,9 @@ def test_a_run_is_named_after_what_it_is_unless_a_name_is_given() -> None:
     assert make_plan(Settings.parse(settings)).run_name == "lenet · mnist · lr 0.001"
     wide = {"model": "mlp", "model.widths": "20,20", "model.bias": "true", "lr": 0.1}
     assert make_plan(Settings.parse(wide)).run_name == "mlp widths=20,20 · digits · lr 0.1"
-    trained = {"schedule": "cosine", "mixup": 0.2, "seed": 1, "epochs": 9, "flip": "none"}
+    trained = {"schedule": "cosine", "rotate": 10, "seed": 1, "epochs": 9, "flip": "none"}
     name = make_plan(Settings.parse(trained)).run_name
-    assert name == "cnn · digits · lr 0.001 mixup=0.2 schedule=cosine"
+    assert name == "cnn · digits · lr 0.001 rotate=10 schedule=cosine"
     long = {"model": "mlp", "model.widths": ",".join(["1000"] * 30)}
     model, _, _ = make_plan(Settings.parse(long)).run_name.split(" · ")
     assert len(model) == 80

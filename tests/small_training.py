@@ -29,7 +29,7 @@ def selection(count: int = 70) -> Selection:
 
 def batches(**settings: object) -> Batches:
     options: dict[str, object] = {"shuffle": True, "seed": 5, "batch_size": 32, **settings}
-    return Batches(selection(), NORMALISATION, device=CPU, **options)  # type: ignore[arg-type]
+    return Batches(selection(), NORMALISATION, device=CPU, **options)
 
 
 def network(dropout: float = 0.0) -> nn.Module:

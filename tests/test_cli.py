@@ -13,8 +13,6 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from mlrun.cli.arguments import split_dotted
-
 Here = Callable[..., subprocess.CompletedProcess[str]]
 QUICK = ["--model", "logistic", "--epochs", "1", "--visualisers", "none", "--log-model", "false"]
 
@@ -299,28 +297,6 @@ def test_broken_plugins_are_listed_with_the_reason(home: Path, tmp_path: Path) -
 def test_recipes_are_listed_and_shown(here: Here) -> None:
     assert here("recipes").stdout.split()[0] == "digits"
     assert yaml.safe_load(here("recipes", "digits").stdout)["model"] == "cnn"
-
-
-@pytest.mark.parametrize(
-    ("args", "options", "rest"),
-    [
-        (["--a.b", "x"], {"a.b": "x"}, []),
-        (["--a.b=x=y"], {"a.b": "x=y"}, []),
-        (["--a.b", "--c.d"], {"a.b": "true", "c.d": "true"}, []),
-        (["--a-b.c_d", "-1"], {"a_b.c_d": "-1"}, []),
-        (["--batch_size", "3"], {}, ["--batch-size", "3"]),
-        (["--run_name=a_b"], {}, ["--run-name=a_b"]),
-        (["--run-name", "a.b"], {}, ["--run-name", "a.b"]),
-        (["--data_dir", "", "--a.b", ""], {"a.b": ""}, ["--data-dir", ""]),
-        (["--m/n.o", "x"], {"m/n.o": "x"}, []),
-        (["--optimizer", "sgd"], {}, ["--optimiser", "sgd"]),
-        (["--visualizers=none"], {}, ["--visualisers=none"]),
-    ],
-)
-def test_dotted_options_are_told_from_the_others(
-    args: list[str], options: dict[str, str], rest: list[str]
-) -> None:
-    assert split_dotted(args) == (options, rest)
 
 
 def test_a_bar_is_shown_on_a_terminal(store: str) -> None:

@@ -24,7 +24,7 @@ def part(count: int = 100, shape: tuple[int, ...] = (1, 4, 4), classes: int = 3)
 
 
 def data(**parts: Part) -> ImageData:
-    return ImageData(**{"train": part(), **parts}, classes=("a", "b", "c"))  # type: ignore[arg-type]
+    return ImageData(**{"train": part(), **parts}, classes=("a", "b", "c"))
 
 
 def whole(given: Part) -> Selection:
@@ -41,7 +41,7 @@ def whole(given: Part) -> Selection:
         (Part(part().images[:0], part().labels[:0]), "the train part is empty"),
         (Part(part().images, part().labels + 1), "train labels run from 1 to 3; with 3 classes"),
         (Part(part().images, part().labels - 1), "train labels run from -1 to 1"),
-        (Part(np.zeros(3), np.zeros(3)), "the train part holds ndarray; expected torch tensors"),  # type: ignore[arg-type]
+        (Part(np.zeros(3), np.zeros(3)), "the train part holds ndarray; expected torch tensors"),
     ],
 )
 def test_data_that_break_the_contract_are_refused(broken: Part, message: str) -> None:
@@ -75,11 +75,11 @@ def test_a_description_that_breaks_the_contract_is_refused(
 ) -> None:
     whole = {"train": part(), "classes": ("a", "b", "c"), **about}
     with pytest.raises(MlrunError, match=message):
-        ImageData(**whole).check()  # type: ignore[arg-type]
+        ImageData(**whole).check()
 
 
 def test_a_plain_pair_is_a_part() -> None:
-    found = ImageData(train=(part().images, part().labels), classes=("a", "b", "c"))  # type: ignore[arg-type]
+    found = ImageData(train=(part().images, part().labels), classes=("a", "b", "c"))
     found.check()
     assert isinstance(found.train, Part)
 
@@ -167,7 +167,7 @@ def test_a_channel_of_one_value_does_not_become_nan() -> None:
 
 def make(given: Part, **settings: object) -> Batches:
     identity = Normalisation((0.0,), (1.0,))
-    return Batches(whole(given), identity, batch_size=32, device=CPU, **settings)  # type: ignore[arg-type]
+    return Batches(whole(given), identity, batch_size=32, device=CPU, **settings)
 
 
 def labels_of(found: Batches, epoch: int) -> list[int]:

@@ -90,7 +90,7 @@ def test_transparency_is_laid_on_white(channels: int, tmp_path: Path) -> None:
     share = alpha / 255
     expected = COLOUR * share + 255 * (1 - share)
     expected = luma(expected)[None] if channels == 1 else expected.transpose(2, 0, 1)
-    assert np.abs(decode(path, channels=channels) - expected).max() <= 1.5  # type: ignore[arg-type]
+    assert np.abs(decode(path, channels=channels) - expected).max() <= 1.5
 
 
 def test_grey_with_transparency_is_laid_on_white(tmp_path: Path) -> None:

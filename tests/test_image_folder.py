@@ -159,7 +159,7 @@ def test_a_folder_that_is_laid_out_otherwise_is_refused(
     change: object, message: str, tmp_path: Path
 ) -> None:
     tree = write_tree(tmp_path / "tree")
-    change(tree)  # type: ignore[operator]
+    change(tree)
     with pytest.raises(MlrunError, match=message):
         load("image-folder", tmp_path, path="tree")
 

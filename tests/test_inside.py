@@ -171,7 +171,7 @@ def wreck(view: View) -> None:
 def world() -> list[Any]:
     return [
         torch.random.get_rng_state().tolist(),
-        np.random.get_state()[1].tolist(),  # type: ignore[index]
+        np.random.get_state()[1].tolist(),
         random.getstate(),
         torch.get_num_threads(),
         torch.get_default_dtype(),

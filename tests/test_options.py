@@ -76,7 +76,7 @@ def test_what_is_written_as_text_is_read_back(annotation: Any, value: object) ->
 
 
 def test_options_are_the_keyword_only_parameters_with_their_help() -> None:
-    def build(shape, classes, *, width: int = 8, kind: Literal["a"] = "a", name, rate=0.5):  # type: ignore[no-untyped-def]
+    def build(shape, classes, *, width: int = 8, kind: Literal["a"] = "a", name, rate=0.5):
         """A model.
 
         Args:
@@ -105,9 +105,9 @@ def test_a_return_annotation_that_cannot_be_resolved_does_no_harm() -> None:
 def test_an_annotation_that_text_cannot_give_is_refused() -> None:
     def with_dict(*, table: dict[str, int] = {}) -> None: ...  # noqa: B006
 
-    def without(*, thing=None) -> None: ...  # type: ignore[no-untyped-def]
+    def without(*, thing=None) -> None: ...
 
-    def misfit(*, width: int = "wide") -> None: ...  # type: ignore[assignment]
+    def misfit(*, width: int = "wide") -> None: ...
 
     with pytest.raises(TypeError, match="option table is annotated dict"):
         options_of(with_dict)

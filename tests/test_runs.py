@@ -110,7 +110,7 @@ def row(number: int, params: dict[str, str], **changed: object) -> Row:
         "metrics": {"val/loss": 0.25, "val/accuracy": 0.9, "test/accuracy": 0.875},
         "params": params,
     }
-    return Row(**{**given, **changed})  # type: ignore[arg-type]
+    return Row(**{**given, **changed})
 
 
 def test_a_terminal_gets_the_columns_that_fit_and_the_names_of_the_others() -> None:

@@ -1,0 +1,29 @@
+"""How the words of a command line are told apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlrun.cli.arguments import split_dotted
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "rest"),
+    [
+        (["--a.b", "x"], {"a.b": "x"}, []),
+        (["--a.b=x=y"], {"a.b": "x=y"}, []),
+        (["--a.b", "--c.d"], {"a.b": "true", "c.d": "true"}, []),
+        (["--a-b.c_d", "-1"], {"a_b.c_d": "-1"}, []),
+        (["--batch_size", "3"], {}, ["--batch-size", "3"]),
+        (["--run_name=a_b"], {}, ["--run-name=a_b"]),
+        (["--run-name", "a.b"], {}, ["--run-name", "a.b"]),
+        (["--data_dir", "", "--a.b", ""], {"a.b": ""}, ["--data-dir", ""]),
+        (["--m/n.o", "x"], {"m/n.o": "x"}, []),
+        (["--optimizer", "sgd"], {}, ["--optimiser", "sgd"]),
+        (["--visualizers=none"], {}, ["--visualisers=none"]),
+    ],
+)
+def test_dotted_options_are_told_from_the_others(
+    args: list[str], options: dict[str, str], rest: list[str]
+) -> None:
+    assert split_dotted(args) == (options, rest)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from mlrun.agreement import check_agreement
 from mlrun.errors import MlrunError, unknown
 from mlrun.names import by_canonical_name
-from mlrun.seam.options import as_text
 from mlrun.values import (
     ClassWeights,
     Count,
@@ -25,14 +25,8 @@ from mlrun.values import (
     Text,
     Validation,
     Word,
+    explain,
 )
-
-SCHEDULE_OPTIONS = {
-    "schedule_every": ("step",),
-    "schedule_factor": ("step", "plateau"),
-    "schedule_patience": ("plateau",),
-}
-
 
 UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr")
 
@@ -252,26 +246,8 @@ class Settings(BaseModel):
         return value.lower()
 
     @model_validator(mode="after")
-    def _fits(self) -> Settings:
-        if self.momentum and self.optimiser not in ("sgd", "rmsprop"):
-            raise ValueError(
-                f"momentum is an option of optimiser sgd and rmsprop, not of {self.optimiser}"
-            )
-        if self.nesterov and self.optimiser != "sgd":
-            raise ValueError(f"nesterov is an option of optimiser sgd, not of {self.optimiser}")
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
-        for name, schedules in SCHEDULE_OPTIONS.items():
-            given = getattr(self, name)
-            if given != type(self).model_fields[name].default and self.schedule not in schedules:
-                raise ValueError(
-                    f"{name} is an option of schedule {' and '.join(schedules)}, not of "
-                    f"{self.schedule}"
-                )
-        if self.warmup_epochs and self.schedule == "one-cycle":
-            raise ValueError(
-                "warmup_epochs does not go with schedule one-cycle, which warms up itself"
-            )
+    def _agree(self) -> Settings:
+        check_agreement(self)
         return self
 
     def changed(self, groups: tuple[str, ...]) -> dict[str, object]:
@@ -326,20 +302,3 @@ class Settings(BaseModel):
     def flat(self) -> dict[str, object]:
         """Returns every setting, default or not, under its name; without the options."""
         return {name: getattr(self, name) for name in type(self).model_fields if name != "options"}
-
-
-def explain(error: ValidationError) -> str:
-    """Returns the first thing that is wrong as one line that names the setting."""
-    first = error.errors()[0]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    name = first["loc"][0]
-    if first["type"] == "value_error":
-        return f"{name}: {message}"
-    if first["type"] == "literal_error":
-        expected = str(first["ctx"]["expected"]).replace("'", "")
-        return f"{name}: expected {expected}, got {as_text(first['input'])!r}"
-    message = message.replace("Input should be a ", "expected a ")
-    message = message.replace("Input should be ", "expected a value ")
-    return f"{name}: {message}, got {as_text(first['input'])!r}"

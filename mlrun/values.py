@@ -1,4 +1,4 @@
-"""The texts that settings take, and the values they stand for."""
+"""The texts that settings take, the values they stand for, and what is said of wrong ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationError
 
 from mlrun.seam.options import as_text, convert
 
@@ -113,6 +113,23 @@ def factors_of(value: object) -> tuple[float, float]:
     raise ValueError(
         f"expected the lowest and the highest factor, such as 0.9,1.1, got {as_text(value)!r}"
     )
+
+
+def explain(error: ValidationError) -> str:
+    """Returns the first thing that is wrong as one line that names the setting."""
+    first = error.errors()[0]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    name = first["loc"][0]
+    if first["type"] == "value_error":
+        return f"{name}: {message}"
+    if first["type"] == "literal_error":
+        expected = str(first["ctx"]["expected"]).replace("'", "")
+        return f"{name}: expected {expected}, got {as_text(first['input'])!r}"
+    message = message.replace("Input should be a ", "expected a ")
+    message = message.replace("Input should be ", "expected a value ")
+    return f"{name}: {message}, got {as_text(first['input'])!r}"
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]

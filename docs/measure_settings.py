@@ -7,14 +7,11 @@ CPU cores. Nothing is logged to the store in use.
 
 from __future__ import annotations
 
-import os
-import platform
-import re
 import statistics
 import sys
-import tempfile
-from importlib.metadata import version
 from pathlib import Path
+
+from measuring import fill, machine, own_store
 
 PAGE = Path(__file__).resolve().parent / "settings.md"
 SEEDS = (0, 1, 2)
@@ -52,7 +49,7 @@ def table(data_dir: str) -> str:
         print(lines[-1], flush=True)
     about = (
         f"Percent of MNIST's 10,000 test images; seeds {', '.join(map(str, SEEDS))}. Measured on "
-        f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {version('torch')}."
+        f"{machine()}."
     )
     return "\n".join([*lines, "", about])
 
@@ -62,17 +59,9 @@ def main() -> None:
     if len(sys.argv) != 2 or not Path(sys.argv[1], "MNIST", "raw").is_dir():
         sys.exit("usage: python docs/measure_settings.py DATA_DIR, which holds MNIST/raw")
     data_dir = str(Path(sys.argv[1]).resolve())
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        os.chdir(folder)
+    with own_store():
         measured = table(data_dir)
-    text = re.sub(
-        r"<!-- measured -->\n.*?<!-- end -->",
-        lambda _: f"<!-- measured -->\n{measured}\n<!-- end -->",
-        PAGE.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    PAGE.write_text(text, encoding="utf-8")
+    fill(PAGE, measured)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,12 @@ class Settings(BaseModel):
         "the classes differ",
         "Training",
     )
+    reduction: Literal["mean", "sum"] = setting(
+        "mean",
+        "what of a step's losses is minimised: their mean, or their sum, which takes an lr smaller "
+        "by the number of examples; what is reported is the mean",
+        "Training",
+    )
     label_smoothing: Number = setting(
         0.0,
         "share of each label that is spread over all classes, 0 to below 1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class Procedure:
     """How the weights are trained.
 
     loss_of: the loss of a batch: logits (n, K) and labels (n,) to a scalar mean.
+    reduction: what of a step's losses is minimised: their mean or their sum.
     precision: of the forward pass.
     mixing: mixup or CutMix, if either is used.
     steps: optimiser steps in all.
@@ -42,6 +43,7 @@ class Procedure:
     mixing: Mixing | None
     steps: int
     seed: int
+    reduction: Literal["mean", "sum"] = "mean"
     clip_norm: float = 0.0
     evaluate_every: int = 0
     seconds: float = 0.0
@@ -174,7 +176,8 @@ def backward(
             right = share * right + (1 - share) * (predicted == other).sum()
         if len(own) < len(labels):
             loss = loss * (len(own) / len(labels))
-        state.scaler.scale(loss).backward()
+        objective = loss * len(labels) if procedure.reduction == "sum" else loss
+        state.scaler.scale(objective).backward()
         losses.append(loss.detach())
         hits.append(right)
     if len(losses) == 1:

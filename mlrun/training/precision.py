@@ -29,9 +29,14 @@ class Precision:
             return nullcontext()
         return torch.autocast(self.device, DTYPES[self.name])
 
-    def scaler(self) -> torch.amp.GradScaler:
-        """Returns what keeps gradients of 16 bits from vanishing; it does nothing otherwise."""
-        return torch.amp.GradScaler(self.device, enabled=self.name == "16")
+    def scaler(self, summed: int = 1) -> torch.amp.GradScaler:
+        """Returns what keeps gradients of 16 bits from vanishing; it does nothing otherwise.
+
+        Its first factor is torch's 2^16, less where losses are `summed`, of so many examples:
+        a gradient that overflows costs a step.
+        """
+        start = 2.0 ** (16 - (summed - 1).bit_length())
+        return torch.amp.GradScaler(self.device, init_scale=start, enabled=self.name == "16")
 
 
 def choose(name: str, device: torch.device) -> Precision:

@@ -32,11 +32,12 @@ def make_state(
         raise MlrunError(
             f"the optimiser cannot be made of its parameters: {one_line(error)}"
         ) from error
+    summed = settings.batch_size * settings.accumulate if settings.reduction == "sum" else 1
     return TrainingState(
         model,
         optimiser,
         make_schedule(optimiser, settings, steps=steps, steps_an_epoch=steps_an_epoch),
-        precision.scaler(),
+        precision.scaler(summed),
         Patience(settings.monitor, settings.early_stopping),
         Average(model, settings.ema) if settings.ema else None,
     )
@@ -67,6 +68,7 @@ def make_procedure(
         mixing=mixing if mixing.active else None,
         steps=steps,
         seed=settings.seed,
+        reduction=settings.reduction,
         clip_norm=settings.clip_norm,
         evaluate_every=settings.evaluate_steps,
         seconds=60 * settings.time_limit,

@@ -62,8 +62,8 @@ class Settings(BaseModel):
     )
     validation: Validation = setting(
         "auto",
-        "own (the data set's own part), test (the test part), a fraction of the training part, "
-        "or auto (own if there is one, else 0.1)",
+        "own (the data set's own part), test (the test part), a fraction of the training images, "
+        "drawn at random, last:N (the last N of them), or auto (own if there is one, else 0.1)",
         "Data",
     )
     normalisation: NormalisationText = setting(

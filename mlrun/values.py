@@ -49,9 +49,11 @@ def subset_of(value: object) -> str:
 
 
 def validation_of(value: object) -> str | float:
-    """Returns `auto`, `own`, `test` or a fraction between 0 and 1."""
+    """Returns `auto`, `own`, `test`, `last:N` or a fraction between 0 and 1."""
     if value in ("auto", "own", "test"):
         return str(value)
+    if isinstance(value, str) and (last := re.fullmatch(r"last:0*([1-9]\d*)", value.strip())):
+        return f"last:{last[1]}"
     try:
         fraction = float(convert(float, value))
     except ValueError:
@@ -59,7 +61,8 @@ def validation_of(value: object) -> str | float:
     if 0 < fraction < 1:
         return fraction
     raise ValueError(
-        f"expected auto, own, test or a fraction between 0 and 1, got {as_text(value)!r}"
+        f"expected auto, own, test, a fraction between 0 and 1, or last:NUMBER, got "
+        f"{as_text(value)!r}"
     )
 
 

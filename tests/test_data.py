@@ -12,7 +12,7 @@ from mlrun.data import batches as batches_module
 from mlrun.data.batches import Batches
 from mlrun.data.normalisation import Normalisation, choose, measure
 from mlrun.data.randomness import derive_seed
-from mlrun.data.splits import Selection, split
+from mlrun.data.splits import Selection, split, take_subset
 
 CPU = torch.device("cpu")
 
@@ -123,6 +123,26 @@ def test_a_subset_is_the_first_or_a_random_number_of_training_images() -> None:
     assert drawn.indices.tolist() == sorted(drawn.indices.tolist()) != list(range(10))
     with pytest.raises(MlrunError, match="subset 101: the training part has only 100 images"):
         split(data(), validation=0.1, subset="101", seed=0)
+
+
+def test_the_last_training_images_may_be_the_validation_part() -> None:
+    found = split(data(test=part(9)), validation="last:20", subset="50", seed=0)
+    assert found["train"].indices.tolist() == list(range(30))
+    assert found["val"].indices.tolist() == list(range(30, 50))
+    assert (found["val"].part, found["test"].part) == ("train", "test")
+    drawn = split(data(), validation="last:3", subset="random:10", seed=0)
+    chosen = take_subset(100, "random:10", 0).tolist()
+    assert drawn["train"].indices.tolist() + drawn["val"].indices.tolist() == chosen
+    assert len(drawn["val"]) == 3
+
+
+@pytest.mark.parametrize(("last", "held"), [(10, 10), (500, 10)])
+def test_last_images_that_leave_none_to_train_on_are_refused(last: int, held: int) -> None:
+    with pytest.raises(
+        MlrunError,
+        match=f"validation last:{last}: of 10 training images that leaves 0 to train on and {held}",
+    ):
+        split(data(), validation=f"last:{last}", subset="10", seed=0)
 
 
 def test_a_split_that_leaves_nothing_is_refused() -> None:

@@ -30,8 +30,14 @@ from mlrun.settings import Settings
             "schedule_factor is an option of schedule step and plateau, not of cosine",
         ),
         ({"optimiser": "sgd", "nesterov": True}, "nesterov needs a momentum above 0"),
-        ({"validation": 1.5}, "validation: expected auto, own, test or a fraction between 0 and 1"),
-        ({"validation": "0"}, "validation: expected auto, own, test or a fraction between 0 and 1"),
+        ({"validation": 1.5}, "validation: expected auto, own, test, a fraction between 0 and 1"),
+        ({"validation": "0"}, "validation: expected auto, own, test, a fraction between 0 and 1"),
+        (
+            {"validation": "last:0"},
+            "validation: expected auto, own, test, a fraction between 0 and 1, or last:NUMBER, "
+            "got 'last:0'",
+        ),
+        ({"validation": "last:0.5"}, "validation: expected auto, own, test, a fraction"),
         ({"subset": "random"}, "subset: expected all, a number of images, or random:NUMBER"),
         ({"subset": 0}, "subset: expected all, a number of images, or random:NUMBER"),
         ({"normalisation": "0.1"}, "normalisation: expected none, dataset, computed or MEAN/STD"),
@@ -145,6 +151,7 @@ def test_every_setting_and_option_is_a_param_that_is_read_back() -> None:
                 "feature-maps.images": "2",
                 "tags": "a=b",
                 "lr": "1e-5",
+                "validation": "last:050",
             }
         )
     )
@@ -154,6 +161,7 @@ def test_every_setting_and_option_is_a_param_that_is_read_back() -> None:
     assert params["feature_maps.images"] == "2"
     assert params["visualisers"] == "weights,feature-maps"
     assert params["plugin"] == "none"
+    assert params["validation"] == "last:50"
     assert set(Settings.model_fields) - {"options"} < set(params)
     assert make_plan(Settings.parse(params)).params() == params
     assert make_plan(Settings.parse(yaml.safe_load(plan.recipe()))).params() == params

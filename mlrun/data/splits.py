@@ -38,8 +38,8 @@ def split(
 
     Args:
         data: the data set.
-        validation: `own`, `test`, `auto` (its own part, else 0.1), or the fraction of the
-            training images that a random draw sets aside.
+        validation: `own`, `test`, `auto` (its own part, else 0.1), the fraction of the
+            training images that a random draw sets aside, or `last:N`, the last N of them.
         subset: `all`, `N` (the first N training images) or `random:N`; taken first.
         seed: the run's seed.
 
@@ -50,7 +50,7 @@ def split(
     own = data.validation is not None
     if validation == "auto":
         validation = "own" if own else 0.1
-    if isinstance(validation, float):
+    if validation not in ("own", "test"):
         chosen, held_out = hold_out(chosen, validation, seed)
         selections = {
             "train": select(data, "train", chosen),
@@ -93,15 +93,24 @@ def take_subset(count: int, subset: str, seed: int) -> Tensor:
     return torch.randperm(count, generator=generator(seed, "subset"))[:wanted].sort().values
 
 
-def hold_out(chosen: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Returns `chosen` without a random fraction (rounded), and that fraction; each ascending."""
+def hold_out(chosen: Tensor, validation: str | float, seed: int) -> tuple[Tensor, Tensor]:
+    """Returns the images to train on and those held out; each ascending, as `chosen` is.
+
+    Held out are the last N for `last:N`, and for a fraction so many (rounded), at random.
+    """
     import torch
 
-    held = round(len(chosen) * fraction)
+    if isinstance(validation, str):
+        held = int(validation.removeprefix("last:"))
+    else:
+        held = round(len(chosen) * validation)
     if not 0 < held < len(chosen):
         raise MlrunError(
-            f"validation {fraction}: of {len(chosen)} training images that leaves "
-            f"{len(chosen) - held} to train on and {held} to validate on; neither may be none"
+            f"validation {validation}: of {len(chosen)} training images that leaves "
+            f"{max(0, len(chosen) - held)} to train on and {min(held, len(chosen))} to validate "
+            "on; neither may be none"
         )
+    if isinstance(validation, str):
+        return chosen[:-held], chosen[-held:]
     order = torch.randperm(len(chosen), generator=generator(seed, "validation"))
     return chosen[order[held:].sort().values], chosen[order[:held].sort().values]

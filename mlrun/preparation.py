@@ -26,6 +26,7 @@ from mlrun.settings import Settings
 from mlrun.training.devices import own_random_states
 from mlrun.training.evaluation import Evaluation, criterion, evaluate
 from mlrun.training.loop import Procedure
+from mlrun.training.modes import set_training_mode
 from mlrun.training.precision import Precision
 from mlrun.training.precision import choose as choose_precision
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
@@ -136,7 +137,8 @@ def check_last_batch(model: nn.Module, train: Batches) -> None:
     """Raises MlrunError where batch normalisation cannot train on a last batch of one image."""
     if train.examples % train.batch_size != 1 % train.batch_size:
         return
-    twin = copy.deepcopy(model).train()
+    twin = copy.deepcopy(model)
+    set_training_mode(twin)
     try:
         with torch.no_grad(), own_random_states(train.device):
             twin(train.gather(torch.zeros(1, dtype=torch.int64)))

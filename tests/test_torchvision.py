@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun import MlrunError
+from mlrun.training.modes import set_training_mode
 
 ARCHITECTURES = models.list_models(module=models)
 ONE_OF_EACH_FAMILY = (
@@ -220,7 +221,7 @@ def test_what_is_frozen_does_not_change_in_training_and_neither_do_its_statistic
     for network in (model, copy.deepcopy(model)):
         before = copy.deepcopy(network.state_dict())
         network.eval()
-        network.train()
+        set_training_mode(network)
         optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
         network(torch.randn(4, *GREY)).square().sum().backward()
         optimiser.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,26 @@ def test_a_model_says_which_parameters_are_trained_at_which_rate() -> None:
     assert torch.equal(model.weight, weight)
     assert not torch.equal(model.bias, bias)
     assert [row["lr"] for row in ours.listener.epochs] == pytest.approx([0.01, 0.001])
+
+
+def test_batch_normalisation_that_is_frozen_keeps_its_statistics() -> None:
+    norms = [nn.BatchNorm1d(8), nn.BatchNorm1d(8), nn.BatchNorm1d(8, affine=False)]
+    norms[0].requires_grad_(False)
+    norms[1].bias.requires_grad_(False)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), *norms, nn.Linear(8, 3))
+    expected = copy.deepcopy(model)
+    optimiser = torch.optim.SGD([p for p in expected.parameters() if p.requires_grad], lr=0.05)
+    for images, labels in batches().epoch(1):
+        expected.train()
+        expected[2].eval()
+        optimiser.zero_grad()
+        F.cross_entropy(expected(images), labels).backward()
+        optimiser.step()
+    trained = training(model, epochs=1).run().state.model.state_dict()
+    for name, theirs in expected.state_dict().items():
+        torch.testing.assert_close(trained[name], theirs)
+    counts = [trained[f"{place}.num_batches_tracked"].item() for place in (2, 3, 4)]
+    assert counts == [0, 3, 3]
 
 
 def test_a_model_s_own_loss_is_trained_on_mean_or_by_example() -> None:

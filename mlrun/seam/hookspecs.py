@@ -30,7 +30,9 @@ def register_models(register: Callable[..., Any]) -> None:
     (N, C, H, W), to logits, float32 (N, K), not softmaxed. If it has a method
     `loss(outputs, labels)`, what that returns is the training loss (a scalar mean over the
     batch, or one value for each example, (N,)); else it is the cross-entropy. If it has
-    `parameter_groups(lr)`, the groups that returns go to the optimiser.
+    `parameter_groups(lr)`, the groups that returns go to the optimiser. Parameters that
+    require no gradient are frozen, and batch normalisation that has no others keeps its
+    running statistics.
     """
 
 

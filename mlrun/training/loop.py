@@ -14,6 +14,7 @@ from mlrun.data.mixing import Mixing
 from mlrun.data.randomness import derive_seed
 from mlrun.training.devices import seed_step, synchronise
 from mlrun.training.evaluation import Criterion
+from mlrun.training.modes import set_training_mode
 from mlrun.training.precision import Precision
 from mlrun.training.state import TrainingState
 
@@ -98,7 +99,7 @@ def train_epoch(
     losses: list[Tensor] = []
     hits: list[Tensor] = []
     sizes: list[int] = []
-    state.model.train()
+    set_training_mode(state.model)
     started, paused = time.perf_counter(), 0.0
     for images, labels in batches.epoch(epoch):
         seed_step(device, seeds + len(sizes))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mlrun import MlrunError
 
@@ -32,11 +30,7 @@ class Resize(nn.Module):
 
 
 class Adapted(nn.Module):
-    """What `adapt` adds to a network.
-
-    `resize` comes before all else. Batch normalisation that is not trained stays in evaluation
-    mode, so that its running statistics do not change either.
-    """
+    """What `adapt` adds to a network: `resize`, which comes before all else."""
 
     resize: nn.Module
 
@@ -44,15 +38,6 @@ class Adapted(nn.Module):
         """Returns the logits, float32 (N, K), of `images`, float32 (N, C, H, W)."""
         logits: Tensor = super().forward(self.resize(images))
         return logits
-
-    def train(self, mode: bool = True) -> Self:
-        """Sets the mode of all modules, except for what is frozen."""
-        super().train(mode)
-        for module in self.modules():
-            frozen = not any(parameter.requires_grad for parameter in module.parameters())
-            if isinstance(module, _BatchNorm) and frozen:
-                module.training = False
-        return self
 
 
 def adapt(model: nn.Module, given: Size, size: Size) -> None:

@@ -14,6 +14,7 @@ from mlrun.names import canonical
 from mlrun.seam.options import as_text
 from mlrun.seam.registry import Component, Registry, discover
 from mlrun.settings import Settings
+from mlrun.values import PartRates
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
 NAMED = ("Data", "Augmentation", "Training", "Optimiser")  # groups of settings in a run's name
@@ -181,6 +182,8 @@ def text_of(value: object) -> str:
 
 def plain_of(value: object) -> object:
     """Returns a setting's value as YAML can hold it."""
+    if isinstance(value, PartRates):
+        return dict(value.pairs)
     if isinstance(value, tuple):
         return [plain_of(item) for item in value]
     return str(value) if isinstance(value, Path) else value

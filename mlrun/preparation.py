@@ -104,12 +104,12 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
     check_fit(plan, model, data, normalisation, device)
     train, parts = make_batches(settings, selections, normalisation, device)
-    check_last_batch(model, train)
     steps = total_steps(settings, len(train))
     weights = class_weights(settings.class_weights, train.labels, len(data.classes))
     with named(f"model {plan.model.component.name}"):
         state = make_state(model, settings, precision, steps, len(train))
         procedure = make_procedure(model, settings, precision, weights, steps)
+    check_last_batch(model, train)
     return Prepared(
         device, data, selections, normalisation, precision, train, parts, state, procedure
     )

@@ -21,6 +21,8 @@ from mlrun.values import (
     NormalisationText,
     Number,
     Pairs,
+    PartLrs,
+    PartRates,
     Subset,
     Text,
     Validation,
@@ -168,6 +170,12 @@ class Settings(BaseModel):
         "adam", "optimiser", "Optimiser"
     )
     lr: Number = setting(0.001, "learning rate", "Optimiser", gt=0)
+    part_lrs: PartLrs = setting(
+        PartRates(),
+        "learning rates of parts of the network, by name of layers, with * (the first match "
+        "counts): conv1=1e-4,fc*=0; 0 freezes a part, and the rest trains at lr",
+        "Optimiser",
+    )
     momentum: Number = setting(0.0, "momentum, for sgd and rmsprop", "Optimiser", ge=0, lt=1)
     nesterov: Flag = setting(False, "Nesterov momentum, for sgd", "Optimiser")
     weight_decay: Number = setting(0.0, "weight decay", "Optimiser", ge=0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationError
@@ -38,6 +40,45 @@ def pairs_of(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected name=value, with commas between, got {as_text(value)!r}")
     return {str(name): as_text(text) for name, text in value.items()}
+
+
+@dataclass(frozen=True)
+class PartRates:
+    """The learning rates of parts of a network.
+
+    pairs: (pattern, rate) of each part; the pattern names layers or parameters.
+
+    >>> str(PartRates((("conv1", 1e-4), ("fc*", 0.0)))), str(PartRates())
+    ('conv1=0.0001,fc*=0', 'none')
+    """
+
+    pairs: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The patterns, in order."""
+        return tuple(name for name, _ in self.pairs)
+
+    def __str__(self) -> str:
+        pairs = (f"{name}={str(rate).removesuffix('.0')}" for name, rate in self.pairs)
+        return ",".join(pairs) or "none"
+
+
+def part_rates_of(value: object) -> PartRates:
+    """Returns rates by part from a mapping, or from text `name=rate,name=rate`."""
+    if isinstance(value, PartRates):
+        return value
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
+        return PartRates()
+    pairs = pairs_of(value)
+    repeated = isinstance(value, str) and value.count("=") != len(pairs)
+    if repeated or "" in pairs:
+        raise ValueError(f"expected different names, each with a rate, got {as_text(value)!r}")
+    rates = tuple((name, float(convert(float, text))) for name, text in pairs.items())
+    for name, rate in rates:
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"expected rates of 0 (frozen) or above, got {name}={rate:g}")
+    return PartRates(rates)
 
 
 def subset_of(value: object) -> str:
@@ -137,6 +178,7 @@ def explain(error: ValidationError) -> str:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs_of)]
+PartLrs = Annotated[PartRates, BeforeValidator(part_rates_of)]
 Flag = Annotated[bool, BeforeValidator(lambda value: convert(bool, value))]
 Count = Annotated[int, BeforeValidator(lambda value: convert(int, value))]
 Number = Annotated[float, BeforeValidator(lambda value: convert(float, value))]

@@ -51,6 +51,7 @@ FIGURES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
     "ema": ({}, {"ema": 0.99}, "val/loss"),
     "optimiser": ({}, {"optimiser": "rmsprop"}, "train/loss"),
     "lr": ({}, {"lr": 0.01}, "train/loss"),
+    "part_lrs": ({}, {"part_lrs": "out=0.1"}, "train/loss"),
     "momentum": (SGD, {"momentum": 0.9}, "train/loss"),
     "nesterov": (MOMENTUM, {"nesterov": True}, "train/loss"),
     "weight_decay": ({}, {"weight_decay": 0.1}, "train/loss"),

@@ -214,7 +214,7 @@ def register_datasets(register):
         ),
         (
             {"model": "fixed"},
-            "model fixed: the optimiser cannot be made of its parameters: ValueError: ",
+            "model fixed: it has no parameter that is trained, and is not frozen; with epochs 0 it",
         ),
         (
             {"model": "mlp", "model.batch_norm": True, "batch_size": 4},

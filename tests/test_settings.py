@@ -43,6 +43,12 @@ from mlrun.settings import Settings
         ({"normalisation": "0.1"}, "normalisation: expected none, dataset, computed or MEAN/STD"),
         ({"normalisation": "0.1/0"}, "normalisation: expected standard deviations above 0"),
         ({"tags": "team"}, "tags: expected name=value"),
+        ({"part_lrs": "0.1"}, "part_lrs: expected name=value, with commas between, got '0.1'"),
+        ({"part_lrs": "out=fast"}, "part_lrs: expected a number, got 'fast'"),
+        ({"part_lrs": "a=1,a=2"}, "part_lrs: expected different names, each with a rate, got 'a="),
+        ({"part_lrs": "=1"}, "part_lrs: expected different names, each with a rate, got '=1'"),
+        ({"part_lrs": "a=1,b=-2"}, "part_lrs: expected rates of 0 (frozen) or above, got b=-2"),
+        ({"part_lrs": "a=inf"}, "part_lrs: expected rates of 0 (frozen) or above, got a=inf"),
         ({"visualisers": "weights,weights"}, "visualisers: expected different names"),
         ({"keep": 0}, "keep: expected a value greater than or equal to 1"),
         ({"monitor": "loss"}, "monitor: expected val/loss"),
@@ -94,6 +100,7 @@ def test_text_and_python_values_make_the_same_settings() -> None:
         "validation": "0.2",
         "visualisers": "none",
         "tags": "team=a,note=b=c",
+        "part_lrs": "conv1=1e-4,out=0",
         "run_name": "",
         "model.batch-norm": "true",
         "subset": "100",
@@ -107,6 +114,7 @@ def test_text_and_python_values_make_the_same_settings() -> None:
         "validation": 0.2,
         "visualisers": [],
         "tags": {"team": "a", "note": "b=c"},
+        "part_lrs": {"conv1": 1e-4, "out": 0},
         "run_name": None,
         "model.batch_norm": "true",
         "subset": 100,
@@ -152,6 +160,8 @@ def test_every_setting_and_option_is_a_param_that_is_read_back() -> None:
                 "tags": "a=b",
                 "lr": "1e-5",
                 "validation": "last:050",
+                "part_lrs": "fc*=1e-5, out=0",
+                "reduction": "sum",
             }
         )
     )
@@ -162,6 +172,9 @@ def test_every_setting_and_option_is_a_param_that_is_read_back() -> None:
     assert params["visualisers"] == "weights,feature-maps"
     assert params["plugin"] == "none"
     assert params["validation"] == "last:50"
+    assert params["part_lrs"] == "fc*=1e-05,out=0"
+    assert yaml.safe_load(plan.recipe())["part_lrs"] == {"fc*": 1e-5, "out": 0.0}
+    assert make_plan(Settings()).params()["part_lrs"] == "none"
     assert set(Settings.model_fields) - {"options"} < set(params)
     assert make_plan(Settings.parse(params)).params() == params
     assert make_plan(Settings.parse(yaml.safe_load(plan.recipe()))).params() == params
@@ -191,6 +204,9 @@ def test_a_run_is_named_after_what_it_is_unless_a_name_is_given() -> None:
     trained = {"schedule": "cosine", "rotate": 10, "seed": 1, "epochs": 9, "flip": "none"}
     name = make_plan(Settings.parse(trained)).run_name
     assert name == "cnn · digits · lr 0.001 rotate=10 schedule=cosine"
+    parts = {"validation": "last:50", "reduction": "sum", "part_lrs": {"conv1": 1e-4, "out": 0}}
+    name = make_plan(Settings.parse(parts)).run_name
+    assert name.endswith("lr 0.001 validation=last:50 reduction=sum part_lrs=conv1=0.0001,out=0")
     long = {"model": "mlp", "model.widths": ",".join(["1000"] * 30)}
     model, _, _ = make_plan(Settings.parse(long)).run_name.split(" · ")
     assert len(model) == 80

@@ -15,6 +15,7 @@ from mlrun.names import canonical
 from mlrun.plan import prefixed
 from mlrun.seam.options import as_text
 from mlrun.settings import Settings
+from mlrun.values import PartRates
 
 REPEATABLE = ("plugin", "tags")
 
@@ -143,7 +144,13 @@ def metavar(annotation: Any) -> str:
     """Returns what stands for the value in the help."""
     if get_origin(annotation) is not None and all(isinstance(c, str) for c in get_args(annotation)):
         return "|".join(get_args(annotation))
-    known = {bool: "[true|false]", int: "N", float: "X", tuple[float, float]: "LOW,HIGH"}
+    known = {
+        bool: "[true|false]",
+        int: "N",
+        float: "X",
+        tuple[float, float]: "LOW,HIGH",
+        PartRates: "NAME=X,…",
+    }
     return known.get(annotation, "TEXT")
 
 

@@ -63,7 +63,8 @@ class Listener(Protocol):
         """Takes an epoch's figures in training mode; may set `state.stopped`.
 
         They are `train/loss` and `train/accuracy` (a fraction), running means over the epoch's
-        examples, `lr` (of the last step), `examples_per_second` and `epoch_seconds`.
+        examples, `lr` and `lr/PART` (of the last step), `examples_per_second` and
+        `epoch_seconds`.
         """
 
 
@@ -138,7 +139,7 @@ def train_epoch(
     seconds = time.perf_counter() - started - paused
     state.epoch = epoch
     figures = means(losses, hits, sizes, epoch, state.schedule.rates[0])
-    figures["lr"] = float(optimiser.param_groups[0]["lr"])
+    figures |= state.schedule.figures()
     return {**figures, "examples_per_second": sum(sizes) / seconds, "epoch_seconds": seconds}
 
 

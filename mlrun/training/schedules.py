@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,21 @@ class Schedule:
         factor = self.scale * self.factor(step)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+
+    def figures(self) -> dict[str, float]:
+        """Returns the present rates as metrics: `lr`, of the first group, and `lr/PART`s.
+
+        What MLflow cannot have in a metric's name is `_`.
+        """
+        first, *others = self.optimiser.param_groups
+        figures = {"lr": float(first["lr"])}
+        for group in others:
+            if "part" in group:
+                name = "lr/" + re.sub(r"[^A-Za-z0-9_.-]", "_", group["part"])
+                while name in figures:
+                    name += "_"
+                figures[name] = float(group["lr"])
+        return figures
 
     def evaluated(self, value: float) -> None:
         """Takes the monitored figure of one evaluation; a plateau lowers the rates."""

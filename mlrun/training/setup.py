@@ -12,6 +12,7 @@ from mlrun.training.average import Average
 from mlrun.training.evaluation import criterion
 from mlrun.training.loop import Procedure
 from mlrun.training.optimisers import make_optimiser
+from mlrun.training.parts import freeze_parts
 from mlrun.training.patience import Patience
 from mlrun.training.precision import Precision
 from mlrun.training.schedules import make_schedule
@@ -24,8 +25,14 @@ def make_state(
     """Returns the state of training before the first of `steps` steps.
 
     Raises:
-        MlrunError: the model has nothing to train.
+        MlrunError: the model has nothing to train, or no such part as the settings name.
     """
+    freeze_parts(model, settings.part_lrs)
+    if steps and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise MlrunError(
+            "it has no parameter that is trained, and is not frozen; with epochs 0 it is only "
+            "evaluated and drawn"
+        )
     try:
         optimiser = make_optimiser(model, settings)
     except Exception as error:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mlrun import MlrunError
+from mlrun.training.parts import is_named, top_layers
 
 Size = tuple[int, int]
 
@@ -63,7 +62,7 @@ def choose_trained(model: nn.Module, patterns: tuple[str, ...], *, head: str) ->
         MlrunError: a pattern names nothing, or there is none.
     """
     names = [name for name, _ in model.named_parameters()]
-    layers = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+    layers = top_layers(model)
     meaning = {"all": "*", "head": head}
     trained: set[str] = set()
     for pattern in patterns:
@@ -78,13 +77,3 @@ def choose_trained(model: nn.Module, patterns: tuple[str, ...], *, head: str) ->
         raise MlrunError(f"train is empty; expected all, head, or names of {layers}")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)
-
-
-def is_named(parameter: str, pattern: str) -> bool:
-    """Whether `pattern` matches a parameter's name, or that of a module it lies in.
-
-    >>> is_named("layer4.0.conv1.weight", "layer4"), is_named("layer4.0.conv1.weight", "layer")
-    (True, False)
-    """
-    parts = parameter.split(".")
-    return any(fnmatchcase(".".join(parts[:end]), pattern) for end in range(1, len(parts) + 1))

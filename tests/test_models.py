@@ -106,12 +106,62 @@ def test_the_kernel_and_channels_of_cnn_are_as_asked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        ({}, "conv1 act1 pool1 conv2 act2 pool2 flatten out"),
+        ({"pool": False}, "conv1 act1 conv2 act2 flatten out"),
+        ({"padding": "none", "kernel": 4}, "conv1 act1 pool1 conv2 act2 flatten out"),
+        (
+            {"hidden": (7, 5), "channels": (3,)},
+            "conv1 act1 pool1 flatten fc1 act2 fc2 act3 out",
+        ),
+        (
+            {"hidden": (7,), "channels": (3,), "dropout": 0.5, "batch_norm": True},
+            "conv1 norm1 act1 pool1 flatten drop fc1 norm2 act2 drop1 out",
+        ),
+        ({"dropout": 0.5}, "conv1 act1 pool1 conv2 act2 pool2 flatten drop out"),
+    ],
+)
+def test_the_layers_of_cnn_have_the_names_that_their_options_give(
+    options: dict[str, Any], layers: str
+) -> None:
+    model = build("cnn", (1, 11, 11), 3, **options)
+    assert [name for name, _ in model.named_children()] == layers.split()
+    for mode in (False, True):
+        assert model.train(mode)(torch.randn(2, 1, 11, 11)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(("kernel", "pool"), [(5, False), (3, True), (4, True), (1, False)])
+def test_without_padding_a_convolution_takes_its_kernel_off(kernel: int, pool: bool) -> None:
+    shape = (1, 20, 26)
+    model = build("cnn", shape, 3, channels=(2, 4), kernel=kernel, padding="none", pool=pool)
+    height, width = shape[1:]
+    for _ in range(2):
+        height, width = height - kernel + 1, width - kernel + 1
+        if pool:
+            height, width = height // 2, width // 2
+    assert model.out.in_features == 4 * height * width
+    *convolutions, _, _ = model.children()  # without flatten and out
+    assert nn.Sequential(*convolutions)(torch.randn(1, *shape)).shape == (1, 4, height, width)
+
+
+def test_images_that_are_too_small_for_unpadded_kernels_are_refused() -> None:
+    with pytest.raises(ValueError, match="conv1 gets 4 × 9 pixels, its kernel is 5 × 5; use padd"):
+        build("cnn", (1, 4, 9), 3, channels=(2,), kernel=5, padding="none")
+    with pytest.raises(ValueError, match="conv2 gets 2 × 3 pixels, its kernel is 5 × 5"):
+        build("cnn", (1, 8, 10), 3, kernel=5, padding="none")
+    assert build("cnn", (1, 5, 5), 3, channels=(2,), kernel=5, padding="none").out.in_features == 2
+
+
+@pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("mlp", {"widths": (0,)}, "widths"),
         ("mlp", {"dropout": 1.0}, "dropout 1.0: expected a fraction from 0 to below 1"),
         ("cnn", {"channels": ()}, "channels is empty"),
         ("cnn", {"kernel": 2}, "kernel 2: expected an odd size"),
+        ("cnn", {"kernel": 0, "padding": "none"}, "kernel 0: expected a size of at least 1"),
+        ("cnn", {"hidden": (8, 0)}, r"hidden \(8, 0\): expected sizes of at least 1"),
         ("lenet", {"dropout": -0.1}, "dropout -0.1"),
     ],
 )

@@ -63,29 +63,36 @@ def cnn(
     *,
     channels: tuple[int, ...] = (16, 32),
     kernel: int = 3,
+    padding: Literal["same", "none"] = "same",
+    pool: bool = True,
+    hidden: tuple[int, ...] = (),
     activation: Activation = "relu",
     batch_norm: bool = False,
     dropout: float = 0.0,
 ) -> nn.Module:
     """A small convolutional network for images of any shape.
 
-    For each entry of `channels`: convolution that keeps the size, activation, max-pool by 2
-    while the image is at least 2 × 2. Then one linear layer.
+    For each entry of `channels`: convolution, activation, max-pool by 2. Then one linear layer,
+    after hidden ones where `hidden` asks for them. With padding same images may be of any size;
+    with none each convolution makes them smaller by `kernel` - 1, and they must be large enough.
 
     Args:
         channels: output channels of each convolution, at least one.
-        kernel: height and width of the kernels, odd.
-        activation: what follows each convolution.
+        kernel: height and width of the kernels; odd with padding same.
+        padding: same if the convolutions keep the image's size, none for no padding.
+        pool: max-pool by 2 after each activation, while the image is at least 2 × 2.
+        hidden: units of each hidden linear layer before the last.
+        activation: what follows each convolution and hidden linear layer.
         batch_norm: batch normalisation before each activation.
-        dropout: the fraction dropped before the linear layer while training, 0 to below 1.
+        dropout: the fraction dropped before each linear layer while training, 0 to below 1.
     """
-    from mlrun_models.convolutional import ConvolutionalNetwork
+    from mlrun_models.convolutional import ConvolutionalNetwork, Convolutions
 
     return ConvolutionalNetwork(
         shape,
         classes,
-        channels=channels,
-        kernel=kernel,
+        Convolutions(channels, kernel, padded=padding == "same", pooled=pool),
+        hidden=hidden,
         activation=activation,
         batch_norm=batch_norm,
         dropout=dropout,

@@ -2,47 +2,97 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import nn
 
 from mlrun_models.layers import ACTIVATIONS, check_dropout, check_sizes
 
 
+@dataclass(frozen=True)
+class Convolutions:
+    """The convolutions of the network.
+
+    channels: output channels of each, at least one.
+    kernel: height and width of the kernels.
+    padded: with zeros around the image, so that it keeps its size; else it loses `kernel` - 1.
+    pooled: whether each is followed by max-pooling by 2, while the image is at least 2 × 2.
+
+    Raises ValueError where they cannot be made.
+    """
+
+    channels: tuple[int, ...]
+    kernel: int
+    padded: bool
+    pooled: bool
+
+    def __post_init__(self) -> None:
+        check_sizes("channels", self.channels)
+        if not self.channels:
+            raise ValueError("channels is empty: expected at least one convolution")
+        if self.kernel < 1 or (self.padded and self.kernel % 2 == 0):
+            odd = "an odd size" if self.padded else "a size"
+            raise ValueError(f"kernel {self.kernel}: expected {odd} of at least 1")
+
+    def lost(self, number: int, height: int, width: int) -> int:
+        """Returns how many rows and columns convolution `number` takes off; raises ValueError."""
+        if self.padded:
+            return 0
+        if min(height, width) < self.kernel:
+            raise ValueError(
+                f"conv{number} gets {height} × {width} pixels, its kernel is {self.kernel} × "
+                f"{self.kernel}; use padding same, a smaller kernel, fewer channels or no pool"
+            )
+        return self.kernel - 1
+
+
 class ConvolutionalNetwork(nn.Sequential):
     """Maps standardised images (N, C, H, W) to logits (N, K).
 
-    Its layers are `conv1`, `act1`, `pool1`, …, `flatten`, `out`.
+    Its layers are `conv1`, `act1`, `pool1`, …, `flatten`, `out`. Hidden linear layers stand
+    before `out`: `fc1`, …, with activations that count on. With dropout, `drop` comes before the
+    first linear layer, and `drop1`, … after the hidden ones.
     """
 
     def __init__(
         self,
         shape: tuple[int, int, int],
         classes: int,
+        convolutions: Convolutions,
         *,
-        channels: tuple[int, ...],
-        kernel: int,
+        hidden: tuple[int, ...],
         activation: str,
         batch_norm: bool,
         dropout: float,
     ) -> None:
         super().__init__()
-        check_sizes("channels", channels)
+        check_sizes("hidden", hidden)
         check_dropout(dropout)
-        if not channels:
-            raise ValueError("channels is empty: expected at least one convolution")
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"kernel {kernel}: expected an odd size of at least 1")
+        act = ACTIVATIONS[activation]
         inputs, height, width = shape
-        for number, outputs in enumerate(channels, start=1):
-            convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        padding = convolutions.kernel // 2 if convolutions.padded else 0
+        for number, outputs in enumerate(convolutions.channels, start=1):
+            lost = convolutions.lost(number, height, width)
+            convolution = nn.Conv2d(inputs, outputs, convolutions.kernel, padding=padding)
             self.add_module(f"conv{number}", convolution)
             if batch_norm:
                 self.add_module(f"norm{number}", nn.BatchNorm2d(outputs))
-            self.add_module(f"act{number}", ACTIVATIONS[activation]())
-            if min(height, width) >= 2:
+            self.add_module(f"act{number}", act())
+            inputs, height, width = outputs, height - lost, width - lost
+            if convolutions.pooled and min(height, width) >= 2:
                 self.add_module(f"pool{number}", nn.MaxPool2d(2))
                 height, width = height // 2, width // 2
-            inputs = outputs
         self.flatten = nn.Flatten()
         if dropout:
             self.drop = nn.Dropout(dropout)
-        self.out = nn.Linear(inputs * height * width, classes)
+        size = inputs * height * width
+        for number, units in enumerate(hidden, start=1):
+            self.add_module(f"fc{number}", nn.Linear(size, units))
+            place = len(convolutions.channels) + number
+            if batch_norm:
+                self.add_module(f"norm{place}", nn.BatchNorm1d(units))
+            self.add_module(f"act{place}", act())
+            if dropout:
+                self.add_module(f"drop{number}", nn.Dropout(dropout))
+            size = units
+        self.out = nn.Linear(size, classes)

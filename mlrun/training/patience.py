@@ -32,9 +32,10 @@ class Patience:
 
     def better(self, value: float) -> bool:
         """Whether `value` is better than the best so far by more than the threshold."""
+        margin = self.threshold * abs(self.best)  # a model's own loss may be below 0
         if self.monitor.endswith("loss"):
-            return value < self.best * (1 - self.threshold)
-        return value > self.best * (1 + self.threshold)
+            return value < self.best - margin
+        return value > self.best + margin
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the best value and the number of evaluations since."""

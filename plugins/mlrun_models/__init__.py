@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 Activation = Literal["relu", "gelu", "tanh", "sigmoid", "leaky-relu"]
+Loss = Literal["cross-entropy", "sigmoid-distance", "softmax-nll"]
 
 
-def logistic(shape: Shape, classes: int, *, bias: bool = True) -> nn.Module:
+def logistic(
+    shape: Shape, classes: int, *, bias: bool = True, loss: Loss = "cross-entropy"
+) -> nn.Module:
     """Logistic regression: one linear layer from the pixels to the logits.
 
     Args:
         bias: add a bias to each logit.
+        loss: what is lowered while training; docs/models.md tells what each of them is.
     """
+    from mlrun_models.losses import with_loss
     from mlrun_models.perceptrons import Perceptron
 
-    return Perceptron(shape, classes, widths=(), bias=bias)
+    return with_loss(Perceptron(shape, classes, widths=(), bias=bias), loss)
 
 
 def mlp(
@@ -34,6 +39,7 @@ def mlp(
     batch_norm: bool = False,
     dropout: float = 0.0,
     bias: bool = True,
+    loss: Loss = "cross-entropy",
 ) -> nn.Module:
     """A multilayer perceptron: linear layers with an activation between them.
 
@@ -43,10 +49,12 @@ def mlp(
         batch_norm: batch normalisation before each activation.
         dropout: the fraction of hidden units dropped while training, 0 to below 1.
         bias: biases in the linear layers.
+        loss: what is lowered while training; docs/models.md tells what each of them is.
     """
+    from mlrun_models.losses import with_loss
     from mlrun_models.perceptrons import Perceptron
 
-    return Perceptron(
+    model = Perceptron(
         shape,
         classes,
         widths=widths,
@@ -55,6 +63,7 @@ def mlp(
         dropout=dropout,
         bias=bias,
     )
+    return with_loss(model, loss)
 
 
 def cnn(
@@ -69,6 +78,7 @@ def cnn(
     activation: Activation = "relu",
     batch_norm: bool = False,
     dropout: float = 0.0,
+    loss: Loss = "cross-entropy",
 ) -> nn.Module:
     """A small convolutional network for images of any shape.
 
@@ -85,10 +95,12 @@ def cnn(
         activation: what follows each convolution and hidden linear layer.
         batch_norm: batch normalisation before each activation.
         dropout: the fraction dropped before each linear layer while training, 0 to below 1.
+        loss: what is lowered while training; docs/models.md tells what each of them is.
     """
     from mlrun_models.convolutional import ConvolutionalNetwork, Convolutions
+    from mlrun_models.losses import with_loss
 
-    return ConvolutionalNetwork(
+    model = ConvolutionalNetwork(
         shape,
         classes,
         Convolutions(channels, kernel, padded=padding == "same", pooled=pool),
@@ -97,6 +109,7 @@ def cnn(
         batch_norm=batch_norm,
         dropout=dropout,
     )
+    return with_loss(model, loss)
 
 
 def lenet(
@@ -106,6 +119,7 @@ def lenet(
     activation: Activation = "relu",
     batch_norm: bool = False,
     dropout: float = 0.0,
+    loss: Loss = "cross-entropy",
 ) -> nn.Module:
     """LeNet: two 5 × 5 convolutions with pooling, then three linear layers.
 
@@ -119,10 +133,13 @@ def lenet(
         activation: what follows each convolution and hidden linear layer.
         batch_norm: batch normalisation after each convolution.
         dropout: the fraction dropped after each hidden linear layer while training.
+        loss: what is lowered while training; docs/models.md tells what each of them is.
     """
     from mlrun_models.lecun import LeNet
+    from mlrun_models.losses import with_loss
 
-    return LeNet(shape, classes, activation=activation, batch_norm=batch_norm, dropout=dropout)
+    model = LeNet(shape, classes, activation=activation, batch_norm=batch_norm, dropout=dropout)
+    return with_loss(model, loss)
 
 
 def torchvision(

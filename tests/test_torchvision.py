@@ -106,8 +106,10 @@ def test_images_are_resized_where_the_architecture_needs_it(
 ) -> None:
     with torch.device("meta"):
         model = build(shape, 2, arch=arch)
-        assert model.resize(torch.empty(2, *shape)).shape == (2, shape[0], *seen)
-    assert isinstance(model.resize, nn.Identity) == (shape[1:] == seen)
+        images = torch.empty(2, *shape)
+        resized = model.resize(images)
+    assert resized.shape == (2, shape[0], *seen)
+    assert (resized is images) == (shape[1:] == seen)
 
 
 def test_resizing_is_bilinear_and_smooth_where_it_shrinks() -> None:
@@ -119,6 +121,39 @@ def test_resizing_is_bilinear_and_smooth_where_it_shrinks() -> None:
     stripes = (torch.arange(896) % 4 == 0).float().expand(1, 1, 896, 896)
     shrunk = smaller(stripes)[..., 1:-1, 1:-1]
     torch.testing.assert_close(shrunk, torch.full_like(shrunk, 0.25), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"), [((70, 90), (70, 90)), ((9, 90), (17, 90)), ((9, 12), (17, 17))]
+)
+def test_only_what_is_too_small_is_enlarged_at_whatever_size_images_come(
+    size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    model = seeded((3, 8, 8), 4, arch=SMALL).eval()
+    torch.manual_seed(0)
+    own = models.get_model(SMALL, num_classes=4).eval()
+    images = torch.randn(2, 3, *size)
+    enlarged = images if size == seen else nn.functional.interpolate(images, seen, mode="bilinear")
+    torch.testing.assert_close(model(images), own(enlarged), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("arch", "side"), [("vit_b_32", 32), ("maxvit_t", 224)])
+def test_what_takes_one_size_gets_it_at_whatever_size_images_come(arch: str, side: int) -> None:
+    with torch.device("meta"):
+        model = build((3, 30, 20), 2, arch=arch).eval()
+        for size in ((30, 20), (side, side), (300, 260)):
+            images = torch.empty(1, 3, *size)
+            assert model.resize(images).shape == (1, 3, side, side)
+            assert model(images).shape == (1, 2)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (40, 30)])
+def test_a_network_that_resizes_is_exported_for_batches_of_any_size(size: tuple[int, int]) -> None:
+    model = seeded((3, *size), 4, arch=SMALL).eval()
+    batches = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(model, (torch.randn(2, 3, *size),), dynamic_shapes=batches)
+    images = torch.randn(5, 3, *size)
+    torch.testing.assert_close(exported.module()(images), model(images))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])

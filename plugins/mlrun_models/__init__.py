@@ -158,10 +158,10 @@ def torchvision(
 
     Size: an image that is smaller than torchvision's smallest for the architecture (1 × 1 for
     resnet18, 32 × 32 for vgg11, 63 × 63 for alexnet, 224 × 224 for swin_t) is enlarged to it
-    inside the network, each side by itself; larger ones stay as they are. Vision transformers
-    take one size, to which all images are resized (bilinearly): `maxvit_t` 224 × 224; `vit_…`
-    that of its weights, or without weights the least square of whole patches that covers the
-    image.
+    inside the network, each side by itself; larger ones stay as they are, also those that are
+    larger than the data set's own. Vision transformers take one size, to which all images are
+    resized (bilinearly): `maxvit_t` 224 × 224; `vit_…` that of its weights, or without weights
+    the least square of whole patches that covers the data set's images.
 
     Channels: where the weights are for another number of them (3 for torchvision's own), the
     kernels of the first convolution are summed for grey images, and else taken in turn, times

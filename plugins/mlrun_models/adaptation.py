@@ -8,24 +8,31 @@ from torch import Tensor, nn
 from mlrun import MlrunError
 from mlrun.training.parts import is_named, top_layers
 
-Size = tuple[int, int]
-
 
 class Resize(nn.Module):
-    """Maps images (N, C, H, W) of one size to another, bilinearly, smoothed where they shrink."""
+    """Resizes images (N, C, H, W) that are too small, bilinearly, whatever size they come in.
 
-    def __init__(self, given: Size, size: Size) -> None:
+    Args:
+        side: the least height and width, in pixels; each that is smaller becomes as large.
+        exact: make both `side` in any case, smoothed where the image shrinks.
+    """
+
+    def __init__(self, side: int, *, exact: bool) -> None:
         super().__init__()
-        self.size = size
-        self.shrinks = size[0] < given[0] or size[1] < given[1]
+        self.side, self.exact = side, exact
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the resized `images`."""
-        return F.interpolate(images, self.size, mode="bilinear", antialias=self.shrinks)
+        """Returns the resized `images`, or themselves where they have the size."""
+        given = (images.shape[-2], images.shape[-1])
+        height, width = (self.side if self.exact else max(self.side, side) for side in given)
+        if (height, width) == given:
+            return images
+        shrinks = height < given[0] or width < given[1]
+        return F.interpolate(images, (height, width), mode="bilinear", antialias=shrinks)
 
     def extra_repr(self) -> str:
         """Returns what a print of the model says of it."""
-        return f"size={self.size}"
+        return f"{'' if self.exact else 'at least '}{self.side} × {self.side}"
 
 
 class Adapted(nn.Module):
@@ -39,15 +46,15 @@ class Adapted(nn.Module):
         return logits
 
 
-def adapt(model: nn.Module, given: Size, size: Size) -> None:
-    """Makes `model` an `Adapted` network, in place, for images of height and width `given`.
+def adapt(model: nn.Module, resize: nn.Module) -> None:
+    """Makes `model` an `Adapted` network, in place, whose images pass through `resize` first.
 
     That changes its class: a wrapper would put a prefix before the names of all layers, and
     hooks are left out of the copies that are drawn and served.
     """
     kind = type(model)
     model.__class__ = type(kind.__name__, (Adapted, kind), {"__module__": kind.__module__})
-    model.resize = nn.Identity() if given == size else Resize(given, size)
+    model.resize = resize
 
 
 def choose_trained(model: nn.Module, patterns: tuple[str, ...], *, head: str) -> None:

@@ -9,10 +9,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun.errors import unknown
-from mlrun_models.adaptation import adapt, choose_trained
+from mlrun_models.adaptation import Resize, adapt, choose_trained
 from mlrun_models.pretrained import load_into, read_weights
-
-Size = tuple[int, int]
 
 
 def build_classifier(
@@ -31,15 +29,15 @@ def build_classifier(
     """
     arch = find_architecture(arch)
     state = None if weights is None else read_weights(arch, weights, download=download)
-    channels, *given = shape
-    size = input_size(arch, (given[0], given[1]), state)
-    model = construct(arch, classes, size)
+    channels, height, width = shape
+    only = only_side(arch, max(height, width), state)
+    model = construct(arch, classes, only)
     first, head = first_convolution(model), last_layer(model)
     set_channels(model.get_submodule(first), channels)
     if state is not None:
         load_into(model, state, first=first, head=head, what=f"weights {weights} in {arch}")
     choose_trained(model, train, head=head)
-    adapt(model, (given[0], given[1]), size)
+    adapt(model, Resize(only or least_side(arch), exact=only is not None))
     return model.train()
 
 
@@ -56,26 +54,42 @@ def find_architecture(given: str) -> str:
     return name
 
 
-def input_size(arch: str, given: Size, state: dict[str, Tensor] | None) -> Size:
-    """Returns the height and width at which `arch`, perhaps with weights, sees images."""
-    if arch.startswith("vit_"):
-        patch = int(arch.rpartition("_")[2])
-        patches = -(-max(given) // patch)
-        if state is not None and "encoder.pos_embedding" in state:
-            patches = math.isqrt(state["encoder.pos_embedding"].shape[1] - 1)
-        return patches * patch, patches * patch
-    sizes = [min(weights.meta["min_size"]) for weights in models.get_model_weights(arch)]
-    smallest = min(sizes, default=1)
+def only_side(arch: str, given: int, state: dict[str, Tensor] | None) -> int | None:
+    """Returns the one height and width, in pixels, that `arch` takes; None if it takes many.
+
+    Args:
+        arch: torchvision's name.
+        given: the larger side of the data set's images.
+        state: the weights, if any, which may decide it.
+    """
     if arch.startswith("maxvit"):  # its windows must divide the size on every level
-        return smallest, smallest
-    return max(given[0], smallest), max(given[1], smallest)
+        return least_side(arch)
+    if not arch.startswith("vit_"):
+        return None
+    patch = int(arch.rpartition("_")[2])
+    patches = -(-given // patch)
+    if state is not None and "encoder.pos_embedding" in state:
+        patches = math.isqrt(state["encoder.pos_embedding"].shape[1] - 1)
+    return patches * patch
 
 
-def construct(arch: str, classes: int, size: Size) -> nn.Module:
-    """Returns torchvision's network for colour images of `size`, freshly initialised."""
+def least_side(arch: str) -> int:
+    """Returns the least height and width, in pixels, that torchvision states for `arch`."""
+    sizes = (min(weights.meta["min_size"]) for weights in models.get_model_weights(arch))
+    return min(sizes, default=1)
+
+
+def construct(arch: str, classes: int, only: int | None) -> nn.Module:
+    """Returns torchvision's network for colour images, freshly initialised.
+
+    Args:
+        arch: torchvision's name.
+        classes: how many logits it makes.
+        only: the one height and width of images, where it takes only one.
+    """
     options: dict[str, object] = {"num_classes": classes}
     if arch.startswith("vit_"):
-        options["image_size"] = size[0]
+        options["image_size"] = only
     if arch in ("googlenet", "inception_v3"):  # auxiliary logits make its output a tuple
         options |= {"aux_logits": False, "init_weights": True}
     model: nn.Module = models.get_model(arch, weights=None, **options)

@@ -68,6 +68,40 @@ def test_a_head_of_as_many_classes_is_kept_and_else_new(tmp_path: Path) -> None:
     assert torch.equal(new.bn1.running_mean, own.bn1.running_mean)
 
 
+def test_weights_load_into_all_but_a_new_classifier(tmp_path: Path) -> None:
+    own, path = saved(tmp_path, "mobilenet_v3_small", num_classes=4)
+    model = build(COLOUR, 4, arch="mobilenet_v3_small", weights=str(path), classifier=(8,)).eval()
+    images = torch.randn(2, *COLOUR)
+    features = own.avgpool(own.features(images)).flatten(1)
+    hidden = torch.relu(features @ model.classifier.fc1.weight.T + model.classifier.fc1.bias)
+    expected = hidden @ model.classifier.out.weight.T + model.classifier.out.bias
+    torch.testing.assert_close(model(images), expected)
+
+
+def test_what_stands_before_a_classifier_s_linear_layers_keeps_its_weights(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    own = models.get_model("convnext_tiny", num_classes=4)
+    nn.init.normal_(own.classifier[0].weight)
+    torch.save(own.state_dict(), tmp_path / "own.pth")
+    weights = str(tmp_path / "own.pth")
+    model = build(COLOUR, 4, arch="convnext_tiny", weights=weights, classifier="linear")
+    assert torch.equal(model.classifier[0].weight, own.classifier[0].weight)
+    assert not torch.equal(model.classifier.head.out.weight, own.classifier[2].weight)
+
+
+def test_a_new_classifier_of_the_same_sizes_is_kept_and_else_new(tmp_path: Path) -> None:
+    first = build(COLOUR, 4, classifier=(8,))
+    path = tmp_path / "first.pth"
+    torch.save(first.state_dict(), path)
+    kept = build(COLOUR, 4, weights=str(path), classifier=(8,)).state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in first.state_dict().items())
+    for classes, hidden in ((5, 8), (4, 6)):
+        new = build(COLOUR, classes, weights=str(path), classifier=(hidden,))
+        assert new.fc.out.weight.shape == (classes, hidden)
+        assert not torch.equal(new.fc.fc1.weight[:6], first.fc.fc1.weight[:6])
+        assert torch.equal(new.layer4[1].conv2.weight, first.layer4[1].conv2.weight)
+
+
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun import MlrunError
+from mlrun.plan import make_plan
+from mlrun.settings import Settings
 from mlrun.training.modes import set_training_mode
 
 ARCHITECTURES = models.list_models(module=models)
@@ -25,6 +27,7 @@ ONE_OF_EACH_FAMILY = (
 )  # fmt: skip
 SMALL = "squeezenet1_1"
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
+PARAMETERS = ("weight", "bias")
 
 
 def seeded(*args: Any, **options: Any) -> nn.Module:
@@ -32,21 +35,24 @@ def seeded(*args: Any, **options: Any) -> nn.Module:
     return build(*args, **options)
 
 
-def on_no_device(arch: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+def on_no_device(arch: str, shape: tuple[int, int, int], classes: int, **options: Any) -> nn.Module:
     """The network without values, so that the largest are quick too."""
     if arch.startswith("regnet"):  # torchvision computes their widths with tensors
-        return build(shape, classes, arch=arch).to("meta")
+        return build(shape, classes, arch=arch, **options).to("meta")
     with torch.device("meta"):
-        return build(shape, classes, arch=arch)
+        return build(shape, classes, arch=arch, **options)
 
 
-@pytest.mark.parametrize(
+every_architecture = pytest.mark.parametrize(
     "arch",
     [
         arch if arch in ONE_OF_EACH_FAMILY else pytest.param(arch, marks=pytest.mark.slow)
         for arch in ARCHITECTURES
     ],
 )
+
+
+@every_architecture
 def test_every_architecture_makes_logits_of_small_grey_images(arch: str) -> None:
     model = on_no_device(arch, GREY, 7)
     images = torch.empty(2, *GREY, device="meta")
@@ -266,3 +272,60 @@ def test_what_is_frozen_does_not_change_in_training_and_neither_do_its_statistic
         assert network.training
         assert network.layer4[0].bn1.training
         assert not network.layer1[0].bn1.training
+
+
+@every_architecture
+def test_a_new_classifier_takes_the_place_of_all_linear_layers_at_the_end(arch: str) -> None:
+    if arch.startswith("squeezenet"):
+        with pytest.raises(
+            MlrunError, match=rf"classifier: {arch} makes its logits by a convolution, classifier"
+        ):
+            build(GREY, 7, arch=arch, classifier=(9,))
+        return
+    own = on_no_device(arch, GREY, 7)
+    model = on_no_device(arch, GREY, 7, classifier=(9,), train=("head",))
+    assert model(torch.empty(2, *GREY, device="meta")).shape == (2, 7)
+    new = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert [name.rpartition(".")[0].rpartition(".")[2] for name in new] == [
+        *["fc1"] * 2,
+        *["out"] * 2,
+    ]
+    inputs = next(iter(new.values())).shape[1]
+    assert sum(p.numel() for p in new.values()) == inputs * 9 + 9 + 9 * 7 + 7
+    rest = {name: p.shape for name, p in model.named_parameters() if name not in new}
+    theirs = {name: p.shape for name, p in own.named_parameters()}
+    assert rest.items() < theirs.items()
+    gone = [(name, shape) for name, shape in theirs.items() if name not in rest]
+    assert gone[0][1][1] == inputs
+    assert {name.partition(".")[0] for name, _ in gone} == {n.partition(".")[0] for n in new}
+
+
+@pytest.mark.parametrize("pattern", ["head", "classifier", "classifier.*"])
+def test_a_new_classifier_is_trained_by_name_on_frozen_features(pattern: str) -> None:
+    with torch.device("meta"):
+        model = build(COLOUR, 5, arch="alexnet", classifier=(32, 16), train=(pattern,))
+        single = build(COLOUR, 5, arch="alexnet", classifier="linear", train=(pattern,))
+    assert trained(model) == {
+        f"classifier.{layer}.{what}" for layer in ("fc1", "fc2", "out") for what in PARAMETERS
+    }
+    assert trained(single) == {f"classifier.out.{what}" for what in PARAMETERS}
+    kinds = [type(layer).__name__ for layer in model.classifier]
+    assert kinds == ["Flatten", "Linear", "ReLU", "Linear", "ReLU", "Linear"]
+    assert single.classifier.out.weight.shape == (5, 9216)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("own", "own"), ("linear", "linear"), ("64", (64,)), ("64,32", (64, 32)), ("none", ())],
+)
+def test_the_classifier_is_given_by_name_or_by_its_units(given: str, expected: object) -> None:
+    settings = Settings.parse({"model": "torchvision", "model.classifier": given})
+    assert make_plan(settings).model.options["classifier"] == expected
+
+
+def test_a_classifier_that_cannot_be_is_refused() -> None:
+    settings = Settings.parse({"model": "torchvision", "model.classifier": "owm"})
+    with pytest.raises(MlrunError, match=r"expected own\|linear\|int,…, got 'owm'"):
+        make_plan(settings)
+    with pytest.raises(ValueError, match=r"classifier \(8, 0\): expected sizes of at least 1"):
+        build(GREY, 3, classifier=(8, 0))

@@ -149,6 +149,7 @@ def torchvision(
     arch: str = "resnet18",
     weights: str | None = None,
     download: bool = False,
+    classifier: Literal["own", "linear"] | tuple[int, ...] = "own",
     train: tuple[str, ...] = ("all",),
 ) -> nn.Module:
     """Any image classifier of torchvision, fitted to the data.
@@ -168,7 +169,9 @@ def torchvision(
     3 / C.
 
     Classes: the last layer, the head, is kept where weights have one for as many classes as the
-    data; else it is new.
+    data; else it is new. With a `classifier` other than own, all linear layers at the end
+    (AlexNet's and VGG's `classifier`, ResNet's `fc`, ViT's `heads`) make room for a new, smaller
+    head: linear layers `fc1`, … with ReLU, and `out`.
 
     torchvision's weights expect pixels standardised as they were trained:
     `--normalisation 0.485,0.456,0.406/0.229,0.224,0.225`, for googlenet and inception_v3
@@ -179,13 +182,22 @@ def torchvision(
         weights: torchvision's name of trained weights (DEFAULT, IMAGENET1K_V1, …), or a file
             that holds a state dict (.pth, .pt), such as a checkpoint of a run.
         download: fetch named weights that torch's cache does not hold; their checksum is verified.
-        train: what is trained: all, head (the last layer), or names of layers with wildcards
-            (layer4,head or features.1*); the rest is frozen, its batch normalisation too.
+        classifier: own, as torchvision has it; or what takes its place: linear, a single layer,
+            or the units of each hidden layer.
+        train: what is trained: all, head (the last layer, or the new classifier), or names of
+            layers with wildcards (layer4,head or features.1*); the rest is frozen, its batch
+            normalisation too.
     """
     from mlrun_models.vision import build_classifier
 
     return build_classifier(
-        shape, classes, arch=arch, weights=weights, download=download, train=train
+        shape,
+        classes,
+        arch=arch,
+        weights=weights,
+        download=download,
+        classifier=() if classifier == "linear" else classifier,
+        train=train,
     )
 
 

@@ -103,13 +103,16 @@ def plain(name: str) -> str:
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name)
 
 
-def load_into(model: nn.Module, state: State, *, first: str, head: str, what: str) -> None:
+def load_into(
+    model: nn.Module, state: State, *, first: str, head: str, replaced: set[str], what: str
+) -> None:
     """Loads `state`, which it changes, into `model`.
 
     Args:
         first: the layer that sees the image; its kernels are carried over to other channels.
-        head: the layer that makes the logits; left as it is where `state` has none for so many
-            classes.
+        head: the layer that makes the logits, or the new classifier; left as it is where `state`
+            has none for so many classes.
+        replaced: weights that a new classifier made superfluous.
         what: the beginning of an error's message.
 
     Raises:
@@ -125,7 +128,7 @@ def load_into(model: nn.Module, state: State, *, first: str, head: str, what: st
             state.pop(name, None)
     else:
         heads = []
-    for name in [name for name in state if name.startswith(AUXILIARY)]:
+    for name in [name for name in state if name.startswith(AUXILIARY) or name in replaced]:
         del state[name]
     check(state, own, optional=heads, what=what)
     model.load_state_dict(state, strict=False)

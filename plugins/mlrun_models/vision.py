@@ -10,6 +10,7 @@ from torchvision import models
 
 from mlrun.errors import unknown
 from mlrun_models.adaptation import Resize, adapt, choose_trained
+from mlrun_models.classifiers import replace_classifier
 from mlrun_models.pretrained import load_into, read_weights
 
 
@@ -20,9 +21,12 @@ def build_classifier(
     arch: str,
     weights: str | None,
     download: bool,
+    classifier: str | tuple[int, ...],
     train: tuple[str, ...],
 ) -> nn.Module:
     """Returns the network; `mlrun_models.torchvision` says what the options mean.
+
+    `classifier` is `own`, or the units of each hidden layer of a new one, perhaps none.
 
     Raises:
         MlrunError: there is no such architecture, layer or weights, or they do not fit.
@@ -34,8 +38,12 @@ def build_classifier(
     model = construct(arch, classes, only)
     first, head = first_convolution(model), last_layer(model)
     set_channels(model.get_submodule(first), channels)
+    replaced: set[str] = set()
+    if isinstance(classifier, tuple):
+        head, replaced = replace_classifier(model, head, classes, classifier, arch=arch)
     if state is not None:
-        load_into(model, state, first=first, head=head, what=f"weights {weights} in {arch}")
+        what = f"weights {weights} in {arch}"
+        load_into(model, state, first=first, head=head, replaced=replaced, what=what)
     choose_trained(model, train, head=head)
     adapt(model, Resize(only or least_side(arch), exact=only is not None))
     return model.train()

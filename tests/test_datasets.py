@@ -33,6 +33,27 @@ def test_digits_are_scikit_learn_s_without_any_file() -> None:
     assert np.array_equal(data.test.labels.numpy(), bunch.target[::5])
 
 
+@pytest.mark.parametrize("size", [9, 28, 40])
+def test_enlarged_digits_are_interpolated_between_pixel_centres(size: int) -> None:
+    data = load("digits", NOWHERE, size=size)
+    assert data.test is not None
+    assert data.shape == (1, size, size)
+    centres = np.arange(8) + 0.5
+    places = (np.arange(size) + 0.5) * 8 / size
+    for place in range(0, 360, 40):
+        grey = load_digits().images[5 * place] * 255 / 16
+        wide = np.array([np.interp(places, centres, row) for row in grey])
+        full = np.array([np.interp(places, centres, column) for column in wide.T]).T
+        assert np.abs(data.test.images[place, 0].numpy() - full).max() <= 0.5 + 1e-9
+
+
+def test_digits_as_they_are_and_enlarged_to_their_own_size_are_the_same() -> None:
+    plain, same = load("digits", NOWHERE), load("digits", NOWHERE, size=8)
+    assert torch.equal(plain.train.images, same.train.images)
+    with pytest.raises(MlrunError, match=r"--dataset\.size 7: the digits are 8 × 8 .*at least 8"):
+        load("digits", NOWHERE, size=7)
+
+
 @pytest.mark.parametrize(
     ("name", "folder"),
     [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")],

@@ -9,17 +9,21 @@ from typing import Any, Literal
 from mlrun import ImageData, hookimpl
 
 
-def digits(root: Path) -> ImageData:
+def digits(root: Path, *, size: int | None = None) -> ImageData:
     """1,797 handwritten digits of 8 × 8 pixels, shipped with scikit-learn; no files needed.
 
     Every fifth image is the test part (360), the others are the training part (1,437); there
     is no validation part. The 17 grey levels are scaled to 0–255. Source: E. Alpaydin and
     C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
     1998 (its test part). Licence: CC BY 4.0.
+
+    Args:
+        size: height and width in pixels, from 8, that the images are enlarged to, bilinearly
+            between pixel centres (28 for networks made for MNIST); none: 8 × 8, as they are.
     """
     from mlrun_datasets.embedded import load_digits
 
-    return load_digits()
+    return load_digits(size)
 
 
 def mnist(root: Path, *, download: bool = False) -> ImageData:

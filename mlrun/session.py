@@ -45,6 +45,7 @@ class Run:
     run_id, experiment_id: its place in MLflow.
     name: as MLflow shows it.
     best_epoch: the epoch of the best weights, by the monitored metric.
+    best_weights: their checkpoint, as MLflow addresses it: `runs:/…/checkpoints/epoch-7.pt`.
     metrics: the last epoch's figures, and those of the test part on the best weights;
         losses are means over the examples, accuracies fractions.
     failures: what went wrong without stopping the run, by what was lost: a picture, the
@@ -56,6 +57,7 @@ class Run:
     experiment_id: str
     name: str
     best_epoch: int
+    best_weights: str
     metrics: dict[str, float]
     failures: dict[str, str]
     link: str
@@ -282,6 +284,7 @@ class Session:
             experiment_id=tracker.experiment_id,
             name=tracker.run_name,
             best_epoch=best,
+            best_weights=f"runs:/{tracker.run_id}/checkpoints/{self.checkpoints.path(best).name}",
             metrics=metrics,
             failures={**self.gallery.failures, **refused},
             link=tracker.link,

@@ -51,6 +51,7 @@ def test_a_run_prints_its_id_last_on_stdout_and_all_else_on_stderr(store: str) -
     lines = done.stderr.splitlines()
     assert lines[0].startswith("mlrun 0.1.0 (")
     assert any(line.startswith("epoch 1/1  train loss ") for line in lines)
+    assert f"best weights: epoch 1, runs:/{run_id}/checkpoints/epoch-1.pt" in lines
     assert f"this run:   http://127.0.0.1:5000/#/experiments/0/runs/{run_id}" in lines
     assert lines[-1] == (
         "all runs:   http://127.0.0.1:5000/#/experiments/0/runs"

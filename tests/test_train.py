@@ -128,9 +128,8 @@ def test_the_best_checkpoint_is_the_one_with_the_lowest_validation_loss(full: ml
     values = MlflowClient().get_metric_history(full.run_id, "val/loss")
     best = min((m for m in values if m.step > 0), key=lambda m: m.value).step
     assert full.best_epoch == best
-    content = torch.load(
-        io.BytesIO(read(full.run_id, f"checkpoints/epoch-{best}.pt")), weights_only=True
-    )
+    path = mlflow.artifacts.download_artifacts(full.best_weights)
+    content = torch.load(path, weights_only=True)
     assert content["epoch"] == best
 
 

@@ -94,6 +94,7 @@ def run(settings: Settings, *, quiet: bool) -> int:
     done = train(settings, progress=progress)
     for what, reason in done.failures.items():
         click.echo(f"Warning: {what} failed: {reason}", err=True)
+    progress.note(f"best weights: epoch {done.best_epoch}, {done.best_weights}")
     progress.links(done.link, done.comparison_link)
     click.echo(done.run_id)
     return 1 if settings.strict and done.failures else 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from mlrun import recipes
 from mlrun.errors import MlrunError, unknown
-from mlrun.names import canonical
+from mlrun.names import by_canonical_name, canonical
 from mlrun.seam.options import as_text
 from mlrun.seam.registry import Component, Registry, discover
 from mlrun.settings import Settings
@@ -41,13 +40,17 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings whose names are resolved; nothing in it can fail to be found any more."""
+    """Settings whose names are resolved; nothing in it can fail to be found any more.
+
+    recipe_name: of the recipe that they start from; empty for none.
+    """
 
     settings: Settings
     registry: Registry
     model: Chosen
     dataset: Chosen
     visualisers: tuple[Chosen, ...]
+    recipe_name: str = ""
 
     @property
     def chosen(self) -> tuple[Chosen, ...]:
@@ -80,8 +83,42 @@ class Plan:
 
     def recipe(self) -> str:
         """Returns the settings as a recipe, YAML."""
-        plain = {name: plain_of(value) for name, value in self.flat().items()}
-        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None)
+        return recipes.as_yaml({name: plain_of(value) for name, value in self.flat().items()})
+
+
+def plan_of(given: Plan | Settings | Mapping[str, object]) -> Plan:
+    """Returns the plan that settings, or names and values, stand for.
+
+    `recipe` among names and values is a recipe, by name or file, over which the others go.
+
+    Raises:
+        MlrunError: a name or value is wrong; it names the recipe that has it.
+    """
+    if isinstance(given, Plan):
+        return given
+    if isinstance(given, Settings):
+        return make_plan(given)
+    values = by_canonical_name(given)
+    name = values.pop("recipe", None)
+    if name is None:
+        return make_plan(Settings.parse(values))
+    recipe = recipes.load(as_text(name))
+    try:
+        plan = make_plan(Settings.parse(recipes.merge(recipe.values, values)))
+    except MlrunError as error:
+        if str(error) != fault_of(recipe.values):
+            raise
+        raise MlrunError(f"recipe {recipe.name}: {error}") from error
+    return replace(plan, recipe_name=Path(recipe.name).name)
+
+
+def fault_of(values: Mapping[str, object]) -> str:
+    """Returns what is wrong with names and values by themselves, or nothing."""
+    try:
+        make_plan(Settings.parse(values))
+    except MlrunError as error:
+        return str(error)
+    return ""
 
 
 def make_plan(settings: Settings) -> Plan:

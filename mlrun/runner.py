@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlrun.errors import MlrunError, RunFailed, one_line
-from mlrun.plan import make_plan
+from mlrun.plan import Plan, plan_of
 from mlrun.preparation import prepare
 from mlrun.progress import Progress
 from mlrun.record import opening
@@ -19,12 +19,15 @@ from mlrun.transfer import start_from
 __all__ = ["Run", "train"]
 
 
-def train(settings: Settings | Mapping[str, object], *, progress: Progress | None = None) -> Run:
+def train(
+    settings: Settings | Mapping[str, object] | Plan, *, progress: Progress | None = None
+) -> Run:
     """Trains one model and logs the run to MLflow; returns when all is logged.
 
     Args:
         settings: `Settings`, or names and values as on the command line:
-            `{"model": "lenet", "dataset": "mnist", "model.dropout": 0.2}`.
+            `{"model": "lenet", "dataset": "mnist", "model.dropout": 0.2}`; with a recipe:
+            `{"recipe": "digits", "epochs": 2}`.
         progress: who is told how it is getting on; nobody by default.
 
     Raises:
@@ -34,9 +37,8 @@ def train(settings: Settings | Mapping[str, object], *, progress: Progress | Non
         KeyboardInterrupt: the run was interrupted and ended KILLED.
     """
     try:
-        if not isinstance(settings, Settings):
-            settings = Settings.parse(settings)
-        plan = make_plan(settings)
+        plan = plan_of(settings)
+        settings = plan.settings
         if progress is not None:
             for text in plan.registry.complaints():
                 progress.warn(text)

@@ -9,10 +9,10 @@ import json
 import os
 import pkgutil
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ from conftest import ROOT
 from mlflow import MlflowClient
 
 import mlrun
+from mlrun.cli import train
+from mlrun.plan import plan_of
 from mlrun.seam.registry import discover
 
 MODULES = [
@@ -118,11 +120,7 @@ def commands_of(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_that_are_shown_resolve(
-    page: str, home: Path, command: Callable[..., tuple[int, str, str]]
-) -> None:
-    import shlex
-
+def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
     text = (ROOT / page).read_text()
     shutil.copy(EXAMPLES / "mlrun_tiny.py", home)
     shutil.copy(ROOT / "recipes" / "digits.yaml", home / "settings.yaml")
@@ -130,11 +128,13 @@ def test_the_commands_that_are_shown_resolve(
         name = re.search(r"^def (\w+)", block, re.MULTILINE)
         assert name is not None
         (home / f"{name[1]}.py").write_text(block)
-    commands = commands_of(text)
+    for name, block in re.findall(r"```yaml\n# (\S+\.yaml)\n(.*?)```", text, re.DOTALL):
+        (home / name).write_text(block)
+    commands = [line for line in commands_of(text) if "--help" not in line]
     assert commands
     for line in commands:
-        code, _, stderr = command(*shlex.split(line)[1:], "--dry-run")
-        assert code == 0, f"{line}: {stderr}"
+        ctx = train.command.make_context("train", shlex.split(line)[2:])
+        assert plan_of(train.values_of(ctx)).chosen, line
 
 
 def test_the_page_on_data_sets_names_each_with_its_options_and_a_command() -> None:

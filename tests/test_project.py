@@ -131,6 +131,22 @@ def test_mlflow_run_logs_once_into_the_run_that_it_opened(store: str, home: Path
 
 
 @pytest.mark.slow
+def test_a_recipe_is_run_by_name_with_changes(store: str, home: Path) -> None:
+    project = checkout(home / "project")
+    (project / "recipes" / "mine.yaml").write_text("base: digits\nmodel.channels: 4\nlr: 0.01\n")
+    done = mlflow_run(project, "recipe=mine", "epochs=1", "visualisers=none", "log_model=false")
+    assert done.returncode == 0, done.stderr
+    (run,) = MlflowClient().search_runs(["0"])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlrun.recipe"] == "mine"
+    params = run.data.params
+    assert (params["model.channels"], params["lr"], params["epochs"]) == ("4", "0.01", "1")
+    assert params["recipe"] == "mine"  # as the launcher logged it
+    wrong = mlflow_run(project, "recipe=mien")
+    assert "unknown recipe mien; did you mean mine?" in wrong.stderr
+
+
+@pytest.mark.slow
 def test_each_checkout_runs_its_own_code(store: str, home: Path) -> None:
     """Here a third checkout is installed; it must not come through."""
     for name in ("one", "two"):

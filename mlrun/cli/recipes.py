@@ -2,21 +2,75 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 import click
 
 from mlrun import recipes
 from mlrun.cli import completion
+from mlrun.errors import MlrunError
+from mlrun.plan import plan_of
+from mlrun.recipes import ABOUT, Recipe
 
 
 @click.command("recipes")
 @click.argument("name", required=False, shell_complete=completion.recipe_names)
-def command(name: str | None) -> None:
-    """List the recipes, or show the one called NAME."""
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def command(name: str | None, as_json: bool) -> None:
+    """List the recipes, or show the one called NAME, or in the file NAME, as a recipe file.
+
+    What is shown is whole: the settings of the recipe it is based on are merged in.
+    """
     if name is not None:
-        click.echo(recipes.load(name).path.read_text(encoding="utf-8"), nl=False)
+        recipe = checked(name)
+        click.echo(json_of(as_dict(recipe)) if as_json else recipe.text(), nl=as_json)
         return
+    found, broken = all_shipped()
+    if as_json:
+        click.echo(json_of({"recipes": [as_dict(recipe) for recipe in found], "broken": broken}))
+    else:
+        click.echo(listing(found, broken), nl=False)
+
+
+def checked(name: str) -> Recipe:
+    """Returns a recipe that can be run.
+
+    Raises:
+        MlrunError: there is none of that name, or something in it is wrong.
+    """
+    recipe = recipes.load(name)
+    plan_of({"recipe": name})
+    return recipe
+
+
+def all_shipped() -> tuple[list[Recipe], list[dict[str, str]]]:
+    """Returns the shipped recipes that can be run, and names and reasons of those that cannot."""
+    found, broken = [], []
+    for name in recipes.names():
+        try:
+            found.append(checked(name))
+        except MlrunError as error:
+            broken.append({"name": name, "reason": str(error).removeprefix(f"recipe {name}: ")})
+    return found, broken
+
+
+def listing(found: Iterable[Recipe], broken: list[dict[str, str]]) -> str:
+    """Returns the names with the first sentences of their descriptions, then what is broken."""
     formatter = click.HelpFormatter(width=100)
-    formatter.write_dl(
-        [(name, recipes.load(name).about.get("description", "")) for name in recipes.names()]
-    )
-    click.echo(formatter.getvalue(), nl=False)
+    formatter.write_dl([(recipe.name, recipe.summary) for recipe in found])
+    if broken:
+        with formatter.section("Broken"):
+            formatter.write_dl([(entry["name"], entry["reason"]) for entry in broken])
+    return formatter.getvalue().lstrip("\n")
+
+
+def as_dict(recipe: Recipe) -> dict[str, object]:
+    """Returns a recipe as plain values."""
+    about = {key: recipe.about.get(key, "") for key in ABOUT}
+    return {"name": recipe.name, **about, "settings": recipe.values, "file": str(recipe.path)}
+
+
+def json_of(content: object) -> str:
+    """Returns JSON; a date, which YAML knows, as text."""
+    return json.dumps(content, indent=2, ensure_ascii=False, default=str)

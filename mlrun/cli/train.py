@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from mlrun import recipes
 from mlrun.cli import completion
 from mlrun.cli.arguments import REPEATABLE, SettingOption, TrainCommand, setting_options
+from mlrun.plan import Plan, plan_of
 from mlrun.seam.options import convert
-from mlrun.settings import Settings
 from mlrun.signals import undisturbed
 
 
@@ -49,28 +48,26 @@ from mlrun.signals import undisturbed
     epilog="The last line on stdout is the run id; everything else goes to stderr.",
 )
 @click.pass_context
-def command(
-    ctx: click.Context, /, recipe: tuple[str, ...], dry_run: str, quiet: str, **given: Any
-) -> int:
+def command(ctx: click.Context, /, dry_run: str, quiet: str, **given: Any) -> int:
     """Train a model and log the run to MLflow."""
-    settings = Settings.parse(gather(ctx, recipe[-1] if recipe else None, given))
+    plan = plan_of(values_of(ctx))
     if flag("dry-run", dry_run):
-        from mlrun.plan import make_plan
-
-        click.echo(make_plan(settings).recipe(), nl=False)
+        click.echo(plan.recipe(), nl=False)
         return 0
-    return run(settings, quiet=flag("quiet", quiet))
+    return run(plan, quiet=flag("quiet", quiet))
 
 
-def gather(ctx: click.Context, recipe: str | None, given: dict[str, Any]) -> dict[str, object]:
-    """Returns the recipe's values with those of the command line over them."""
-    values: dict[str, object] = {
-        name: ",".join(value) if name in REPEATABLE else value
-        for name, value in given.items()
-        if value not in (None, ())
-    }
+def values_of(ctx: click.Context) -> dict[str, object]:
+    """Returns the recipe, settings and options of a command line, as `mlrun.train` takes them."""
+    values: dict[str, object] = {}
+    for name, value in ctx.params.items():
+        if value in (None, ()) or name in ("dry_run", "quiet"):
+            continue
+        if name == "recipe":
+            value = value[-1]
+        values[name] = ",".join(value) if name in REPEATABLE else value
     values |= ctx.meta["mlrun.options"]
-    return recipes.merge(recipes.load(recipe).values if recipe else {}, values)
+    return values
 
 
 def flag(name: str, text: str) -> bool:
@@ -81,20 +78,20 @@ def flag(name: str, text: str) -> bool:
         raise click.UsageError(f"{name}: {error}") from None
 
 
-def run(settings: Settings, *, quiet: bool) -> int:
+def run(plan: Plan, *, quiet: bool) -> int:
     """Trains, prints the run id and the links, and returns the exit code."""
     from mlrun.cli.progress import listen, progress_for
 
     listen(quiet=quiet)
     progress = progress_for(quiet=quiet)
-    progress.greet(settings)
+    progress.greet(plan.settings)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
         from mlrun.runner import train
 
-    done = train(settings, progress=progress)
+    done = train(plan, progress=progress)
     for what, reason in done.failures.items():
         click.echo(f"Warning: {what} failed: {reason}", err=True)
     progress.note(f"best weights: epoch {done.best_epoch}, {done.best_weights}")
     progress.links(done.link, done.comparison_link)
     click.echo(done.run_id)
-    return 1 if settings.strict and done.failures else 0
+    return 1 if plan.settings.strict and done.failures else 0

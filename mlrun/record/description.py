@@ -63,6 +63,8 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
         "mlrun.torch": torch.__version__,
         "mlrun.python": platform.python_version(),
     }
+    if plan.recipe_name:
+        tags["mlrun.recipe"] = plan.recipe_name
     for chosen in plan.chosen:
         component = chosen.component
         key = component.kind if component.kind != "visualiser" else f"visualiser.{chosen.prefix}"

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 from mlrun.errors import MlrunError, RunFailed, one_line
 from mlrun.plan import Plan, plan_of
-from mlrun.preparation import prepare
 from mlrun.progress import Progress
+from mlrun.readiness import ready
 from mlrun.record import opening
 from mlrun.record.description import describe_run
 from mlrun.session import INTERRUPTED, Run, Session
 from mlrun.settings import Settings
 from mlrun.signals import undisturbed
-from mlrun.training import devices
 from mlrun.transfer import start_from
 
 __all__ = ["Run", "train"]
@@ -38,16 +37,8 @@ def train(
     """
     try:
         plan = plan_of(settings)
-        settings = plan.settings
-        if progress is not None:
-            for text in plan.registry.complaints():
-                progress.warn(text)
         opening.check_store()
-        device = devices.resolve(settings.device)
-        with devices.settings_of_a_run(
-            device, settings.threads, deterministic=settings.deterministic
-        ):
-            prepared = prepare(plan, device)
+        with ready(plan, progress) as prepared:
             start = start_from(plan, prepared)
             description = describe_run(plan, prepared)
             if start is not None:
@@ -55,7 +46,9 @@ def train(
                 if progress is not None:
                     progress.note(str(start))
             with undisturbed():
-                tracker = opening.open_run(plan.run_name, settings.experiment, description.tags)
+                tracker = opening.open_run(
+                    plan.run_name, plan.settings.experiment, description.tags
+                )
                 session = Session(plan, prepared, tracker, progress)
             return session.run(description)
     except RunFailed:

@@ -295,11 +295,6 @@ def test_broken_plugins_are_listed_with_the_reason(home: Path, tmp_path: Path) -
     assert "lenet" in done.stdout
 
 
-def test_recipes_are_listed_and_shown(here: Here) -> None:
-    assert here("recipes").stdout.split()[0] == "digits"
-    assert yaml.safe_load(here("recipes", "digits").stdout)["model"] == "cnn"
-
-
 def test_a_bar_is_shown_on_a_terminal(store: str) -> None:
     """A real pseudo-terminal; rich draws on it, and the run id still ends stdout."""
     import pty

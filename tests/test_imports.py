@@ -51,11 +51,14 @@ def test_help_loads_no_plugin_and_nothing_heavy(args: list[str]) -> None:
         ["evaluate", "--help"],
         ["predict", "--help"],
         ["runs", "--help"],
-        ["train", "--recipe", "digits", "--dry-run"],
     ],
 )
 def test_listing_and_resolving_load_nothing_heavy(args: list[str]) -> None:
     assert not loaded_by(command(*args)) & HEAVY
+
+
+def test_a_dry_run_does_not_load_mlflow() -> None:
+    assert "mlflow" not in loaded_by(command("train", "--recipe", "digits", "--dry-run"))
 
 
 def test_the_package_hands_out_what_it_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -228,7 +229,10 @@ def test_the_wheel_works_from_outside_the_checkout(home: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
-    assert run("recipes").split()[0] == "digits"
+    shipped = json.loads(run("recipes", "--json"))["recipes"]
+    assert {Path(recipe["file"]) for recipe in shipped} == {
+        site / "mlrun" / "recipes" / path.name for path in (ROOT / "recipes").glob("*.yaml")
+    }
     assert "lenet" in run("plugins")
     output = run("train", "--recipe", "digits", "--epochs", "1")
     assert f"({site / 'mlrun'}): cnn on digits" in output

@@ -80,7 +80,9 @@ def test_a_whole_run_as_it_stands_in_mlflow(full: mlrun.Run) -> None:
     }
     assert artifacts(full.run_id, "figures") == ["confusion-matrix.png", "learning-curves.png"]
     assert artifacts(full.run_id, "checkpoints") == ["epoch-1.pt", "epoch-2.pt", "last.pt"]
-    assert "Total params: 690" in read(full.run_id, "model-summary.txt").decode()
+    assert (
+        "690 parameters: 690 trained, 0 frozen" in read(full.run_id, "model-summary.txt").decode()
+    )
     assert f"torch=={torch.__version__.partition('+')[0]}" in (
         read(full.run_id, "environment.txt").decode()
     )

@@ -32,7 +32,8 @@ from mlrun.signals import undisturbed
             flag_value="true",
             default="false",
             metavar="[true|false]",
-            help="print the resolved settings as a recipe and stop",
+            help="check data, device and model, print the resolved settings as a recipe and the "
+            "layers as comments, and stop",
         ),
         SettingOption(
             ["--quiet"],
@@ -51,10 +52,8 @@ from mlrun.signals import undisturbed
 def command(ctx: click.Context, /, dry_run: str, quiet: str, **given: Any) -> int:
     """Train a model and log the run to MLflow."""
     plan = plan_of(values_of(ctx))
-    if flag("dry-run", dry_run):
-        click.echo(plan.recipe(), nl=False)
-        return 0
-    return run(plan, quiet=flag("quiet", quiet))
+    wanted = rehearse if flag("dry-run", dry_run) else run
+    return wanted(plan, quiet=flag("quiet", quiet))
 
 
 def values_of(ctx: click.Context) -> dict[str, object]:
@@ -76,6 +75,18 @@ def flag(name: str, text: str) -> bool:
         return bool(convert(bool, text))
     except ValueError as error:
         raise click.UsageError(f"{name}: {error}") from None
+
+
+def rehearse(plan: Plan, *, quiet: bool) -> int:
+    """Finds out what a run would, prints the settings and the layers, and returns 0."""
+    from mlrun.cli.progress import Lines, listen
+
+    listen(quiet=quiet)
+    with undisturbed():
+        from mlrun.readiness import dry_run
+
+    click.echo(dry_run(plan, Lines(quiet=quiet)), nl=False)
+    return 0
 
 
 def run(plan: Plan, *, quiet: bool) -> int:

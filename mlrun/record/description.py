@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlrun.inside.layers import layer_table
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared, data_digest
 from mlrun.record.tracking import LoggedData
@@ -40,7 +41,7 @@ def describe_run(plan: Plan, prepared: Prepared) -> Description:
     """Returns what is known of a run before it starts."""
     files = {
         "settings.yaml": plan.recipe(),
-        "model-summary.txt": summarise(prepared),
+        "model-summary.txt": layer_table(prepared.model, prepared.data.shape, prepared.device),
         "environment.txt": environment(prepared.device),
     }
     tags = tags_of(plan, prepared)
@@ -108,29 +109,6 @@ def inputs(plan: Plan, prepared: Prepared) -> list[LoggedData]:
             )
         )
     return logged
-
-
-def summarise(prepared: Prepared) -> str:
-    """Returns a table of the model's layers with output shapes and parameter counts."""
-    import torchinfo
-
-    from mlrun.inside.sandbox import detached_copy
-
-    example = torch.zeros(1, *prepared.data.shape, device=prepared.device)
-    columns = ("input_size", "output_size", "num_params", "trainable")
-    try:
-        with devices.own_random_states(prepared.device):
-            found = torchinfo.summary(
-                detached_copy(prepared.model),
-                input_data=example,
-                col_names=columns,
-                depth=8,
-                row_settings=("var_names",),
-                verbose=0,
-            )
-    except Exception:  # whatever a model does that torchinfo or a copy cannot follow
-        return f"{prepared.model}\n"
-    return f"{found}\n"
 
 
 def environment(device: torch.device) -> str:

@@ -108,6 +108,7 @@ class Gallery:
             _device=prepared.device,
             _default_part=known.part,
             _evaluations={known.part: known},
+            _probe=prepared.probe,
         )
 
     def fail(self, name: str, epoch: int, error: BaseException) -> None:

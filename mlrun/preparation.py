@@ -18,6 +18,7 @@ from mlrun.data.augmentation import Augmentation
 from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation, choose
+from mlrun.data.probe import Probe, load_probe
 from mlrun.data.randomness import derive_seed
 from mlrun.data.splits import Selection, split
 from mlrun.errors import MlrunError, one_line
@@ -47,6 +48,7 @@ class Prepared:
     state: training before its first step; its model is on the device.
     train: batches to train on.
     procedure: how they are trained on.
+    probe: the image that is looked into in place of the data set's, if one is asked for.
     """
 
     device: torch.device
@@ -58,6 +60,7 @@ class Prepared:
     parts: dict[str, Batches]
     state: TrainingState
     procedure: Procedure
+    probe: Probe | None
 
     @property
     def model(self) -> nn.Module:
@@ -100,6 +103,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
             )
         warn_of_absent(selections, data.classes)
         normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
+    probe = None if settings.probe is None else load_probe(settings.probe, data.shape[0])
     normalisation = normalisation.to(device)
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
     check_fit(plan, model, data, normalisation, device)
@@ -111,7 +115,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
         procedure = make_procedure(model, settings, precision, weights, steps)
     check_last_batch(model, train)
     return Prepared(
-        device, data, selections, normalisation, precision, train, parts, state, procedure
+        device, data, selections, normalisation, precision, train, parts, state, procedure, probe
     )
 
 

@@ -56,6 +56,12 @@ class Settings(BaseModel):
         "visualisers, with commas between; none for no pictures",
         "Components",
     )
+    probe: Text = setting(
+        None,
+        "image that feature maps are drawn of in place of the data set's, in its own size: china, "
+        "flower or a FILE",
+        "Components",
+    )
     plugin: Names = setting((), "a plugin that is one Python file; repeatable", "Components")
 
     data_dir: Path = setting(Path("data"), "folder that data sets are read from", "Data")

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from mlrun.seam.options import as_text, convert
 
+PHOTOGRAPHS = ("china", "flower")  # probe images by name: scikit-learn's, RGB, 427 × 640 pixels
 NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 
 

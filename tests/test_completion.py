@@ -69,6 +69,7 @@ def test_recipes_and_the_words_of_a_setting_are_offered() -> None:
     assert offered("train --shuffle ") == ["true", "false"]
     assert offered("train --validation o") == ["own"]
     assert offered("train --monitor train/") == ["train/loss", "train/accuracy"]
+    assert offered("train --probe ch") == ["china"]
     assert offered("train --lr ") == []
 
 

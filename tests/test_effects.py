@@ -109,6 +109,20 @@ def test_effect_of_visualisers(store: str) -> None:
     assert artifacts(run.run_id, "figures") == ["confusion-matrix.png"]
 
 
+def test_effect_of_probe(store: str) -> None:
+    shown = {"model": "cnn", "epochs": 0, "log_model": False, "visualisers": "feature-maps"}
+    own, china = (mlrun.train({**shown, "probe": probe}) for probe in ("none", "china"))
+    assert "probe.png" in artifacts(china.run_id)
+    assert "probe.png" not in artifacts(own.run_id)
+    pictures = [
+        len(read(run.run_id, f"images/{name}"))
+        for run in (own, china)
+        for name in artifacts(run.run_id, "images")
+        if "conv1" in name and name.endswith("png")
+    ]
+    assert pictures[1] > 2 * pictures[0]
+
+
 def test_effect_of_plugin(store: str, tmp_path: Path) -> None:
     code = """
 def mine(shape, classes):

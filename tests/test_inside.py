@@ -21,6 +21,7 @@ from torch import nn
 from mlrun import ImageData, MlrunError, Part, View
 from mlrun.data.batches import Batches
 from mlrun.data.normalisation import Normalisation
+from mlrun.data.probe import Probe
 from mlrun.data.splits import split
 from mlrun.inside.drawing import draw
 from mlrun.inside.sandbox import detached_copy, untouched
@@ -29,7 +30,12 @@ from mlrun.training.evaluation import evaluate
 CPU = torch.device("cpu")
 
 
-def make_view(model: nn.Module, shape: tuple[int, int, int] = (1, 6, 6), classes: int = 3) -> View:
+def make_view(
+    model: nn.Module,
+    shape: tuple[int, int, int] = (1, 6, 6),
+    classes: int = 3,
+    probe: Probe | None = None,
+) -> View:
     drawn = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (60, *shape), dtype=torch.uint8, generator=drawn)
     part = Part(images, torch.arange(60) % classes)
@@ -51,6 +57,7 @@ def make_view(model: nn.Module, shape: tuple[int, int, int] = (1, 6, 6), classes
         _evaluate=lambda m, p: evaluate(m, parts[p], part=p),
         _default_part="test",
         _device=CPU,
+        _probe=probe,
     )
 
 

@@ -21,7 +21,7 @@ from mlrun.names import canonical
 from mlrun.seam.options import as_text
 from mlrun.seam.registry import Component, Kind, Registry, discover
 from mlrun.settings import Settings
-from mlrun.values import names_of
+from mlrun.values import PHOTOGRAPHS, names_of
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 WORDS = {
@@ -41,6 +41,8 @@ def for_setting(name: str) -> Complete | None:
         return visualisers
     if name in ("plugin", "data_dir"):
         return paths("file" if name == "plugin" else "dir")
+    if name == "probe":
+        return probes
     words = WORDS.get(name) or words_of(annotation)
     return fixed(words) if words else None
 
@@ -92,6 +94,12 @@ def visualisers(
         CompletionItem(f"{before}{comma}{item.value}", help=item.help)
         for item in components(found, last)
     ]
+
+
+def probes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offers the photographs that there are, or files where none is called so."""
+    found = starting(incomplete, ((word, "") for word in (*PHOTOGRAPHS, "none")))
+    return found or [CompletionItem(incomplete, type="file")]
 
 
 def recipe_names(

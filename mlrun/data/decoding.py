@@ -79,8 +79,13 @@ def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None 
         raise MlrunError(f"cannot read {path}: {reason(error)}") from error
     if size is not None and image.size != size[::-1]:
         image = ImageOps.fit(image, size[::-1], Image.Resampling.BILINEAR)
+    return pixels_of(image)
+
+
+def pixels_of(image: Image.Image) -> Pixels:
+    """Returns an image of mode L or RGB as uint8 (C, H, W)."""
     pixels = np.asarray(image, dtype=np.uint8)
-    pixels = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    pixels = pixels[None] if image.mode == "L" else pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(pixels)
 
 

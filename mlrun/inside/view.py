@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mlrun.errors import unknown
+from mlrun.errors import MlrunError, one_line, unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from mlrun.data.probe import Probe
     from mlrun.data.splits import Selection
+    from mlrun.inside.forward import Pass
     from mlrun.training.evaluation import Evaluation
 
 
@@ -38,6 +40,7 @@ class View:
     _evaluate: Callable[[nn.Module, str], Evaluation]
     _default_part: str
     _device: torch.device
+    _probe: Probe | None = None
     notes: list[str] = field(default_factory=list)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
@@ -73,16 +76,29 @@ class View:
         return self._selections[part]
 
     @property
+    def probe_name(self) -> str | None:
+        """The name of the image that `probe` asks for, or None."""
+        return None if self._probe is None else self._probe.name
+
+    @property
     def probe_labels(self) -> Tensor:
-        """The labels of the probe images, int64 (P,)."""
+        """The labels of the probe images, int64 (P,); -1 for the one that `probe` asks for."""
+        if self._probe is not None:
+            import torch
+
+            return torch.tensor([-1])
         return self.labels("val")[self._probe_places]
 
     @property
     def probes(self) -> Tensor:
-        """The first validation image of each class, of ten at most, uint8 (P, C, H, W).
+        """The images to look into, uint8 (P, C, H, W): the one that `probe` asks for, or a few.
 
-        They are the same in every epoch, and in every run with the same data and seed.
+        Without it, they are the first validation image of each class, of ten at most, the same
+        in every epoch, and in every run with the same data and seed. With it, P is 1, and H and
+        W are the image's own, not those of `shape`.
         """
+        if self._probe is not None:
+            return self._probe.image.clone()
         return self.images("val", self._probe_places)
 
     @property
@@ -110,45 +126,52 @@ class View:
         """The evaluation of the test part at the end, of the validation part before."""
         return self.evaluation(self._default_part)
 
-    def activations(self, layers: Iterable[str], images: Tensor) -> dict[str, list[Tensor]]:
+    def activations(
+        self, layers: Iterable[str], images: Tensor, *, required: bool = True
+    ) -> dict[str, list[Tensor]]:
         """Returns what the named layers put out for raw `images`, in the order of the calls.
+
+        A layer that is used several times in one pass has one tensor, (N, …) on the CPU, for
+        each call. Outputs are copied at once, since a later in-place layer overwrites them.
+
+        A model may fail on images of another size than `shape`. Then what was put out before
+        counts: a layer has the calls that were done, and one that has none was not reached.
 
         Args:
             layers: names as `model.named_modules()` gives them.
             images: raw, (N, C, H, W), 0–255.
+            required: whether a layer that is not reached is an error; else it is left out, and
+                the user is told.
 
-        A layer that is used several times in one pass has one tensor, (N, …) on the CPU, for
-        each call. Outputs are copied at once, since a later in-place layer overwrites them.
+        Raises:
+            MlrunError: there is no such layer, or one that is required is not reached.
+            Exception: what the model raises on images of `shape`.
         """
-        import torch
+        from mlrun.inside.forward import forward
 
-        modules = dict(self.model.named_modules())
-        outputs: dict[str, list[Tensor]] = {}
-        handles = []
-        for name in layers:
-            if name not in modules:
-                raise unknown("layer", name, [n for n in modules if n])
-            kept = outputs.setdefault(name, [])
-            handles.append(modules[name].register_forward_hook(_keeper(kept)))
-        try:
-            with torch.no_grad():
-                self.model(self.inputs(images))
-        finally:
-            for handle in handles:
-                handle.remove()
-        return outputs
+        found = forward(self.model, layers, self.inputs(images))
+        if found.failure is None:
+            return found.outputs
+        if tuple(images.shape[1:]) == tuple(self.shape):
+            raise found.failure
+        missing = [name for name, calls in found.outputs.items() if not calls]
+        if missing:
+            why = self._failure(found, images)
+            if required:
+                raise MlrunError(f"layer {missing[0]} is not reached: {why}") from found.failure
+            self.note(f"left out {', '.join(missing)}: {why}")
+        return {name: calls for name, calls in found.outputs.items() if calls}
+
+    def _failure(self, found: Pass, images: Tensor) -> str:
+        """Returns why a model fails on images that have not the data set's size."""
+        given, expected = (
+            " × ".join(map(str, size)) for size in (images.shape[2:], self.shape[1:])
+        )
+        place = f" in layer {found.failed_in}" if found.failed_in else ""
+        reason = "" if found.failure is None else one_line(found.failure)
+        return f"the model takes {expected} pixels and fails on {given}{place} ({reason})"
 
     def note(self, text: str) -> None:
         """Tells the user something about the picture, such as what was left out; said once."""
         if text not in self.notes:
             self.notes.append(text)
-
-
-def _keeper(kept: list[Tensor]) -> Callable[[nn.Module, object, object], None]:
-    def keep(module: nn.Module, inputs: object, output: object) -> None:
-        import torch
-
-        if isinstance(output, torch.Tensor):
-            kept.append(output.detach().to("cpu", copy=True))
-
-    return keep

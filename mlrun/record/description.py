@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mlrun.inside.layers import layer_table
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared, data_digest
+from mlrun.record.pictures import encode
 from mlrun.record.tracking import LoggedData
 from mlrun.seam import sources
 from mlrun.training import devices
@@ -33,17 +34,19 @@ class Description:
     """Tags, files by their path in the run, and the parts of the data set."""
 
     tags: dict[str, str]
-    files: dict[str, str]
+    files: dict[str, str | bytes]
     inputs: list[LoggedData]
 
 
 def describe_run(plan: Plan, prepared: Prepared) -> Description:
     """Returns what is known of a run before it starts."""
-    files = {
+    files: dict[str, str | bytes] = {
         "settings.yaml": plan.recipe(),
         "model-summary.txt": layer_table(prepared.model, prepared.data.shape, prepared.device),
         "environment.txt": environment(prepared.device),
     }
+    if prepared.probe is not None:
+        files["probe.png"] = encode(prepared.probe.image[0].permute(1, 2, 0).numpy(), "PNG")
     tags = tags_of(plan, prepared)
     for name in plan.settings.plugin:
         text = Path(name).expanduser().read_bytes()

@@ -46,7 +46,7 @@ def figure_event(name: str, image: NDArray[np.uint8]) -> Event:
 
 
 def encode(image: NDArray[np.uint8], kind: str) -> bytes:
-    """Returns uint8 (H, W, 3) as the bytes of a PNG or WebP file."""
+    """Returns uint8 (H, W, 3), or (H, W, 1) for grey, as the bytes of a PNG or WebP file."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, kind)
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, kind)
     return buffer.getvalue()

@@ -37,7 +37,8 @@ def draw_feature_maps(
     if images < 1 or channels < 1:
         raise MlrunError("feature-maps: images and channels must be at least 1")
     probes = view.probes[:images]
-    for name, calls in view.activations(layers or default_layers(view), probes).items():
+    found = view.activations(layers or default_layers(view), probes, required=bool(layers))
+    for name, calls in found.items():
         for number, output in enumerate(calls, start=1):
             label = name if number == 1 else f"{name}-call{number}"
             if output.ndim not in (2, 3, 4) or len(output) != len(probes):

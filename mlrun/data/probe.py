@@ -1,0 +1,69 @@
+"""The image that is looked into in place of images of the data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet
+from mlrun.errors import MlrunError
+from mlrun.values import PHOTOGRAPHS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One image of its own size.
+
+    name: `china`, `flower` or the file's name.
+    image: uint8 (1, C, H, W), 0–255, on the CPU; C is that of the data set.
+    """
+
+    name: str
+    image: Tensor
+
+
+def load_probe(given: str, channels: int) -> Probe:
+    """Returns a photograph of scikit-learn's by name, or any image file, in its own size.
+
+    Args:
+        given: `china`, `flower` or the path of a file.
+        channels: those of the data set: 1 makes it grey, 3 makes it RGB.
+
+    Raises:
+        MlrunError: there is no such file, it cannot be read, or the data set has other channels.
+    """
+    if channels not in (1, 3):
+        raise MlrunError(
+            f"probe {given}: an image gives 1 or 3 channels, those of the data set have "
+            f"{channels}; leave probe out"
+        )
+    mode: Literal[1, 3] = 1 if channels == 1 else 3
+    path = Path(given).expanduser()
+    if given in PHOTOGRAPHS:
+        pixels = photograph(given, mode)
+    elif not path.is_file():
+        raise MlrunError(
+            f"probe {given}: no such file; expected {', '.join(PHOTOGRAPHS)} or an image file"
+        )
+    else:
+        try:
+            with quiet():
+                pixels = decode(path, channels=mode)
+        except MlrunError as error:
+            raise MlrunError(f"probe: {error}") from error
+    return Probe(path.name, torch.tensor(pixels)[None])  # a copy: some pixels are read-only
+
+
+def photograph(name: str, channels: Literal[1, 3]) -> Pixels:
+    """Returns scikit-learn's photograph of that name, uint8 (C, 427, 640)."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    image = Image.fromarray(load_sample_image(f"{name}.jpg"))
+    return pixels_of(colours(image, channels))

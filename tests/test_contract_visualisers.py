@@ -16,9 +16,11 @@ from test_visualisers import drawn
 from torch import nn
 
 from mlrun import MlrunError, View
+from mlrun.data.probe import load_probe
 from mlrun.seam.registry import discover
 
 VISUALISERS = [component.name for component in discover().of_kind("visualiser")]
+BY_EPOCH = [c.name for c in discover().of_kind("visualiser") if c.when == "epoch"]
 DATA = {
     "grey": ((1, 6, 6), 3),
     "rgb": ((3, 8, 5), 3),
@@ -62,6 +64,34 @@ def test_a_visualiser_draws_pictures_that_show_something_and_the_same_again(
     assert list(again) == list(found)
     for key in found:
         np.testing.assert_equal(again[key], found[key])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", VISUALISERS)
+def test_a_visualiser_draws_a_photograph_in_place_of_the_data_set_s_images(
+    name: str, channels: int
+) -> None:
+    view = tiny((channels, 6, 6), 3)
+    view._probe = load_probe("china", channels)
+    found = drawn(name, view)
+    assert found
+    for picture in found.values():
+        if isinstance(picture, np.ndarray):
+            assert 60 < picture.shape[0] < 1500
+            assert 300 < picture.shape[1] < 1500
+
+
+@pytest.mark.parametrize("name", BY_EPOCH)
+def test_a_picture_by_epoch_has_the_same_key_and_size_in_each_epoch(name: str) -> None:
+    view, later = tiny((3, 8, 5), 3), tiny((3, 8, 5), 3)
+    later.epoch = 120
+    with torch.no_grad():
+        for parameter in later.model.parameters():
+            parameter.mul_(-70).add_(0.3)
+    first, second = drawn(name, view), drawn(name, later)
+    assert list(first) == list(second)
+    for key, picture in first.items():
+        assert np.shape(picture) == np.shape(second[key])
 
 
 @pytest.mark.parametrize(

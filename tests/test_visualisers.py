@@ -100,7 +100,7 @@ def test_titles_tell_layer_shape_epoch_and_scale() -> None:
         "0": "0 weights 4 × 1 × 3 × 3\nepoch 2, scale ±0.5"
     }
     maps = titles("feature-maps", make_view(model))
-    assert maps["0"].startswith("0 4 × 6 × 6\nepoch 2, scale -")
+    assert maps["0"].startswith("0 4 × 6 × 6\nepoch 2, scale ±")
     assert maps["1"].startswith("1 4 × 6 × 6\nepoch 2, scale 0 to ")
 
 

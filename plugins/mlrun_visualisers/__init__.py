@@ -46,25 +46,31 @@ def feature_maps(
     layers: tuple[str, ...] = (),
     images: int = 6,
     channels: int = 12,
+    columns: int | None = None,
+    scale: Literal["power-of-two", "min-max"] = "power-of-two",
     cmap: str = "viridis",
 ) -> Iterator[tuple[str, Figure]]:
     """What convolutions and activations make of fixed probe images, by epoch.
 
-    One picture a layer: a row for each probe image, with the image first and then a map for
-    each channel; of a layer without height and width, a cell for each unit. The scale runs
-    from 0 (from minus the limit, if the layer goes below zero) to the smallest power of two
-    that covers what is drawn.
+    One picture a layer: each probe image with a map for each channel beside it, in a row, or
+    of a single image in a grid; of a layer without height and width, a cell for each unit.
+    Large maps are averaged.
 
     Args:
         layers: names as `named_modules` gives them; by default the convolutions and
             activations, of more than 8 the first 3 and 5 spread up to the last.
         images: how many of the probe images (one a class, ten at most) are drawn.
         channels: how many channels are drawn, from the first.
+        columns: maps of an image in a row; by default all, or as square as can be where there
+            is one image.
+        scale: from 0 (from minus the limit, if the layer goes below zero) to the smallest
+            power of two that covers what is drawn, or from its least to its largest value.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_feature_maps import draw_feature_maps
+    from mlrun_visualisers.draw_feature_maps import Look, draw_feature_maps
 
-    yield from draw_feature_maps(view, layers=layers, images=images, channels=channels, cmap=cmap)
+    look = Look(channels=channels, columns=columns, scale=scale, cmap=cmap)
+    yield from draw_feature_maps(view, layers=layers, images=images, look=look)
 
 
 def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mlrun import MlrunError, View
+from mlrun_visualisers.captions import tile
 from mlrun_visualisers.grids import (
+    GAP,
+    THINNEST,
     WIDEST,
     Floats,
     Pixels,
@@ -17,12 +22,15 @@ from mlrun_visualisers.grids import (
     enlarged,
     framed,
     grid,
-    power_of_two,
+    limits,
+    shape_text,
     shrunk,
 )
 from mlrun_visualisers.layers import spread
 
-CELL = 40  # pixels: about the side of one map
+CELL, LARGE = 40, 96  # pixels: about the side of one map, of several images and of one
+IN_A_ROW = WIDEST // (CELL + GAP)  # maps of an image where there are several images
+BETWEEN = 8  # pixels between an image and its maps
 STRIP = 500  # pixels: about the width of a layer without height and width
 KINDS = (
     nn.Conv1d, nn.Conv2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh,
@@ -30,12 +38,29 @@ KINDS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn; `mlrun_visualisers.feature_maps` says what each option means."""
+
+    channels: int
+    columns: int | None
+    scale: str
+    cmap: str
+
+    def in_a_row(self, maps: int, images: int) -> int:
+        """Returns how many of the `maps` of one of so many images stand in a row."""
+        if self.columns is not None:
+            return min(self.columns, maps)
+        rows = math.floor(math.sqrt(maps)) if images == 1 else -(-maps // IN_A_ROW)
+        return -(-maps // rows)
+
+
 def draw_feature_maps(
-    view: View, *, layers: tuple[str, ...], images: int, channels: int, cmap: str
+    view: View, *, layers: tuple[str, ...], images: int, look: Look
 ) -> Iterator[tuple[str, Figure]]:
     """Yields one picture for each call of each layer, named like the layer."""
-    if images < 1 or channels < 1:
-        raise MlrunError("feature-maps: images and channels must be at least 1")
+    if images < 1 or look.channels < 1 or (look.columns is not None and look.columns < 1):
+        raise MlrunError("feature-maps: images, channels and columns must be at least 1")
     probes = view.probes[:images]
     found = view.activations(layers or default_layers(view), probes, required=bool(layers))
     for name, calls in found.items():
@@ -43,7 +68,7 @@ def draw_feature_maps(
             label = name if number == 1 else f"{name}-call{number}"
             if output.ndim not in (2, 3, 4) or len(output) != len(probes):
                 raise MlrunError(f"feature-maps: {name} puts out {tuple(output.shape)}, not maps")
-            yield label, draw_layer(view, label, probes, output, channels=channels, cmap=cmap)
+            yield label, draw_layer(view, label, probes, output, look)
 
 
 def default_layers(view: View) -> list[str]:
@@ -52,66 +77,75 @@ def default_layers(view: View) -> list[str]:
     return spread(view, found, "feature-maps")
 
 
-def draw_layer(
-    view: View, label: str, probes: Tensor, output: Tensor, *, channels: int, cmap: str
-) -> Figure:
+def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Look) -> Figure:
     """Returns the picture of one layer."""
+    values = as_maps(output)
+    drawn = values[:, : look.channels] if values.ndim == 4 else values
+    low, high, about = limits(drawn, look.scale, signed=bool((drawn < 0).any()))
+    colours = coloured(drawn, low, high, look.cmap)
+    rows = draw_strips(probes, colours) if values.ndim == 2 else draw_maps(probes, colours, look)
+    shape = shape_text(output.shape[1:])
+    left_out = f", first {drawn.shape[1]} drawn" if drawn.shape != values.shape else ""
+    title = f"{label} {shape}{left_out}\nepoch {view.epoch}, scale {about}"
+    if view.probe_name is not None:
+        title += f", probe {view.probe_name} {shape_text(probes.shape[2:])}"
+    return framed(stacked(rows), title=title, low=low, high=high, cmap=look.cmap)
+
+
+def as_maps(output: Tensor) -> Floats:
+    """Returns what a layer put out as float32: (N, C, H, W), or (N, units) where it has no maps."""
     values: Floats = output.float().numpy()
-    if values.ndim == 3:
-        values = values[:, :, None, :]
-    drawn = values if values.ndim == 2 else values[:, :channels]
-    limit = power_of_two(drawn)
-    low = -limit if (drawn < 0).any() else 0.0
-    colours = coloured(drawn, low, limit, cmap)
-    rows = [
-        [probe_cell(image, CELL), *cells(row)] for image, row in zip(probes, colours, strict=True)
-    ]
-    canvas = np.concatenate([spaced(grid_row(row)) for row in rows])[:-2]
-    shape = " × ".join(str(size) for size in output.shape[1:])
-    left_out = (
-        f", first {channels} drawn" if values.ndim == 4 and values.shape[1] > channels else ""
-    )
-    title = f"{label} {shape}{left_out}\nepoch {view.epoch}, scale {low:g} to {limit:g}"
-    return framed(canvas, title=title, low=low, high=limit, cmap=cmap)
+    return values[:, :, None, :] if values.ndim == 3 else values
 
 
-def cells(row: Pixels) -> list[Pixels]:
-    """Returns one image's maps, (channels, h, w, 3), or units, (units, 3), at a size to look at.
+def draw_maps(probes: Tensor, colours: Pixels, look: Look) -> list[Pixels]:
+    """Returns for each image a picture of it and, beside it, its maps in rows.
 
-    What would make the picture too wide is averaged.
+    Args:
+        probes: uint8 (N, C, H, W).
+        colours: its maps, uint8 (N, channels, h, w, 3); large ones are averaged.
+        look: how many of them stand in a row.
     """
-    if row.ndim == 4:
-        most = max(CELL, WIDEST // len(row))
-        return [enlarged(shrunk(tile, most), CELL) for tile in row]
-    strip = row[None].repeat(max(1, STRIP // len(row)), 1)
-    return [shrunk(strip, WIDEST).repeat(CELL, 0)]
+    images, maps = colours.shape[:2]
+    across = look.in_a_row(maps, images)
+    down = images * -(-maps // across)
+    most = max(THINNEST, min(WIDEST // (across + 1), WIDEST // down) - GAP)
+    size = min(most, LARGE if images == 1 else CELL)
+    rows = []
+    for image, maps_of_image in zip(probes, colours, strict=True):
+        cells = [enlarged(shrunk(one, most), size) for one in maps_of_image]
+        shown = tile(image.numpy(), max(size, max(cells[0].shape[:2])), "gray")
+        rows.append(beside(shown, grid(cells, across)))
+    return rows
 
 
-def probe_cell(image: Tensor, size: int) -> Pixels:
-    """Returns a probe image, uint8 (C, H, W), as uint8 (h, w, 3) of about `size` pixels."""
-    pixels = image.permute(1, 2, 0).numpy()
-    if pixels.shape[2] != 3:
-        pixels = pixels[..., :1].repeat(3, 2)
-    step = max(1, round(max(pixels.shape[:2]) / size))
-    return enlarged(pixels[::step, ::step], size)
+def draw_strips(probes: Tensor, colours: Pixels) -> list[Pixels]:
+    """Returns for each image a picture of it and, beside it, its units, uint8 (N, units, 3)."""
+    return [
+        beside(tile(image.numpy(), CELL, "gray"), strip(units))
+        for image, units in zip(probes, colours, strict=True)
+    ]
 
 
-def grid_row(images: list[Pixels]) -> Pixels:
-    """Returns images of any size side by side, white between and below them."""
-    height = max(image.shape[0] for image in images)
-    width = max(image.shape[1] for image in images[1:])
-    padded = [pad(image, height, image.shape[1]) for image in images]
-    maps = grid([pad(image, height, width) for image in padded[1:]], len(images) - 1)
-    gap = np.full((height, 8, 3), 255, dtype=np.uint8)
-    return np.concatenate([padded[0], gap, maps], axis=1)
+def strip(units: Pixels) -> Pixels:
+    """Returns units, uint8 (units, 3), as cells side by side, averaged where they are many."""
+    cells = units[None].repeat(max(1, STRIP // len(units)), 1)
+    return shrunk(cells, WIDEST).repeat(CELL, 0)
 
 
-def pad(image: Pixels, height: int, width: int) -> Pixels:
-    """Returns `image` with white below and to the right."""
-    below, right = height - image.shape[0], width - image.shape[1]
-    return np.pad(image, ((0, below), (0, right), (0, 0)), constant_values=255)
+def beside(left: Pixels, right: Pixels) -> Pixels:
+    """Returns two pictures side by side, white between them and below the lower one."""
+    height = max(len(left), len(right))
+    gap = np.full((height, BETWEEN, 3), 255, dtype=np.uint8)
+    return np.concatenate([pad(left, height), gap, pad(right, height)], axis=1)
 
 
-def spaced(row: Pixels) -> Pixels:
-    """Returns a row with a white gap below it."""
-    return np.pad(row, ((0, 2), (0, 0), (0, 0)), constant_values=255)
+def pad(image: Pixels, height: int) -> Pixels:
+    """Returns `image` with white below."""
+    return np.pad(image, ((0, height - len(image)), (0, 0), (0, 0)), constant_values=255)
+
+
+def stacked(rows: list[Pixels]) -> Pixels:
+    """Returns rows of one width below each other, a white gap between them."""
+    spaced = [pad(row, len(row) + GAP) for row in rows]
+    return np.concatenate(spaced)[:-GAP]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -24,10 +25,11 @@ THINNEST = 12  # pixels: the least height and width of an image that was enlarge
 GREY = 120  # of the gaps: white would be lost among weights near zero
 TOP, SIDE, BAR = 48, 12, 76  # pixels: for the title, at the edges, for the colour bar
 NARROWEST = 380  # pixels: of a figure
-WIDEST = 1200  # pixels: about the width of a grid of many images
+WIDEST = 1200  # pixels: about the width of a grid of many images, and about its height at most
 TITLE = 9  # points
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Scale = Literal["power-of-two", "min-max"]
 
 
 def power_of_two(values: Floats) -> float:
@@ -39,6 +41,23 @@ def power_of_two(values: Floats) -> float:
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max()) if finite.size else 0.0
     return 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0
+
+
+def limits(values: Floats, scale: str, *, signed: bool) -> tuple[float, float, str]:
+    """Returns the ends of a colour scale, and what a title says of it.
+
+    Args:
+        values: what is drawn.
+        scale: `power-of-two`: up to the smallest one that covers every |value|, so that epochs
+            and runs line up; `min-max`: from the least to the largest value.
+        signed: whether a power of two reaches as far below zero.
+    """
+    finite = values[np.isfinite(values)]
+    if scale == "min-max" and finite.size:
+        low, high = float(finite.min()), float(finite.max())
+        return low, high if high > low else low + 1, f"{low:.3g} to {high:.3g} (min–max)"
+    limit = power_of_two(values)
+    return (-limit, limit, f"±{limit:g}") if signed else (0.0, limit, f"0 to {limit:g}")
 
 
 def coloured(values: Floats, low: float, high: float, cmap: str) -> Pixels:
@@ -77,17 +96,31 @@ def shrunk(image: Pixels, size: int) -> Pixels:
     return np.asarray(Image.fromarray(image).resize(smaller, Image.Resampling.BOX))
 
 
-def grid(images: Sequence[Pixels], columns: int) -> Pixels:
-    """Returns images of one size, uint8 (h, w, 3), as rows of `columns`, grey between them."""
+def grid(images: Sequence[Pixels], columns: int, rows: int | None = None) -> Pixels:
+    """Returns images of one size, uint8 (h, w, 3), as rows of `columns`, grey between them.
+
+    Cells without an image are white; there are as many `rows` as it takes, if it is not said.
+    """
     height, width = images[0].shape[:2]
-    rows = -(-len(images) // columns)
+    rows = rows or -(-len(images) // columns)
     canvas = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), GREY, dtype=np.uint8
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, dtype=np.uint8
     )
-    for place, image in enumerate(images):
-        top, left = place // columns * (height + GAP), place % columns * (width + GAP)
+    corners = [
+        (place // columns * (height + GAP), place % columns * (width + GAP))
+        for place in range(len(images))
+    ]
+    for top, left in corners:
+        above, before = max(0, top - GAP), max(0, left - GAP)
+        canvas[above : top + height + GAP, before : left + width + GAP] = GREY
+    for image, (top, left) in zip(images, corners, strict=True):
         canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Returns a shape as titles write it: `6 × 24 × 24`."""
+    return " × ".join(map(str, shape))
 
 
 def framed(canvas: Pixels, *, title: str, low: float, high: float, cmap: str) -> Figure:

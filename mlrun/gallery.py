@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,10 +39,13 @@ class Gallery:
     keys: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def draw_epoch(self, state: TrainingState, validated: Evaluation) -> None:
-        """Draws and logs the pictures of the epoch that `state` has reached."""
+    def draw_epoch(self, state: TrainingState, known: Mapping[str, Evaluation]) -> None:
+        """Draws and logs the pictures of the epoch that `state` has reached.
+
+        `known` are the evaluations that were made in it already, by part; `val` among them.
+        """
         for chosen in self.due("epoch"):
-            for key, image in self.draw(chosen, state, state.epoch, validated).items():
+            for key, image in self.draw(chosen, state, state.epoch, known, "val").items():
                 if isinstance(image, dict):
                     error = MlrunError('it drew a table; tables are for when="end"')
                     self.fail(chosen.component.name, state.epoch, error)
@@ -57,7 +60,8 @@ class Gallery:
     def draw_end(self, state: TrainingState, best: int, tested: Evaluation) -> None:
         """Draws and logs the final figures and tables, from the weights of epoch `best`."""
         for chosen in self.due("end"):
-            for name, drawn in self.draw(chosen, state, best, tested).items():
+            known = {tested.part: tested}
+            for name, drawn in self.draw(chosen, state, best, known, tested.part).items():
                 if isinstance(drawn, dict):
                     self.tracker.table(name, drawn)
                 else:
@@ -68,13 +72,18 @@ class Gallery:
         return [chosen for chosen in self.plan.visualisers if chosen.component.when == when]
 
     def draw(
-        self, chosen: Chosen, state: TrainingState, epoch: int, known: Evaluation
+        self,
+        chosen: Chosen,
+        state: TrainingState,
+        epoch: int,
+        known: Mapping[str, Evaluation],
+        part: str,
     ) -> dict[str, Pixels | Table]:
         """Returns the pictures and tables of one visualiser by key; none if it fails."""
         told = len(self.notes)
         name = chosen.prefix.replace("/", "-")
         try:
-            view = self.view(state, epoch, known)
+            view = self.view(state, epoch, known, part)
             return draw(chosen.component.function, name, chosen.options, view)
         except (Exception, SystemExit) as error:
             self.fail(chosen.component.name, epoch, error)
@@ -83,10 +92,12 @@ class Gallery:
             for note in self.notes[told:]:
                 self.say(f"{chosen.component.name}: {note}")
 
-    def view(self, state: TrainingState, epoch: int, known: Evaluation) -> View:
+    def view(
+        self, state: TrainingState, epoch: int, known: Mapping[str, Evaluation], part: str
+    ) -> View:
         """Returns what one visualiser will see, with a copy of the model of its own.
 
-        `known` is an evaluation that was made already; its part is what `predictions` are of.
+        `known` are evaluations that were made already; `part` is what `predictions` are of.
         """
         prepared = self.prepared
 
@@ -106,8 +117,8 @@ class Gallery:
             _normalise=inputs,
             _evaluate=prepared.evaluate,
             _device=prepared.device,
-            _default_part=known.part,
-            _evaluations={known.part: known},
+            _default_part=part,
+            _evaluations=dict(known),
             _probe=prepared.probe,
         )
 

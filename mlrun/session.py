@@ -151,10 +151,10 @@ class Session:
         self.log_epoch(state, metrics)
         self.tell_epoch(state, metrics)
         if self.plan.settings.evaluate_steps:
-            self.log_step(state, [found[part] for part in self.parts_by_step])
+            self.log_step(state, [found[part] for part in self.evaluated_parts])
         if not self.prepared.procedure.steps:
             self.checkpoints.save(state, metrics[self.plan.settings.monitor])
-        self.gallery.draw_epoch(state, found["val"])
+        self.gallery.draw_epoch(state, found)
 
     def after_step(
         self, state: TrainingState, loss: torch.Tensor, hits: torch.Tensor, count: int
@@ -166,8 +166,7 @@ class Session:
 
     def evaluate(self, state: TrainingState) -> None:
         """Evaluates between two steps, as `evaluate_every … steps` asks for."""
-        parts = self.parts_by_step
-        self.log_step(state, [self.prepared.evaluate(state.evaluated, part) for part in parts])
+        self.log_step(state, list(self.evaluate_parts(state).values()))
 
     def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
         """Logs what one epoch made; evaluates, saves and draws it where it is its turn."""
@@ -181,15 +180,15 @@ class Session:
             self.checkpoints.save(state, None)
             self.tell_epoch(state, metrics)
             return
-        if settings.evaluate_train:
-            metrics |= self.prepared.evaluate(state.evaluated, "train").figures()
-        found = self.prepared.evaluate(state.evaluated, "val")
-        metrics |= found.figures()
+        found = self.evaluate_parts(state)
+        for evaluation in found.values():
+            metrics |= evaluation.figures()
         self.log_epoch(state, metrics)
-        if not math.isfinite(found.loss):
+        loss = found["val"].loss
+        if not math.isfinite(loss):
             self.tell_epoch(state, metrics)
             raise TrainingFailed(
-                f"the validation loss is {found.loss} after epoch {state.epoch}; try a smaller lr "
+                f"the validation loss is {loss} after epoch {state.epoch}; try a smaller lr "
                 f"than {settings.lr:g}"
             )
         self.judge(state, metrics[settings.monitor])
@@ -219,9 +218,14 @@ class Session:
         if self.progress is not None:
             self.progress.epoch(state.epoch, metrics)
 
+    def evaluate_parts(self, state: TrainingState) -> dict[str, Evaluation]:
+        """Returns what the model says of each part that is evaluated while it is trained."""
+        parts = self.evaluated_parts
+        return {part: self.prepared.evaluate(state.evaluated, part) for part in parts}
+
     @property
-    def parts_by_step(self) -> tuple[str, ...]:
-        """The parts that are evaluated between two steps."""
+    def evaluated_parts(self) -> tuple[str, ...]:
+        """The parts that are evaluated while it is trained."""
         return ("train", "val") if self.plan.settings.evaluate_train else ("val",)
 
     def log_step(self, state: TrainingState, found: list[Evaluation]) -> None:

@@ -13,7 +13,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
-from mlrun_visualisers.draw_figures import draw_confusion_matrix
+from mlrun_visualisers.draw_confusion import draw_confusion_matrix
 from test_inside import convolutional, make_view
 from torch import nn
 

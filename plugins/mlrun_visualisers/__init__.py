@@ -76,20 +76,40 @@ def feature_maps(
 def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:
     """How often each class was taken for each other: rows true, columns predicted.
 
-    Counts stand in the cells where there are at most 30 classes. Drawn at the end for the
-    test part on the best weights; without a test part, for the validation part.
+    Counts stand in the cells where there are at most 30 classes; the scale ends at the size of
+    the largest class. Drawn at the end for the test part on the best weights; without a test
+    part, for the validation part.
 
     Args:
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_figures import draw_confusion_matrix
+    from mlrun_visualisers.draw_confusion import draw_confusion_matrix
 
     return draw_confusion_matrix(view, cmap=cmap)
 
 
+def confusion_by_epoch(
+    view: View, *, parts: tuple[Literal["train", "val"], ...] = ("val",), cmap: str = "Blues"
+) -> Iterator[tuple[str, Figure]]:
+    """The confusion matrix before training (epoch 0) and after each evaluated epoch.
+
+    One picture a part: rows true, columns predicted, counts in the cells where there are at
+    most 30 classes. The scale runs from 0 to the size of the part's largest class, so that
+    epochs line up. The test part is evaluated once, at the end: see `confusion-matrix`.
+
+    Args:
+        parts: train, val or both. Train is evaluated for it after each evaluated epoch,
+            unless `evaluate_train` has done so.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_confusion import draw_confusion_by_epoch
+
+    yield from draw_confusion_by_epoch(view, parts=parts, cmap=cmap)
+
+
 def learning_curves(view: View) -> Figure:
     """Loss and accuracy of the training and validation part, by epoch."""
-    from mlrun_visualisers.draw_figures import draw_learning_curves
+    from mlrun_visualisers.draw_curves import draw_learning_curves
 
     return draw_learning_curves(view)
 
@@ -178,6 +198,7 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(weights, when="epoch")
     register(feature_maps, when="epoch")
     register(confusion_matrix)
+    register(confusion_by_epoch, when="epoch")
     register(learning_curves)
     register(samples)
     register(misclassified)

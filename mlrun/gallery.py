@@ -112,6 +112,7 @@ class Gallery:
             shape=prepared.data.shape,
             classes=prepared.data.classes,
             history={name: tuple(pairs) for name, pairs in state.history.items()},
+            steps={name: series.copy() for name, series in state.steps.items()},
             notes=self.notes,
             _selections=prepared.selections,
             _normalise=inputs,

@@ -76,7 +76,7 @@ class Session:
     def __post_init__(self) -> None:
         settings = self.plan.settings
         self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
-        self.steps = StepLog(self.tracker, settings.log_every)
+        self.steps = StepLog(self.tracker, self.prepared.state, settings.log_every)
         self.tracker.on_trouble(self.warn_of_trouble)
         self.checkpoints = Checkpoints(
             run_folder(self.tracker.run_id),
@@ -160,7 +160,7 @@ class Session:
         self, state: TrainingState, loss: torch.Tensor, hits: torch.Tensor, count: int
     ) -> None:
         """Logs a step's figures where they are asked for, and tells them to the user."""
-        self.steps.add(state, loss, hits, count)
+        self.steps.add(loss, hits, count)
         if self.progress is not None:
             self.progress.step(state, loss, hits)
 
@@ -229,9 +229,10 @@ class Session:
         return ("train", "val") if self.plan.settings.evaluate_train else ("val",)
 
     def log_step(self, state: TrainingState, found: list[Evaluation]) -> None:
-        """Logs evaluations between two steps in the section `step/`: `step/val-loss`, …"""
+        """Records and logs evaluations between two steps: `step/val-loss`, …"""
         figures = {k: v for evaluation in found for k, v in evaluation.figures().items()}
         named = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
+        state.record_step(state.step, named)
         self.tracker.metrics(named, state.step)
 
     def test(self, state: TrainingState, best: int) -> dict[str, float]:

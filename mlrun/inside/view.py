@@ -28,6 +28,8 @@ class View:
     shape: of one image, (C, H, W).
     classes: the name of each class.
     history: (epoch, value) pairs of each metric: `train/loss`, `val/accuracy`, …
+    steps: (step, value) pairs of each figure by optimiser step, where the run logs such:
+        `step/loss`, `step/val-accuracy`, …
     """
 
     model: nn.Module
@@ -40,6 +42,7 @@ class View:
     _evaluate: Callable[[nn.Module, str], Evaluation]
     _default_part: str
     _device: torch.device
+    steps: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     _probe: Probe | None = None
     notes: list[str] = field(default_factory=list)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)

@@ -27,30 +27,33 @@ class Entry(NamedTuple):
 
 @dataclass
 class StepLog:
-    """Logs loss, accuracy and learning rate of every n-th step in the section `step/`.
+    """Records and logs loss, accuracy and learning rate of every n-th step, as `step/loss`, ….
 
     The figures stay on the device until some seconds' worth have come together, so that no
     step waits for them.
 
+    state: of the training whose steps these are.
     every: steps between two entries; 0 for none.
     """
 
     tracker: Tracker
+    state: TrainingState
     every: int
     pending: list[Entry] = field(default_factory=list)
     flushed: float = field(default_factory=time.monotonic)
 
-    def add(self, state: TrainingState, loss: Tensor, hits: Tensor, count: int) -> None:
-        """Takes the figures of the step that `state` has reached, of `count` examples."""
-        if not self.every or state.step % self.every:
+    def add(self, loss: Tensor, hits: Tensor, count: int) -> None:
+        """Takes the figures of the step that the state has reached, of `count` examples."""
+        step, rates = self.state.step, self.state.optimiser.param_groups
+        if not self.every or step % self.every:
             return
-        now, lr = time.time_ns() // 1_000_000, float(state.optimiser.param_groups[0]["lr"])
-        self.pending.append(Entry(state.step, now, lr, loss, hits / count))
+        now, lr = time.time_ns() // 1_000_000, float(rates[0]["lr"])
+        self.pending.append(Entry(step, now, lr, loss, hits / count))
         if time.monotonic() - self.flushed > SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Logs what has come together."""
+        """Records and logs what has come together."""
         self.flushed = time.monotonic()
         if not self.pending:
             return
@@ -58,5 +61,6 @@ class StepLog:
         accuracies = torch.stack([entry.accuracy for entry in self.pending]).tolist()
         for entry, loss, accuracy in zip(self.pending, losses, accuracies, strict=True):
             figures = {"step/loss": loss, "step/accuracy": accuracy, "step/lr": entry.lr}
+            self.state.record_step(entry.step, figures)
             self.tracker.metrics(figures, entry.step, entry.time)
         self.pending.clear()

@@ -11,6 +11,7 @@ from torch import nn
 from mlrun.training.average import Average
 from mlrun.training.patience import Patience
 from mlrun.training.schedules import Schedule
+from mlrun.training.series import Series
 
 History = dict[str, list[tuple[int, float]]]
 
@@ -24,6 +25,7 @@ class TrainingState:
     average: the running average of the weights, if one is kept.
     epoch, step: how many epochs and optimiser steps are done.
     history: the (epoch, value) pairs of each metric.
+    steps: the (step, value) pairs of each figure by optimiser step that is logged.
     stopped: why training ended before its last step, if it did.
     """
 
@@ -36,6 +38,7 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     history: History = field(default_factory=dict)
+    steps: dict[str, Series] = field(default_factory=dict)
     stopped: str = ""
 
     @property
@@ -48,10 +51,15 @@ class TrainingState:
         for name, value in metrics.items():
             self.history.setdefault(name, []).append((self.epoch, value))
 
+    def record_step(self, step: int, figures: dict[str, float]) -> None:
+        """Appends each of `figures` to the series of its name, at an optimiser step."""
+        for name, value in figures.items():
+            self.steps.setdefault(name, Series()).append(step, value)
+
     def state_dict(self) -> dict[str, Any]:
         """Returns the state as tensors and plain values, which `weights_only=True` reads."""
         return {
-            "version": 2,
+            "version": 3,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -61,6 +69,7 @@ class TrainingState:
             "epoch": self.epoch,
             "step": self.step,
             "history": {name: list(pairs) for name, pairs in self.history.items()},
+            "steps": {name: series.state_dict() for name, series in self.steps.items()},
             "stopped": self.stopped,
         }
 
@@ -75,3 +84,4 @@ class TrainingState:
             name: [(int(epoch), float(value)) for epoch, value in pairs]
             for name, pairs in state["history"].items()
         }
+        self.steps = {name: Series.of_state(kept) for name, kept in state["steps"].items()}

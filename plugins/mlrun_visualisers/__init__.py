@@ -107,11 +107,19 @@ def confusion_by_epoch(
     yield from draw_confusion_by_epoch(view, parts=parts, cmap=cmap)
 
 
-def learning_curves(view: View) -> Figure:
-    """Loss and accuracy of the training and validation part, by epoch."""
+def learning_curves(view: View, *, by: Literal["epoch", "step"] = "epoch") -> Figure:
+    """Loss and accuracy of the training and validation part, side by side.
+
+    By step there is what the run logs by step: of each batch as it is trained on
+    (`log_every`), of the whole validation part (`evaluate_every` … steps) and of the whole
+    training part (`evaluate_train` as well).
+
+    Args:
+        by: epoch, or optimiser step.
+    """
     from mlrun_visualisers.draw_curves import draw_learning_curves
 
-    return draw_learning_curves(view)
+    return draw_learning_curves(view, by=by)
 
 
 def samples(

@@ -10,6 +10,7 @@ SPELLINGS = {
     "visualizers": "visualisers",
     "optimizer": "optimiser",
     "normalization": "normalisation",
+    "initialization": "initialisation",
     "learning_rate": "lr",
 }
 

@@ -136,6 +136,20 @@ class Settings(BaseModel):
     early_stopping: Count = setting(
         0, "stop after so many evaluated epochs without a better monitor; 0 never", "Training", ge=0
     )
+    initialisation: Literal[
+        "default",
+        "normal",
+        "xavier-uniform",
+        "xavier-normal",
+        "kaiming-uniform",
+        "kaiming-normal",
+        "orthogonal",
+    ] = setting(
+        "default",
+        "how the linear and convolutional layers that are trained start: as the model has them, "
+        "normal (0, 1) with biases, or as torch.nn.init has it, with biases 0",
+        "Training",
+    )
     init_from: Text = setting(
         None,
         "run id (or its start) whose best weights to start from; the head stays fresh where "

@@ -43,6 +43,7 @@ FIGURES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
     "epochs": ({}, {"epochs": 2}, "train/loss"),
     "steps": ({}, {"steps": 3}, "val/loss"),
     "time_limit": ({"epochs": 3}, {"time_limit": 1e-9}, "val/loss"),
+    "initialisation": ({}, {"initialisation": "kaiming-normal"}, "train/loss"),
     "reduction": (SGD, {"reduction": "sum"}, "train/loss"),
     "label_smoothing": ({}, {"label_smoothing": 0.1}, "train/loss"),
     "class_weights": ({}, {"class_weights": "1,1,1,1,1,1,1,1,1,2"}, "train/loss"),

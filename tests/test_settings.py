@@ -75,6 +75,7 @@ def test_a_wrong_setting_is_one_line_that_says_what_was_expected(
         ("visualizers", "visualisers", "weights"),
         ("optimizer", "optimiser", "sgd"),
         ("normalization", "normalisation", "none"),
+        ("initialization", "initialisation", "normal"),
     ],
 )
 def test_american_spellings_are_the_same_settings(
@@ -204,6 +205,9 @@ def test_a_run_is_named_after_what_it_is_unless_a_name_is_given() -> None:
     trained = {"schedule": "cosine", "rotate": 10, "seed": 1, "epochs": 9, "flip": "none"}
     name = make_plan(Settings.parse(trained)).run_name
     assert name == "cnn · digits · lr 0.001 rotate=10 schedule=cosine"
+    start = {"initialisation": "xavier-uniform"}
+    name = make_plan(Settings.parse(start)).run_name
+    assert name == "cnn · digits · lr 0.001 initialisation=xavier-uniform"
     parts = {"validation": "last:50", "reduction": "sum", "part_lrs": {"conv1": 1e-4, "out": 0}}
     name = make_plan(Settings.parse(parts)).run_name
     assert name.endswith("lr 0.001 validation=last:50 reduction=sum part_lrs=conv1=0.0001,out=0")

@@ -98,6 +98,21 @@ def test_other_classes_take_all_but_the_head(
     )
 
 
+def test_a_draw_by_name_holds_for_the_head_that_stays_fresh_and_no_more(
+    finished: str, others: dict[str, object]
+) -> None:
+    settings = {**others, "initialisation": "normal"}
+    theirs = best_weights(find_run(finished)).model
+    ours, _ = started({**settings, "init_from": finished})
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    other = {**settings, "dataset.names": "low,high,odd"}
+    drawn, _ = started(other)
+    ours, _ = started({**other, "init_from": finished})
+    assert torch.equal(ours["conv1.weight"], theirs["conv1.weight"])
+    assert torch.equal(ours["out.weight"], drawn["out.weight"])
+    assert drawn["out.weight"].std().item() == pytest.approx(1, abs=0.2)
+
+
 def test_lazy_layers_have_a_head_too(store: str, others: dict[str, object]) -> None:
     quick = {**others, "model": "lazy", "epochs": 1}
     quick = {name: value for name, value in quick.items() if not name.startswith("model.")}

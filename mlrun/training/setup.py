@@ -10,6 +10,7 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.settings import Settings
 from mlrun.training.average import Average
 from mlrun.training.evaluation import criterion
+from mlrun.training.initialisation import initialise
 from mlrun.training.loop import Procedure
 from mlrun.training.optimisers import make_optimiser
 from mlrun.training.parts import freeze_parts
@@ -24,6 +25,8 @@ def make_state(
 ) -> TrainingState:
     """Returns the state of training before the first of `steps` steps.
 
+    Parts of `model` are frozen, and its weights drawn anew, where the settings say so.
+
     Raises:
         MlrunError: the model has nothing to train, or no such part as the settings name.
     """
@@ -33,6 +36,7 @@ def make_state(
             "it has no parameter that is trained, and is not frozen; with epochs 0 it is only "
             "evaluated and drawn"
         )
+    initialise(model, settings.initialisation, settings.seed)
     try:
         optimiser = make_optimiser(model, settings)
     except Exception as error:

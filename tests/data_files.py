@@ -167,6 +167,7 @@ def write_csv_example(root: Path) -> None:
 
 MAKERS: dict[str, tuple[Callable[[Path], object], dict[str, object], int]] = {
     "digits": (lambda root: None, {}, 10),
+    "photographs": (lambda root: None, {}, 2),
     "mnist": (lambda root: write_mnist(root, "MNIST"), {}, 10),
     "fashion-mnist": (lambda root: write_mnist(root, "FashionMNIST"), {}, 10),
     "kmnist": (lambda root: write_mnist(root, "KMNIST"), {}, 10),

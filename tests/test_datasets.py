@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from data_files import load, serving, write_mnist
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 from torchvision.datasets import MNIST
 
 from mlrun import MlrunError
@@ -52,6 +52,37 @@ def test_digits_as_they_are_and_enlarged_to_their_own_size_are_the_same() -> Non
     assert torch.equal(plain.train.images, same.train.images)
     with pytest.raises(MlrunError, match=r"--dataset\.size 7: the digits are 8 × 8 .*at least 8"):
         load("digits", NOWHERE, size=7)
+
+
+@pytest.mark.parametrize(("size", "rows", "columns"), [(64, 6, 10), (100, 4, 6), (320, 1, 2)])
+def test_photographs_are_cut_into_tiles_that_touch(size: int, rows: int, columns: int) -> None:
+    data = load("photographs", NOWHERE, size=size)
+    assert data.test is not None
+    assert data.classes == ("china", "flower")
+    cut = {"train": 0, "test": 0}
+    for place in range(rows * columns):
+        top, left = size * (place // columns), size * (place % columns)
+        name = "train" if place % 5 else "test"
+        for label, photograph in enumerate(load_sample_images().images):
+            image, given = (tensor[cut[name]] for tensor in data.parts[name])
+            expected = photograph[top : top + size, left : left + size].transpose(2, 0, 1)
+            assert np.array_equal(image.numpy(), expected)
+            assert given == label
+            cut[name] += 1
+    assert cut == {name: len(part.labels) for name, part in data.parts.items()}
+
+
+def test_photographs_come_in_the_numbers_that_are_documented() -> None:
+    data = load("photographs", NOWHERE)
+    assert data.test is not None
+    assert data.shape == (3, 64, 64)
+    assert (len(data.train.labels), len(data.test.labels)) == (96, 24)
+
+
+@pytest.mark.parametrize("size", [0, 321, 427])
+def test_a_size_of_which_no_two_tiles_are_cut_is_refused(size: int) -> None:
+    with pytest.raises(MlrunError, match=f"size {size}: of photographs of 427 × 640 .*1 to 320"):
+        load("photographs", NOWHERE, size=size)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,24 @@ def digits(root: Path, *, size: int | None = None) -> ImageData:
     return load_digits(size)
 
 
+def photographs(root: Path, *, size: int = 64) -> ImageData:
+    """Tiles of two photographs, a temple in China and a flower, colour; no files needed.
+
+    Both are 427 × 640 pixels and are cut into squares without overlap; at 64 pixels that is 60
+    of each. Every fifth tile of each is in the test part (24), the others are the training part
+    (96); there is no validation part. Tiles of one photograph are much alike: a network that
+    tells the two apart has learnt little, but it is colour, and shows what transfer does.
+    Source: china.jpg by danielbuechele, flower.jpg by vultilion, on Flickr, 2011; shipped with
+    scikit-learn (load_sample_images). Licence: CC BY 2.0.
+
+    Args:
+        size: height and width of the tiles in pixels, 1 to 320.
+    """
+    from mlrun_datasets.embedded import load_photographs
+
+    return load_photographs(size)
+
+
 def mnist(root: Path, *, download: bool = False) -> ImageData:
     """MNIST: 60,000 training and 10,000 test images of handwritten digits, grey, 28 × 28.
 
@@ -212,6 +230,7 @@ def image_folder(
 def register_datasets(register: Callable[..., Any]) -> None:
     """Registers the first-party data sets."""
     register(digits)
+    register(photographs)
     register(mnist)
     register(fashion_mnist)
     register(kmnist)

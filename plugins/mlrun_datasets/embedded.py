@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits as read_digits
+from sklearn.datasets import load_sample_images
+from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
 
@@ -40,3 +43,45 @@ def load_digits(size: int | None = None) -> ImageData:
         source="Optical Recognition of Handwritten Digits, UCI (scikit-learn's load_digits)",
         licence="CC BY 4.0",
     )
+
+
+def load_photographs(size: int) -> ImageData:
+    """Returns tiles of scikit-learn's two photographs, uint8 (N, 3, `size`, `size`).
+
+    A tile of one stands beside a tile of the other, row after row; every fifth pair is in the
+    test part. What is left at the right and at the bottom is not used.
+
+    Raises:
+        MlrunError: a photograph does not hold two tiles of that size.
+    """
+    photographs = load_sample_images().images  # uint8 (427, 640, 3), china's and the flower's
+    height, width, _ = photographs[0].shape
+    if not 0 < size <= min(height, width // 2):
+        raise MlrunError(
+            f"--dataset.size {size}: of photographs of {height} × {width} pixels at least two "
+            f"tiles are cut; give 1 to {min(height, width // 2)}"
+        )
+    images = torch.stack([tiles(photograph, size) for photograph in photographs], dim=1)
+    count = len(images)
+    labels = torch.arange(2).repeat(count, 1)
+    tested = torch.arange(count) % 5 == 0
+    return ImageData(
+        train=Part(images[~tested].flatten(0, 1), labels[~tested].flatten()),
+        test=Part(images[tested].flatten(0, 1), labels[tested].flatten()),
+        classes=("china", "flower"),
+        source="china.jpg by danielbuechele (flickr.com/photos/danielbuechele/6061409035), "
+        "flower.jpg by vultilion (flickr.com/photos/vultilion/6056698931); scikit-learn's "
+        "load_sample_images",
+        licence="CC BY 2.0",
+    )
+
+
+def tiles(photograph: np.ndarray, size: int) -> Tensor:
+    """Returns the squares of `size` pixels in a photograph (H, W, 3), as (T, 3, size, size).
+
+    They touch and do not overlap; row after row, from the top left.
+    """
+    rows, columns = photograph.shape[0] // size, photograph.shape[1] // size
+    whole = torch.tensor(photograph[: rows * size, : columns * size])
+    grid = whole.reshape(rows, size, columns, size, 3)
+    return grid.permute(0, 2, 4, 1, 3).reshape(rows * columns, 3, size, size)

@@ -25,10 +25,6 @@ def build(name: str, shape: tuple[int, int, int], classes: int, **options: Any) 
     return built
 
 
-def parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_every_component_is_documented(name: str) -> None:
     component = discover().find("model", name)
@@ -54,19 +50,11 @@ def test_what_is_built_does_not_take_the_place_of_what_builds() -> None:
     assert all(callable(component.function) for component in discover().components)
 
 
-def test_parameter_counts_are_those_of_the_published_systems() -> None:
-    grey = (1, 28, 28)
-    assert parameters(build("logistic", grey, 26)) == 20_410
-    assert parameters(build("logistic", grey, 10, bias=False)) == 7_840
-    assert parameters(build("mlp", grey, 10, widths=(30,))) == 784 * 30 + 30 + 30 * 10 + 10
-    perceptron = build(
-        "mlp", grey, 10, widths=(20,), activation="sigmoid", batch_norm=True, bias=False
-    )
-    assert parameters(perceptron) == 784 * 20 + 20 * 10 + 2 * 20
-    cnn = build("cnn", grey, 10, channels=(4, 8))
-    assert parameters(cnn) == (9 * 4 + 4) + (9 * 4 * 8 + 8) + (392 * 10 + 10)
-    lenet = 6 * 26 + 16 * (6 * 25 + 1) + 256 * 120 + 120 + 120 * 84 + 84 + 84 * 10 + 10
-    assert parameters(build("lenet", grey, 10)) == lenet == 44_426
+def test_logistic_regression_does_without_bias() -> None:
+    model = build("logistic", (1, 28, 28), 10, bias=False)
+    assert {name: tuple(p.shape) for name, p in model.named_parameters()} == {
+        "out.weight": (10, 784)
+    }
 
 
 @pytest.mark.parametrize(

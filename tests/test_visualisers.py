@@ -123,6 +123,69 @@ def test_options_of_weights_shape_the_picture() -> None:
     assert "first 5 drawn" in titles("weights", view, most=5)["1"]
 
 
+def test_a_grid_of_rows_and_columns_draws_what_it_has_room_for() -> None:
+    view = make_view(nn.Sequential(nn.Flatten(), nn.Linear(36, 30)))
+    side, gap = 60, grids.GAP  # 640 pixels for 10 rows: each pixel of a unit is 10 wide
+
+    def tall(**options: Any) -> np.ndarray:
+        return pictures("weights", view, cmap="gray", **options)["weights-1"]
+
+    roomy = tall(rows=10, columns=5)
+    below = roomy[-grids.SIDE - 4 * (side + gap) + gap : -grids.SIDE, : 5 * (side + gap)]
+    assert (below == 255).all()  # 30 units fill six rows
+    last = roomy[-grids.SIDE - 4 * (side + gap) - side : -grids.SIDE - 4 * (side + gap)]
+    assert len(np.unique(last[:, grids.SIDE + 4 * (side + gap) :][:side, :side])) > 9
+    assert tall(rows=10).shape[1] < tall(rows=3).shape[1]
+    assert titles("weights", view, rows=10, columns=5)["1"].startswith("1 weights 30 × 36\n")
+    assert "30 × 36, first 20 drawn\n" in titles("weights", view, rows=10, columns=2)["1"]
+    assert "30 × 36, first 3 drawn\n" in titles("weights", view, rows=9, columns=2, most=3)["1"]
+    for options in ({"rows": 0}, {"columns": -1}, {"most": 0}):
+        with pytest.raises(MlrunError, match="rows, columns and most must be at least 1"):
+            tall(**options)
+
+
+def test_the_gaps_do_not_look_like_weights_near_zero() -> None:
+    assert {cmap: grids.gap_colour(cmap) for cmap in ("gray", "RdBu_r", "magma", "viridis")} == {
+        "gray": 255,
+        "RdBu_r": 120,
+        "magma": 120,
+        "viridis": 120,
+    }
+
+
+def test_kernels_of_several_channels_keep_their_units_together() -> None:
+    view = make_view(nn.Sequential(nn.Conv2d(4, 8, 3), nn.Flatten(), nn.Linear(7, 5)))
+    said = {
+        (2, 4): ", first 2 drawn",
+        (None, 4): "",
+        (2, None): ", 4 units a row, 4 channels each",
+        (1, 2): ", first 1 drawn, first 2 input channels drawn",
+    }
+    for (rows, columns), text in said.items():
+        told = titles("weights", view, layers=("0",), rows=rows, columns=columns)
+        assert told["0"].startswith(f"0 weights 8 × 4 × 3 × 3{text}\n")
+    matrix = [
+        pictures("weights", view, layers=("2",), **options)["weights-2"]
+        for options in ({}, {"rows": 4, "columns": 9})
+    ]
+    assert np.array_equal(*matrix)
+
+
+def test_weights_between_the_least_and_the_largest_drawn_fill_the_colour_map() -> None:
+    view = make_view(nn.Sequential(nn.Flatten(), nn.Linear(36, 4)))
+    weight = view.model[1].weight.detach().numpy()
+    options = {"rows": 1, "columns": 2, "scale": "min-max", "cmap": "gray"}
+    low, high = weight[:2].min(), weight[:2].max()
+    told = titles("weights", view, **options)["1"]
+    assert told.endswith(f"epoch 2, scale {low:.3g} to {high:.3g} (min–max)")
+    image = pictures("weights", view, **options)["weights-1"]
+    for unit in range(2):
+        left = grids.SIDE + unit * (96 + grids.GAP)
+        cell = image[-grids.SIDE - 96 : -grids.SIDE, left : left + 96][8::16, 8::16]
+        decoded = decode(cell, low, high, "gray")
+        assert np.abs(decoded - weight[unit].reshape(6, 6)).max() < 2 * (high - low) / 255
+
+
 def test_eight_layers_spread_to_the_last_are_drawn_unless_named_and_the_rest_is_told() -> None:
     deep = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(10)), nn.Flatten(), nn.Linear(36, 3))
     view = make_view(deep)

@@ -15,7 +15,9 @@ def weights(
     view: View,
     *,
     layers: tuple[str, ...] = (),
+    rows: int | None = None,
     columns: int | None = None,
+    scale: Literal["power-of-two", "min-max"] = "power-of-two",
     cmap: str = "RdBu_r",
     most: int = 64,
 ) -> Iterator[tuple[str, Figure]]:
@@ -23,21 +25,23 @@ def weights(
 
     A linear layer that sees the pixels is drawn as one image for each unit, any other as one
     matrix (rows are units). A convolution is drawn as one image for each input channel, the
-    output channels row by row; if they are many, several in a row. The scale is symmetric
-    about zero; its limit is the smallest power of two that covers the layer, so that epochs
-    and runs line up.
+    output channels row by row; if they are many, several in a row.
 
     Args:
         layers: names as `named_modules` gives them; by default the convolutions, of more
             than 8 the first 3 and 5 spread up to the last; without any, the first linear
             layer if it sees the pixels.
+        rows: rows of images; what is too many for them and `columns` is left out.
         columns: images in a row; by default as square as can be, or one for each input channel.
+        scale: symmetric about zero, up to the smallest power of two that covers the layer, so
+            that epochs and runs line up; or from the least to the largest value drawn.
         cmap: matplotlib's name of the colour map.
         most: how many units or output channels of a layer are drawn, from the first.
     """
-    from mlrun_visualisers.draw_weights import draw_weights
+    from mlrun_visualisers.draw_weights import Look, draw_weights
 
-    yield from draw_weights(view, layers=layers, columns=columns, cmap=cmap, most=most)
+    look = Look(rows=rows, columns=columns, most=most, scale=scale, cmap=cmap)
+    yield from draw_weights(view, layers=layers, look=look)
 
 
 def feature_maps(

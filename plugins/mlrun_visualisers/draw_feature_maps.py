@@ -21,6 +21,7 @@ from mlrun_visualisers.grids import (
     coloured,
     enlarged,
     framed,
+    gap_colour,
     grid,
     limits,
     shape_text,
@@ -115,7 +116,7 @@ def draw_maps(probes: Tensor, colours: Pixels, look: Look) -> list[Pixels]:
     for image, maps_of_image in zip(probes, colours, strict=True):
         cells = [enlarged(shrunk(one, most), size) for one in maps_of_image]
         shown = tile(image.numpy(), max(size, max(cells[0].shape[:2])), "gray")
-        rows.append(beside(shown, grid(cells, across)))
+        rows.append(beside(shown, grid(cells, across, gap=gap_colour(look.cmap))))
     return rows
 
 

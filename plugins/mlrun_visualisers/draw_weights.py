@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,36 +12,78 @@ from torch import nn
 
 from mlrun import MlrunError, View
 from mlrun_visualisers.grids import (
+    WIDEST,
     Floats,
     coloured,
     enlarged,
     framed,
+    gap_colour,
     grid,
-    power_of_two,
+    limits,
+    shape_text,
+    shrunk,
 )
 from mlrun_visualisers.layers import spread
 
-WIDEST = 16  # input channels of a convolution that are drawn
+MOST_CHANNELS = 16  # input channels of a convolution that are drawn
+
+
+@dataclass(frozen=True)
+class Look:
+    """How weights are drawn; `mlrun_visualisers.weights` says what each option means."""
+
+    rows: int | None
+    columns: int | None
+    most: int
+    scale: str
+    cmap: str
+
+    def __post_init__(self) -> None:
+        if min(self.most, self.rows or 1, self.columns or 1) < 1 or 0 in (self.rows, self.columns):
+            raise MlrunError("weights: rows, columns and most must be at least 1")
+
+    def choose(self, units: Floats) -> Floats:
+        """Returns those of `units`, (units, channels, h, w), that are drawn: the first ones."""
+        room = self.rows * self.columns if self.rows and self.columns else units.size
+        channels = min(units.shape[1], MOST_CHANNELS, room)
+        return units[: min(self.most, room // channels), :channels]
+
+    def arrange(self, units: int, channels: int) -> tuple[int, int]:
+        """Returns the rows and columns of a grid of so many units of so many images each."""
+        columns = math.ceil(math.sqrt(units))
+        if channels > 1:
+            columns = channels * max(1, round(math.sqrt(units / channels)))
+        if self.rows:
+            columns = -(-units * channels // self.rows)
+        columns = self.columns or columns
+        return self.rows or -(-units * channels // columns), columns
 
 
 def draw_weights(
-    view: View, *, layers: tuple[str, ...], columns: int | None, cmap: str, most: int
+    view: View, *, layers: tuple[str, ...], look: Look
 ) -> Iterator[tuple[str, Figure]]:
     """Yields one picture for each layer, named like the layer."""
-    if most < 1 or (columns is not None and columns < 1):
-        raise MlrunError("weights: columns and most must be at least 1")
     for name in layers or default_layers(view):
-        values = weight_of(view, name)
-        limit = power_of_two(values)
-        tiles, natural, what = tiles_of(values, view.shape, most)
-        across = columns or natural
-        size = tile_size(across, -(-len(tiles) // across))
-        colours = coloured(np.stack(tiles), -limit, limit, cmap)
-        images = [enlarged(tile, size) for tile in colours]
-        canvas = grid(images, across)
-        shape = " × ".join(str(size) for size in values.shape)
-        title = f"{name} weights {shape}{what}\nepoch {view.epoch}, scale ±{limit:g}"
-        yield name, framed(canvas, title=title, low=-limit, high=limit, cmap=cmap)
+        yield name, draw_layer(view, name, look)
+
+
+def draw_layer(view: View, name: str, look: Look) -> Figure:
+    """Returns the picture of one layer."""
+    values = weight_of(view, name)
+    units = units_of(values, view.shape)
+    drawn = values[None, None] if units is None else look.choose(units)
+    rows, columns = (1, 1) if units is None else look.arrange(*drawn.shape[:2])
+    covered = drawn if look.scale == "min-max" else values
+    low, high, about = limits(covered, look.scale, signed=True)
+    size, most = tile_size(columns, rows), WIDEST // max(columns, rows)
+    colours = coloured(drawn.reshape(-1, *drawn.shape[2:]), low, high, look.cmap)
+    images = [enlarged(shrunk(one, most), size) for one in colours]
+    canvas = grid(images, columns, rows, gap=gap_colour(look.cmap))
+    title = (
+        f"{name} weights {shape_text(values.shape)}{what_of(units, drawn, columns)}\n"
+        f"epoch {view.epoch}, scale {about}"
+    )
+    return framed(canvas, title=title, low=low, high=high, cmap=look.cmap)
 
 
 def default_layers(view: View) -> list[str]:
@@ -74,35 +117,29 @@ def drawable(module: nn.Module) -> bool:
     return isinstance(weight, nn.Parameter) and 2 <= weight.ndim <= 4
 
 
-def tiles_of(
-    values: Floats, shape: tuple[int, int, int], most: int
-) -> tuple[list[Floats], int, str]:
-    """Returns the images of a weight, how many stand in a row, and what is left out."""
-    left_out = f", first {most} drawn" if len(values) > most else ""
-    channels, height, width = shape
-    if values.ndim == 2 and values.shape[1] == channels * height * width:
-        images = values[:most].reshape(-1, channels, height, width)
-        if channels == 1:
-            return list(images[:, 0]), math.ceil(math.sqrt(len(images))), left_out
-        return list(images.reshape(-1, height, width)), *side_by_side(images, left_out)
+def units_of(values: Floats, shape: tuple[int, int, int]) -> Floats | None:
+    """Returns a weight as images, (units, channels, h, w), or None for a matrix.
+
+    Args:
+        values: of a linear layer, (units, inputs), or a convolution, (units, channels, …).
+        shape: of the data set's images; a linear layer with as many inputs sees the pixels.
+    """
     if values.ndim == 2:
-        return [values], 1, ""
-    kernels = values if values.ndim == 4 else values[:, :, None, :]
-    kernels = kernels[:most, :WIDEST]
-    if values.shape[1] > WIDEST:
-        left_out += f", first {WIDEST} input channels drawn"
-    if kernels.shape[1] == 1:
-        return list(kernels[:, 0]), math.ceil(math.sqrt(len(kernels))), left_out
-    return list(kernels.reshape(-1, *kernels.shape[2:])), *side_by_side(kernels, left_out)
+        return values.reshape(-1, *shape) if values.shape[1] == math.prod(shape) else None
+    return values if values.ndim == 4 else values[:, :, None, :]
 
 
-def side_by_side(images: Floats, left_out: str) -> tuple[int, str]:
-    """Returns how many images stand in a row, whole units of them, and the title's addition."""
-    units, channels = images.shape[:2]
-    together = max(1, round(math.sqrt(units / channels)))
-    if together == 1:
-        return channels, left_out
-    return channels * together, f"{left_out}, {together} units a row, {channels} channels each"
+def what_of(units: Floats | None, drawn: Floats, columns: int) -> str:
+    """Returns what a title says of the part of `units` that is drawn, and how it stands."""
+    if units is None:
+        return ""
+    count, channels = drawn.shape[:2]
+    text = f", first {count} drawn" if count < len(units) else ""
+    if channels < units.shape[1]:
+        text += f", first {channels} input channels drawn"
+    if channels > 1 and columns > channels and columns % channels == 0:
+        text += f", {columns // channels} units a row, {channels} channels each"
+    return text
 
 
 def tile_size(columns: int, rows: int) -> int:

@@ -22,7 +22,7 @@ from mlrun import MlrunError
 DPI = 100
 GAP = 2  # pixels between the images of a grid
 THINNEST = 12  # pixels: the least height and width of an image that was enlarged
-GREY = 120  # of the gaps: white would be lost among weights near zero
+GREY, WHITE = 120, 255  # of the gaps: white would be lost among weights near zero
 TOP, SIDE, BAR = 48, 12, 76  # pixels: for the title, at the edges, for the colour bar
 NARROWEST = 380  # pixels: of a figure
 WIDEST = 1200  # pixels: about the width of a grid of many images, and about its height at most
@@ -96,15 +96,27 @@ def shrunk(image: Pixels, size: int) -> Pixels:
     return np.asarray(Image.fromarray(image).resize(smaller, Image.Resampling.BOX))
 
 
-def grid(images: Sequence[Pixels], columns: int, rows: int | None = None) -> Pixels:
-    """Returns images of one size, uint8 (h, w, 3), as rows of `columns`, grey between them.
+def gap_colour(cmap: str) -> int:
+    """Returns the grey, 0–255, between images whose middle values must not look like it."""
+    middle = np.array(colour_map(cmap)(0.5)[:3]) * 255
+    return WHITE if np.abs(middle - GREY).max() < 40 else GREY
 
-    Cells without an image are white; there are as many `rows` as it takes, if it is not said.
+
+def grid(
+    images: Sequence[Pixels], columns: int, rows: int | None = None, *, gap: int = GREY
+) -> Pixels:
+    """Returns images of one size as rows of `columns`, with gaps between them.
+
+    Args:
+        images: uint8 (h, w, 3).
+        columns: images in a row.
+        rows: as many as it takes, if it is not said; cells without an image are white.
+        gap: the grey of the gaps, 0–255.
     """
     height, width = images[0].shape[:2]
     rows = rows or -(-len(images) // columns)
     canvas = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, dtype=np.uint8
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), WHITE, dtype=np.uint8
     )
     corners = [
         (place // columns * (height + GAP), place % columns * (width + GAP))
@@ -112,7 +124,7 @@ def grid(images: Sequence[Pixels], columns: int, rows: int | None = None) -> Pix
     ]
     for top, left in corners:
         above, before = max(0, top - GAP), max(0, left - GAP)
-        canvas[above : top + height + GAP, before : left + width + GAP] = GREY
+        canvas[above : top + height + GAP, before : left + width + GAP] = gap
     for image, (top, left) in zip(images, corners, strict=True):
         canvas[top : top + height, left : left + width] = image
     return canvas

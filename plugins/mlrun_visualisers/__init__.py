@@ -204,6 +204,32 @@ def class_means(
     return draw_class_means(view, columns=columns, cmap=cmap, most=most)
 
 
+def kernels(
+    view: View,
+    *,
+    images: int = 5,
+    size: int = 5,
+    part: Literal["probes", "train", "val", "test"] = "probes",
+    cmap: str = "RdBu_r",
+) -> Figure:
+    """What four hand-made kernels make of images: a vertical, a horizontal, two diagonal lines.
+
+    The images stand in the first column, the kernels at the head of the others. A kernel is 1
+    on its line and alike elsewhere, so that it sums to zero; it is applied as a convolution
+    without padding would, to the mean of the channels. The scale is symmetric about zero, up
+    to the smallest power of two that covers 99 % of the values.
+
+    Args:
+        images: how many images, the first ones.
+        size: height and width of a kernel, odd.
+        part: where the images are from: the probe images, or a part of the data set.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_kernels import draw_kernels
+
+    return draw_kernels(view, images=images, size=size, part=part, cmap=cmap)
+
+
 @hookimpl
 def register_visualisers(register: Callable[..., Any]) -> None:
     """Registers the first-party visualisers."""
@@ -216,3 +242,4 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(misclassified)
     register(class_distribution)
     register(class_means)
+    register(kernels)

@@ -162,6 +162,13 @@ def write_title(figure: Figure, title: str) -> None:
     figure.text(SIDE / width, 1 - 8 / height, title, va="top", fontsize=TITLE, parse_math=False)
 
 
+def write_on(figure: Figure, text: str, left: float, top: float, *, size: int) -> None:
+    """Writes a text of `size` points whose upper left corner is at a pixel of the canvas."""
+    width, height = figure.get_size_inches() * DPI
+    x, y = (SIDE + left) / width, 1 - (TOP + SIDE + top) / height
+    figure.text(x, y, text, va="top", fontsize=size, linespacing=1.2, parse_math=False)
+
+
 def title_width(title: str) -> int:
     """Returns how many pixels wide a figure must be for its title."""
     widest = max(text_width(line, TITLE) for line in title.split("\n"))

@@ -1,0 +1,137 @@
+"""Hand-made kernels, and what they make of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mlrun import MlrunError, View
+from mlrun_visualisers.captions import FONT, message, tile
+from mlrun_visualisers.grids import (
+    WIDEST,
+    Floats,
+    Pixels,
+    coloured,
+    enlarged,
+    framed,
+    limits,
+    shape_text,
+    shrunk,
+    write_on,
+)
+
+SMALL, LEAST = 96, 32  # pixels: about the side of a small image, and the least of a large one
+HEAD = 60  # pixels: about the side of a kernel
+NAME = 16  # pixels: the height of a column's name
+NARROW = 66  # pixels: the least width of a column, for its name
+BETWEEN = 8  # pixels
+COVERED = 0.99  # of the responses lie within the scale: a few are far larger than the rest
+
+
+def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Figure:
+    """Returns images with what each kernel makes of them, a column for each kernel."""
+    if images < 1:
+        raise MlrunError("kernels: images must be at least 1")
+    kernels = line_kernels(size)
+    chosen = images_of(view, part, images)
+    about = f"{shape_text((size, size))}: 1 on the line, {-1 / (size - 1):.3g} elsewhere"
+    if min(chosen.shape[2:]) < size:
+        sizes = f"images of {shape_text(chosen.shape[2:])} pixels are smaller than the kernels"
+        return message(f"kernels {about}\n{sizes}")
+    responses = correlate(chosen, torch.stack(list(kernels.values())))
+    covered = np.quantile(np.abs(responses), COVERED, keepdims=True).astype(np.float32)
+    low, high, scale = limits(covered, "power-of-two", signed=True)
+    side = side_of(chosen)
+    columns = [[tile(image.numpy(), side, "gray") for image in chosen]]
+    for of_kernel in coloured(responses.swapaxes(0, 1), low, high, cmap):
+        columns.append([tile(bordered(one, size), side, "gray") for one in of_kernel])
+    heads = [head_of(kernel, cmap) for kernel in kernels.values()]
+    across = max(NARROW, columns[0][0].shape[1]) + BETWEEN
+    source = view.probe_name if part == "probes" and view.probe_name else part
+    scale += f" ({100 * COVERED:g} % lie within)"
+    title = f"kernels {about}\n{source}, pixels as 0–1, no padding, scale {scale}"
+    canvas = table([None, *heads], columns, across)
+    figure = framed(canvas, title=title, low=low, high=high, cmap=cmap)
+    for place, name in enumerate(["image", *kernels]):
+        write_on(figure, name, place * across, 0, size=FONT)
+    return figure
+
+
+def line_kernels(size: int) -> dict[str, Tensor]:
+    """Returns the four kernels by name, float32 (size, size).
+
+    Each is 1 on a line of `size` pixels and alike elsewhere, so that it sums to zero.
+
+    Raises:
+        MlrunError: size is even or below 3.
+    """
+    if size < 3 or size % 2 == 0:
+        raise MlrunError(f"kernels: size {size}; expected an odd number of at least 3")
+    diagonal = torch.eye(size)
+    vertical = torch.zeros(size, size)
+    vertical[:, size // 2] = 1
+    lines = {
+        "vertical": vertical,
+        "horizontal": vertical.T,
+        "diagonal ↘": diagonal,
+        "diagonal ↗": diagonal.flip(1),
+    }
+    return {name: line - (1 - line) / (size - 1) for name, line in lines.items()}
+
+
+def head_of(kernel: Tensor, cmap: str) -> Pixels:
+    """Returns the picture of a kernel, whose values lie between -1 and 1."""
+    return enlarged(shrunk(coloured(kernel.numpy(), -1, 1, cmap), HEAD), HEAD)
+
+
+def images_of(view: View, part: str, count: int) -> Tensor:
+    """Returns the first `count` images of a part, or probe images, uint8 (N, C, H, W)."""
+    if part == "probes":
+        return view.probes[:count]
+    return view.images(part, range(min(count, len(view.labels(part)))))
+
+
+def correlate(images: Tensor, kernels: Tensor) -> Floats:
+    """Returns the cross-correlation of images, as `nn.Conv2d` computes it, without padding.
+
+    Args:
+        images: uint8 (N, C, H, W), taken as 0–1; of several channels their mean.
+        kernels: float32 (K, size, size).
+
+    Returns float32 (N, K, H - size + 1, W - size + 1).
+    """
+    grey = images.float().mean(1, keepdim=True) / 255
+    return np.asarray(F.conv2d(grey, kernels[:, None]).numpy())
+
+
+def bordered(colours: Pixels, size: int) -> Pixels:
+    """Returns a response, uint8 (h, w, 3), as (3, H, W): white where the kernel did not fit."""
+    border = size // 2
+    spread = ((border, border), (border, border), (0, 0))
+    return np.pad(colours, spread, constant_values=255).transpose(2, 0, 1)
+
+
+def side_of(images: Tensor) -> int:
+    """Returns the side in pixels that an image has in the picture."""
+    count, _, height, width = images.shape
+    most = min(WIDEST // 5, WIDEST // count) - BETWEEN
+    return min(max(LEAST, most), max(SMALL, height, width))
+
+
+def table(heads: list[Pixels | None], columns: list[list[Pixels]], across: int) -> Pixels:
+    """Returns columns of pictures of one size, each under its head, with room for names above."""
+    top = NAME + HEAD + BETWEEN
+    down = columns[0][0].shape[0] + BETWEEN
+    size = (top + len(columns[0]) * down - BETWEEN, len(columns) * across - BETWEEN, 3)
+    canvas = np.full(size, 255, dtype=np.uint8)
+    for place, (head, column) in enumerate(zip(heads, columns, strict=True)):
+        left = place * across
+        if head is not None:
+            canvas[NAME : NAME + head.shape[0], left : left + head.shape[1]] = head
+        for row, picture in enumerate(column):
+            upper = top + row * down
+            canvas[upper : upper + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from mlrun.errors import RunFailed, one_line, redact
+from mlrun.features import Features, features_of
 from mlrun.gallery import Gallery
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared
@@ -75,6 +76,8 @@ class Session:
 
     def __post_init__(self) -> None:
         settings = self.plan.settings
+        self.features: Features | None = None
+        self.judging: Prepared | Features = self.prepared  # evaluates between epochs
         self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
         self.steps = StepLog(self.tracker, self.prepared.state, settings.log_every)
         self.tracker.on_trouble(self.warn_of_trouble)
@@ -109,6 +112,8 @@ class Session:
         """Trains, tests the best weights and logs them; returns their epoch, and the figures."""
         settings, prepared, state = self.plan.settings, self.prepared, self.prepared.state
         self.describe(description)
+        if settings.cache_features:
+            prepared = self.with_features()
         if self.progress is not None:
             batches = prepared.train
             self.progress.start(prepared.procedure.steps, len(batches), batches.examples)
@@ -125,9 +130,21 @@ class Session:
         self.tracker.show(self.gallery.keys, state.epoch)
         return best, metrics
 
+    def with_features(self) -> Prepared:
+        """Computes the features of a frozen part, if there is one; returns what to train on."""
+        self.features = features_of(self.prepared, say=self.say)
+        if self.features is None:
+            return self.prepared
+        self.judging = self.features
+        self.tracker.tags({"mlrun.frozen_features": self.features.tag})
+        return self.features.instead_of_images(self.prepared)
+
     def tell_end(self, state: TrainingState) -> None:
-        """Logs what the training came to: the final weights, and why it stopped early."""
+        """Logs what the training came to: the final weights, time saved, why it stopped early."""
         self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
+        if self.features is not None:
+            self.tracker.metrics({"frozen_seconds_saved": self.features.saved}, state.epoch)
+            self.say(self.features.summary)
         if state.stopped:
             self.tracker.tags({"mlrun.stopped": state.stopped})
             self.say(f"stopped after epoch {state.epoch}, step {state.step}: {state.stopped}")
@@ -144,7 +161,7 @@ class Session:
 
     def before_training(self, state: TrainingState) -> None:
         """Evaluates and draws the untrained model: epoch 0."""
-        found = {part: self.prepared.evaluate(state.evaluated, part) for part in ("train", "val")}
+        found = {part: self.judging.evaluate(state.evaluated, part) for part in ("train", "val")}
         metrics = found["train"].figures() | found["val"].figures()
         if not self.plan.settings.evaluate_train:
             metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
@@ -221,7 +238,7 @@ class Session:
     def evaluate_parts(self, state: TrainingState) -> dict[str, Evaluation]:
         """Returns what the model says of each part that is evaluated while it is trained."""
         parts = self.evaluated_parts
-        return {part: self.prepared.evaluate(state.evaluated, part) for part in parts}
+        return {part: self.judging.evaluate(state.evaluated, part) for part in parts}
 
     @property
     def evaluated_parts(self) -> tuple[str, ...]:

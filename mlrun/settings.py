@@ -162,6 +162,11 @@ class Settings(BaseModel):
         "by the number of examples; what is reported is the mean",
         "Training",
     )
+    cache_features: Flag = setting(
+        True,
+        "compute what a frozen part of the model makes of the images once, not every epoch",
+        "Training",
+    )
     label_smoothing: Number = setting(
         0.0,
         "share of each label that is spread over all classes, 0 to below 1",

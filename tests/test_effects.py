@@ -149,6 +149,14 @@ def test_effect_of_early_stopping(store: str) -> None:
     assert logged(run.run_id).data.tags["mlrun.stopped"] == reason
 
 
+def test_effect_of_cache_features(store: str) -> None:
+    frozen = {**without(QUICK, "model.widths"), "subset": 20, "model": "torchvision"}
+    frozen |= {"model.arch": "squeezenet1_1", "model.train": "head"}
+    for cached, expected in ((True, "after features, 512 numbers an image"), (False, None)):
+        run = mlrun.train({**frozen, "cache_features": cached})
+        assert logged(run.run_id).data.tags.get("mlrun.frozen_features") == expected
+
+
 def test_effect_of_device(store: str) -> None:
     with pytest.raises(MlrunError, match="device cuda:7 is not here"):
         mlrun.train({**QUICK, "device": "cuda:7"})

@@ -93,6 +93,15 @@ class Batches:
         twin.shuffle, twin.drop_last, twin.change = False, False, None
         return twin
 
+    def holding(self, ready: Tensor) -> Batches:
+        """Returns batches of the same examples, with `ready`, (N, …), in the images' place.
+
+        They go to the device from where `ready` lies: there, or on the host.
+        """
+        twin = copy.copy(self)
+        twin.ready, twin.raw = ready, None
+        return twin
+
     @property
     def examples(self) -> int:
         """How many examples one epoch sees."""
@@ -103,7 +112,10 @@ class Batches:
         return -(-self.examples // (self.batch_size * self.accumulate))
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields (images, labels) of epoch `number`: float32 (n, C, H, W) and int64 (n,)."""
+        """Yields (images, labels) of epoch `number`: float32 (n, C, H, W) and int64 (n,).
+
+        Where they are `holding` something else, that comes in the images' place.
+        """
         count = len(self.selection)
         if self.shuffle:
             order = torch.randperm(count, generator=generator(self.seed, "order", number))
@@ -112,7 +124,8 @@ class Batches:
         order = order[: self.examples]
         # split() cuts the indices once an epoch; on an accelerator they go over in one piece
         there = order.to(self.device).split(self.batch_size * self.accumulate)
-        on_host = self.ready is None and self.raw is None
+        held = self.raw if self.ready is None else self.ready
+        on_host = held is None or held.device.type == "cpu"
         places = order.split(self.batch_size * self.accumulate) if on_host else there
         for step, (labelled, some) in enumerate(zip(there, places, strict=True)):
             images = self.gather(some)
@@ -123,7 +136,7 @@ class Batches:
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""
         if self.ready is not None:
-            return self.ready[places]
+            return self.ready[places].to(self.device)
         if self.raw is not None:
             images = self.raw[places]
         else:

@@ -84,6 +84,14 @@ def own_random_states(device: torch.device) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[index], device_type=device.type)
 
 
+def random_states(device: torch.device) -> list[torch.Tensor]:
+    """Returns the random states that `own_random_states` puts back."""
+    states = [torch.get_rng_state()]
+    if device.type in ("cuda", "xpu"):
+        states.append(torch.get_device_module(device).get_rng_state(device))
+    return states
+
+
 def seed_step(device: torch.device, seed: int) -> None:
     """Seeds what a model draws from in one step, on the CPU and on `device`; costs about 1 µs."""
     torch.default_generator.manual_seed(seed)

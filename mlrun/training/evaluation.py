@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from mlrun.data.batches import Batches
 from mlrun.training.precision import Precision
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
+Forward = Callable[[nn.Module, Tensor], Tensor]  # a model and a batch to logits
 
 
 @dataclass(frozen=True)
@@ -106,35 +107,54 @@ def criterion(
     return loss
 
 
+def whole(model: nn.Module, images: Tensor) -> Tensor:
+    """Returns the logits (n, K) that `model` makes of standardised images (n, C, H, W)."""
+    logits: Tensor = model(images)
+    return logits
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Puts `model` in evaluation mode, and every module's mode back as it was afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def evaluate(
-    model: nn.Module, batches: Batches, *, part: str, precision: Precision | None = None
+    model: nn.Module,
+    batches: Batches,
+    *,
+    part: str,
+    precision: Precision | None = None,
+    forward: Forward = whole,
 ) -> Evaluation:
     """Returns what `model`, in evaluation mode, says of `batches`, in one pass.
 
     Every module's mode is put back as it was. `batches` are taken in the selection's order.
     The loss is the plain one, without label smoothing or class weights, so that runs compare.
+    `forward` makes the logits, where the batches are not images but features.
     """
-    modes = [(module, module.training) for module in model.modules()]
     loss_of = criterion(model)
     autocast = precision.autocast if precision else nullcontext
-    model.eval()
     labels = batches.labels.cpu()
     logits = torch.empty(0)
     losses: list[Tensor] = []
     done = 0
-    try:
+    with evaluating(model):
         for images, targets in batches.epoch(0):
             with torch.inference_mode(), autocast():
-                outputs = model(images)
+                outputs = forward(model, images)
             if not done:
                 logits = torch.empty(len(labels), outputs.shape[1])
             with torch.inference_mode():
                 losses.append(loss_of(outputs, targets) * len(targets))
                 logits[done : done + len(outputs)] = outputs  # one copy only: K may be large
             done += len(outputs)
-    finally:
-        for module, training in modes:
-            module.training = training
     return Evaluation(
         part=part,
         logits=logits,

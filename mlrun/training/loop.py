@@ -13,7 +13,7 @@ from mlrun.data.batches import Batches
 from mlrun.data.mixing import Mixing
 from mlrun.data.randomness import derive_seed
 from mlrun.training.devices import seed_step, synchronise
-from mlrun.training.evaluation import Criterion
+from mlrun.training.evaluation import Criterion, Forward, whole
 from mlrun.training.modes import set_training_mode
 from mlrun.training.precision import Precision
 from mlrun.training.state import TrainingState
@@ -37,6 +37,7 @@ class Procedure:
     clip_norm: the largest norm of the gradient; 0 for any.
     evaluate_every: steps between two calls of `Listener.evaluate`; 0 for none.
     seconds: after which training stops; 0 for never.
+    forward: makes the logits, where the batches are not images but features.
     """
 
     loss_of: Criterion
@@ -48,6 +49,7 @@ class Procedure:
     clip_norm: float = 0.0
     evaluate_every: int = 0
     seconds: float = 0.0
+    forward: Forward = whole
 
 
 class Listener(Protocol):
@@ -146,7 +148,7 @@ def train_epoch(
 class Examples(NamedTuple):
     """What one step trains on.
 
-    images: standardised float32 (N, C, H, W).
+    images: standardised float32 (N, C, H, W), or their features (N, …).
     labels, others: int64 (N,); the images' own labels, and those that were mixed in.
     share: what an image's own label keeps of it, 0–1.
     """
@@ -169,7 +171,7 @@ def backward(
     parts = (tensor.split(batch_size) for tensor in examples[:3])
     for some, own, other in zip(*parts, strict=True):
         with procedure.precision.autocast():
-            logits = state.model(some)
+            logits = procedure.forward(state.model, some)
         loss = procedure.loss_of(logits, own)
         predicted = logits.detach().argmax(1)
         right = (predicted == own).sum()

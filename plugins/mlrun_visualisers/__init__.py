@@ -77,6 +77,32 @@ def feature_maps(
     yield from draw_feature_maps(view, layers=layers, images=images, look=look)
 
 
+def layer_outputs(
+    view: View,
+    *,
+    image: int = 0,
+    layers: tuple[str, ...] = (),
+    channels: int = 16,
+    cmap: str = "viridis",
+) -> Figure:
+    """What each layer makes of one probe image, a row a layer, by epoch.
+
+    Each row tells the layer's name and shape and its own scale, from 0 (from minus the limit,
+    if the layer goes below zero) to the smallest power of two that covers what is drawn. Of a
+    layer without height and width there is a cell for each unit.
+
+    Args:
+        image: which of the probe images, from 0.
+        layers: names as `named_modules` gives them; by default all that hold no others, but
+            for dropout and the like, of more than 16 the first 3 and 13 spread up to the last.
+        channels: how many channels are drawn, from the first.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_layer_outputs import draw_layer_outputs
+
+    return draw_layer_outputs(view, image=image, layers=layers, channels=channels, cmap=cmap)
+
+
 def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:
     """How often each class was taken for each other: rows true, columns predicted.
 
@@ -235,6 +261,7 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     """Registers the first-party visualisers."""
     register(weights, when="epoch")
     register(feature_maps, when="epoch")
+    register(layer_outputs, when="epoch")
     register(confusion_matrix)
     register(confusion_by_epoch, when="epoch")
     register(learning_curves)

@@ -11,14 +11,16 @@ FIRST = 3  # layers at the start that are always among them
 MOST_TOLD = 6  # names of layers that a note lists
 
 
-def spread(view: View, names: Sequence[str], visualiser: str) -> list[str]:
-    """Returns the names if they are at most 8, else the first 3 and 5 spread up to the last.
+def spread(
+    view: View, names: Sequence[str], visualiser: str, *, most: int = MOST_LAYERS
+) -> list[str]:
+    """Returns at most `most` of the names: all, or the first 3 and others spread up to the last.
 
     The view is told which are left out, and how to ask for them.
     """
-    if len(names) <= MOST_LAYERS:
+    if len(names) <= most:
         return list(names)
-    span, steps = len(names) - 1 - FIRST, MOST_LAYERS - FIRST - 1
+    span, steps = len(names) - 1 - FIRST, most - FIRST - 1
     places = [*range(FIRST), *(FIRST + step * span // steps for step in range(steps + 1))]
     left_out = [name for place, name in enumerate(names) if place not in places]
     told = ", ".join(left_out[:MOST_TOLD])

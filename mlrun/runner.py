@@ -10,7 +10,8 @@ from mlrun.progress import Progress
 from mlrun.readiness import ready
 from mlrun.record import opening
 from mlrun.record.description import describe_run
-from mlrun.session import INTERRUPTED, Run, Session
+from mlrun.run import Run
+from mlrun.session import INTERRUPTED, Session
 from mlrun.settings import Settings
 from mlrun.signals import undisturbed
 from mlrun.transfer import start_from

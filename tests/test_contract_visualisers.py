@@ -100,6 +100,8 @@ def test_a_picture_by_epoch_has_the_same_key_and_size_in_each_epoch(name: str) -
         ("samples", {"rows": 0}, "samples: rows and columns must be at least 1"),
         ("samples", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
         ("misclassified", {"count": 0}, "misclassified: count and columns must be at least 1"),
+        ("confusion-by-epoch", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
+        ("embedding", {"images": 2}, "embedding: images must be at least 3"),
         ("class-means", {"columns": 0}, "class-means: columns and most must be at least 1"),
     ],
 )

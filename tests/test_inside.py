@@ -91,6 +91,36 @@ def test_feature_maps_are_those_of_a_forward_pass_written_by_hand() -> None:
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_what_a_layer_gets_is_what_the_one_before_it_puts_out() -> None:
+    view = make_view(convolutional())
+    before = view.activations(["0", "2"], view.probes)
+    taken = view.activations(["3", "1"], view.probes, side="input")
+    torch.testing.assert_close(taken["3"], before["2"])
+    torch.testing.assert_close(taken["1"], before["0"])  # kept, though the ReLU is in place
+    assert not any(module._forward_pre_hooks for module in view.model.modules())
+
+
+def test_of_several_inputs_the_first_tensor_is_kept_by_place_or_by_name() -> None:
+    class Inner(nn.Module):
+        def forward(self, how: str, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {how: x + y}
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = Inner(), Inner()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.flatten(1)[:, :3]
+            return self.two("b", x=self.one("a", x, -x)["a"] + 2, y=x)["b"]
+
+    view = make_view(Outer())
+    given = view.inputs(view.probes).flatten(1)[:, :3]
+    found = view.activations(["one", "two"], view.probes, side="input")
+    torch.testing.assert_close(found, {"one": [given], "two": [torch.full((3, 3), 2.0)]})
+    assert view.activations(["one"], view.probes) == {"one": []}  # a dict is no tensor
+
+
 def test_a_layer_that_is_used_twice_has_two_outputs() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlrun.errors import MlrunError, one_line, unknown
 
@@ -130,12 +130,17 @@ class View:
         return self.evaluation(self._default_part)
 
     def activations(
-        self, layers: Iterable[str], images: Tensor, *, required: bool = True
+        self,
+        layers: Iterable[str],
+        images: Tensor,
+        *,
+        side: Literal["output", "input"] = "output",
+        required: bool = True,
     ) -> dict[str, list[Tensor]]:
-        """Returns what the named layers put out for raw `images`, in the order of the calls.
+        """Returns what the named layers put out for raw `images`, or get, in the order of calls.
 
         A layer that is used several times in one pass has one tensor, (N, …) on the CPU, for
-        each call. Outputs are copied at once, since a later in-place layer overwrites them.
+        each call. Tensors are copied at once, since an in-place layer overwrites them.
 
         A model may fail on images of another size than `shape`. Then what was put out before
         counts: a layer has the calls that were done, and one that has none was not reached.
@@ -143,6 +148,7 @@ class View:
         Args:
             layers: names as `model.named_modules()` gives them.
             images: raw, (N, C, H, W), 0–255.
+            side: what they put out, or what they get (the first tensor, if they get several).
             required: whether a layer that is not reached is an error; else it is left out, and
                 the user is told.
 
@@ -152,18 +158,18 @@ class View:
         """
         from mlrun.inside.forward import forward
 
-        found = forward(self.model, layers, self.inputs(images))
+        found = forward(self.model, layers, self.inputs(images), side=side)
         if found.failure is None:
-            return found.outputs
+            return found.kept
         if tuple(images.shape[1:]) == tuple(self.shape):
             raise found.failure
-        missing = [name for name, calls in found.outputs.items() if not calls]
+        missing = [name for name, calls in found.kept.items() if not calls]
         if missing:
             why = self._failure(found, images)
             if required:
                 raise MlrunError(f"layer {missing[0]} is not reached: {why}") from found.failure
             self.note(f"left out {', '.join(missing)}: {why}")
-        return {name: calls for name, calls in found.outputs.items() if calls}
+        return {name: calls for name, calls in found.kept.items() if calls}
 
     def _failure(self, found: Pass, images: Tensor) -> str:
         """Returns why a model fails on images that have not the data set's size."""

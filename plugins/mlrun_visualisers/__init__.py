@@ -256,6 +256,46 @@ def kernels(
     return draw_kernels(view, images=images, size=size, part=part, cmap=cmap)
 
 
+def embedding(
+    view: View,
+    *,
+    layer: str | None = None,
+    method: Literal["pca", "tsne"] = "pca",
+    part: Literal["train", "val", "test"] | None = None,
+    images: int = 1000,
+    seed: int = 0,
+    perplexity: float = 30.0,
+) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
+    """Images as points in a plane, by what a layer makes of them: PCA or t-SNE.
+
+    Colours are true classes; crosses were misclassified. The sign of an axis, which neither
+    method fixes, is that with which the class that decides lies on the positive side: the
+    first of those that lie at least half as far out as the farthest. So runs line up. The same
+    points stand in a table, the first 5,000, with the image's place in the data set's own
+    part.
+
+    Args:
+        layer: a name as `named_modules` gives it, of which the output is drawn, flattened;
+            `pixels` for the raw images; by default what the last linear layer gets.
+        method: pca, or tsne, which takes seconds a thousand images.
+        part: the part that they are from; by default test, or validation if there is none.
+        images: how many, drawn at random; the same in every run with the same data and split.
+        seed: of the random choice, and of t-SNE.
+        perplexity: about how many neighbours t-SNE keeps near; there must be more images.
+    """
+    from mlrun_visualisers.draw_embedding import draw_embedding
+
+    yield from draw_embedding(
+        view,
+        layer=layer,
+        method=method,
+        part=part,
+        images=images,
+        seed=seed,
+        perplexity=perplexity,
+    )
+
+
 @hookimpl
 def register_visualisers(register: Callable[..., Any]) -> None:
     """Registers the first-party visualisers."""
@@ -270,3 +310,4 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(class_distribution)
     register(class_means)
     register(kernels)
+    register(embedding)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mlrun import MlrunError, View
 from mlrun_visualisers.captions import captioned, message, tile, tile_size
+from mlrun_visualisers.choice import random_places
 from mlrun_visualisers.grids import colour_map
 
 SHORT_NAME = 5  # characters up to which two names stand in one line
@@ -23,10 +24,9 @@ def draw_samples(
         raise MlrunError("samples: rows and columns must be at least 1")
     colour_map(cmap)
     labels = view.labels(part)
-    order = torch.arange(len(labels))
+    places = list(range(min(len(labels), rows * columns)))
     if pick == "random":
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    places = order[: rows * columns].tolist()
+        places = random_places(len(labels), rows * columns, seed)
     size = tile_size(columns)
     return captioned(
         [tile(image.numpy(), size, cmap) for image in view.images(part, places)],

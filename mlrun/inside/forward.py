@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,6 +55,34 @@ def forward(
             raise unknown("layer", name, [n for n in modules if n])
         kept[name] = []
     entered: list[str] = []
+    handles = watch(modules, kept, entered, side=side)
+    failure = None
+    try:
+        with torch.no_grad():
+            model(inputs)
+    except Exception as error:
+        failure = error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Pass(kept, failure, entered[-1] if entered else "")
+
+
+def watch(
+    modules: Mapping[str, nn.Module],
+    kept: Mapping[str, list[Tensor]],
+    entered: list[str],
+    *,
+    side: Literal["output", "input"],
+) -> list[RemovableHandle]:
+    """Has modules keep what they put out, or get, and write down which of them are at work.
+
+    Args:
+        modules: by name.
+        kept: by the name of a layer, where a copy of each of its tensors goes.
+        entered: the names of those that were entered and not left yet, the innermost last.
+        side: what is kept.
+    """
     handles: list[RemovableHandle] = []
     for name, module in modules.items():
 
@@ -71,16 +99,7 @@ def forward(
 
         handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         handles.append(module.register_forward_hook(leave))
-    failure = None
-    try:
-        with torch.no_grad():
-            model(inputs)
-    except Exception as error:
-        failure = error
-    finally:
-        for handle in handles:
-            handle.remove()
-    return Pass(kept, failure, entered[-1] if entered else "")
+    return handles
 
 
 def keep(kept: list[Tensor], values: list[object]) -> None:

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import Tensor
-
 from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
-from mlrun.data.randomness import derive_seed
 from mlrun.data.splits import Selection, select, split
-from mlrun.data.variants import Variant
+from mlrun.data.variants import Variant, changed
 from mlrun.errors import MlrunError
 from mlrun.plan import prefixed
 from mlrun.preparation import data_digest, evaluated_at_once, load_data, named
-from mlrun.record.description import EVALUATION_TAG, evaluated_on, test_arrays
+from mlrun.record.description import evaluated_on, evaluation_tag, test_arrays
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.restoring import Restored, choose, restore
 from mlrun.training import devices
@@ -62,7 +59,7 @@ class Asked:
     @property
     def as_trained(self) -> bool:
         """Whether it is the run's own data as they are, from where they were."""
-        changed = self.elsewhere or self.variant.name or self.data_dir or self.name
+        changed = self.elsewhere or self.variant.active or self.data_dir or self.name
         return not changed
 
 
@@ -97,7 +94,7 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
     run = find_run(reference)
     name = name_of(run, asked)
     known = figures(run, name)
-    if known and (asked.as_trained or tag_of(name) not in run.tags):
+    if known and (asked.as_trained or evaluation_tag(name) not in run.tags):
         return known  # the run's own figures, which training logged
     device = devices.resolve(asked.device)
     settings = run.settings
@@ -112,7 +109,7 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
     run.add(
         found.figures(name),
         step=restored.weights.epoch,
-        tags={tag_of(name): described},
+        tags={evaluation_tag(name): described},
         files={f"predictions/{name}.npz": test_arrays(found)},
     )
     return Evaluated(run.run_id, name, found.loss, found.accuracy, True, run.link)
@@ -132,15 +129,8 @@ def name_of(run: LoggedRun, asked: Asked) -> str:
             )
         return asked.name
     other = (asked.dataset or run.settings.dataset).rpartition("/")[2].replace("_", "-")
-    name = "-".join(
-        filter(None, [asked.part, other if asked.elsewhere else "", asked.variant.name])
-    )
+    name = asked.variant.called(f"{asked.part}-{other}" if asked.elsewhere else asked.part)
     return "train-best" if name == "train" else name  # train/… are the running means
-
-
-def tag_of(name: str) -> str:
-    """Returns the tag that says what is logged under `name`."""
-    return f"{EVALUATION_TAG}.{name}"
 
 
 def figures(run: LoggedRun, name: str) -> Evaluated | None:
@@ -196,17 +186,15 @@ def check_like(data: ImageData, restored: Restored) -> None:
 
 
 def describe(run: LoggedRun, asked: Asked, selection: Selection) -> str:
-    """Returns what decides the figures, on one line: equal texts mean equal figures."""
+    """Returns what decides the figures; see `evaluated_on`."""
     dataset = asked.dataset or run.settings.dataset
-    text = evaluated_on(asked.part, dataset, data_digest(selection))
-    if asked.variant.name:
-        text += f", {asked.variant.name}, seed {seed_of(run, asked)}"
-    return text
+    digest = data_digest(selection)
+    return evaluated_on(asked.part, dataset, digest, asked.variant, seed_of(run, asked))
 
 
 def check_same(run: LoggedRun, name: str, described: str) -> None:
     """Raises MlrunError where something else is logged under `name`."""
-    before = run.tags[tag_of(name)]
+    before = run.tags[evaluation_tag(name)]
     if before != described:
         raise MlrunError(
             f"run {run.run_id} has {name} of something else: {before}; this is {described}; "
@@ -221,22 +209,11 @@ def seed_of(run: LoggedRun, asked: Asked) -> int:
 
 def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evaluation:
     """Returns what the weights say of the images, changed as is asked."""
-    normalisation, seed = restored.normalisation, seed_of(restored.run, asked)
-
-    def change(images: Tensor, epoch: int, step: int) -> Tensor:
-        changed: Tensor = asked.variant(
-            images,
-            seed=derive_seed(seed, "variant", step),
-            fill=normalisation.shift,
-            unit=normalisation.scale * 255,
-        )
-        return changed
-
     batches = Batches(
         selection,
-        normalisation,
+        restored.normalisation,
         batch_size=evaluated_at_once(restored.weights.shape),
         device=restored.device,
-        change=change if asked.variant.name else None,
     )
+    batches = changed(batches, asked.variant, seed=seed_of(restored.run, asked))
     return evaluate_batches(restored.model, batches, part=asked.part, precision=restored.precision)

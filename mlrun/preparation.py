@@ -21,6 +21,7 @@ from mlrun.data.normalisation import Normalisation, choose
 from mlrun.data.probe import Probe, load_probe
 from mlrun.data.randomness import derive_seed
 from mlrun.data.splits import Selection, split
+from mlrun.data.variants import Variant, changed
 from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Chosen, Plan
 from mlrun.settings import Settings
@@ -43,8 +44,9 @@ HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
 class Prepared:
     """A run that is ready to start.
 
-    selections, parts: which images belong to `train`, `val` and perhaps `test`, and the
-        batches to evaluate each with.
+    selections: which images belong to `train`, `val` and perhaps `test`.
+    parts: the batches to evaluate each with, and `test-rotated-25` and the like for the
+        variants of the test part.
     state: training before its first step; its model is on the device.
     train: batches to train on.
     procedure: how they are trained on.
@@ -96,6 +98,8 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
         selections = split(
             data, validation=settings.validation, subset=settings.subset, seed=settings.seed
         )
+        if settings.test_variants and "test" not in selections:
+            raise MlrunError("it has no test part; leave test_variants out")
         if settings.drop_last and len(selections["train"]) < settings.batch_size:
             raise MlrunError(
                 f"drop_last with batch_size {settings.batch_size} leaves no batch of "
@@ -271,6 +275,8 @@ def make_batches(
         for name, selection in selections.items()
         if name != "train"
     }
+    for variant in map(Variant.parse, settings.test_variants):
+        parts[variant.called("test")] = changed(parts["test"], variant, seed=settings.seed)
     return train, {"train": train.in_order(at_once), **parts}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mlrun.data.variants import Variant
 from mlrun.errors import RunFailed, one_line, redact
 from mlrun.features import Features, features_of
 from mlrun.gallery import Gallery
@@ -17,9 +18,9 @@ from mlrun.preparation import Prepared
 from mlrun.progress import Progress
 from mlrun.record.description import (
     CONTEXTS,
-    EVALUATION_TAG,
     Description,
     evaluated_on,
+    evaluation_tag,
     example_batch,
     servable_requirements,
     test_arrays,
@@ -228,7 +229,7 @@ class Session:
         self.tracker.metrics(named, state.step)
 
     def test(self, state: TrainingState, best: int) -> dict[str, float]:
-        """Evaluates the test part on the best weights, once, and draws the final pictures.
+        """Evaluates the test part and its variants on the best weights; draws the final pictures.
 
         Where there is no test part, the pictures and the table by class are of the validation
         part, whose figures are logged already.
@@ -238,17 +239,25 @@ class Session:
         self.tracker.table("per-class", per_class(found, self.prepared.data.classes))
         metrics = {}
         if part == "test":
-            metrics = found.figures()
-            self.tracker.metrics(metrics, best)
-            self.tracker.artifact("predictions/test.npz", test_arrays(found))
-            digest_of = {part.context: part.digest for part in self.inputs}
-            tested = evaluated_on(part, self.plan.settings.dataset, digest_of[CONTEXTS[part]])
-            self.tracker.tags({f"{EVALUATION_TAG}.test": tested})
-            self.say(
-                f"test (best weights, epoch {best}): loss {found.loss:.4f}, "
-                f"accuracy {found.accuracy:.4f}"
-            )
+            metrics = self.log_test(found, best, Variant())
+            for variant in map(Variant.parse, self.plan.settings.test_variants):
+                again = self.prepared.evaluate(state.evaluated, variant.called(part))
+                metrics |= self.log_test(again, best, variant)
         self.gallery.draw_end(state, best, found)
+        return metrics
+
+    def log_test(self, found: Evaluation, best: int, variant: Variant) -> dict[str, float]:
+        """Logs an evaluation of the test part, changed as `variant` says; returns its figures."""
+        settings, name, metrics = self.plan.settings, found.part, found.figures()
+        self.tracker.metrics(metrics, best)
+        self.tracker.artifact(f"predictions/{name}.npz", test_arrays(found))
+        (digest,) = (part.digest for part in self.inputs if part.context == CONTEXTS["test"])
+        tested = evaluated_on("test", settings.dataset, digest, variant, settings.seed)
+        self.tracker.tags({evaluation_tag(name): tested})
+        self.say(
+            f"{name} (best weights, epoch {best}): loss {found.loss:.4f}, "
+            f"accuracy {found.accuracy:.4f}"
+        )
         return metrics
 
     def log_model(self, state: TrainingState) -> None:

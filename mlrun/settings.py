@@ -26,6 +26,7 @@ from mlrun.values import (
     Subset,
     Text,
     Validation,
+    Variants,
     Word,
     explain,
 )
@@ -261,6 +262,13 @@ class Settings(BaseModel):
     )
     system_metrics: Flag = setting(
         False, "log the use of CPU, memory, disk, network and GPU every 10 seconds", "Record"
+    )
+    test_variants: Variants = setting(
+        (),
+        "changes of the test part that the best weights are tested on besides, with commas "
+        "between: rotate=25,rotate=10+noise=0.1 (of rotate, shift, blur and noise, as mlrun "
+        "evaluate has them)",
+        "Record",
     )
     keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", ge=1)
     monitor: Literal["val/loss", "val/accuracy", "train/loss", "train/accuracy"] = setting(

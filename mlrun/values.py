@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationError
 
+from mlrun.data.variants import EXAMPLES, Variant
 from mlrun.seam.options import as_text, convert
 
 PHOTOGRAPHS = ("china", "flower")  # probe images by name: scikit-learn's, RGB, 427 × 640 pixels
@@ -28,6 +29,20 @@ def names_of(value: object) -> tuple[str, ...]:
     if len(set(names)) != len(names) or "" in names:
         raise ValueError(f"expected different names with commas between, got {as_text(value)!r}")
     return tuple(names)
+
+
+def variants_of(value: object) -> tuple[str, ...]:
+    """Returns the texts of changes such as `rotate=25+noise=0.1` from a list or with commas."""
+    try:
+        texts = names_of(value)
+    except ValueError:
+        raise ValueError(
+            f"expected different {EXAMPLES}, with commas between, got {as_text(value)!r}"
+        ) from None
+    names = [Variant.parse(text).name for text in texts]
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected different changes, got {as_text(value)!r}")
+    return texts
 
 
 def pairs_of(value: object) -> dict[str, str]:
@@ -178,6 +193,7 @@ def explain(error: ValidationError) -> str:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
+Variants = Annotated[tuple[str, ...], BeforeValidator(variants_of)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs_of)]
 PartLrs = Annotated[PartRates, BeforeValidator(part_rates_of)]
 Flag = Annotated[bool, BeforeValidator(lambda value: convert(bool, value))]

@@ -275,6 +275,19 @@ def test_effect_of_system_metrics(store: str, monkeypatch: pytest.MonkeyPatch) -
     assert not [name for name in logged(plain.run_id).data.metrics if name.startswith("system/")]
 
 
+def test_effect_of_test_variants(store: str) -> None:
+    plain = mlrun.train(QUICK)
+    run = mlrun.train({**QUICK, "test_variants": "rotate=25,shift=1+noise=0.1"})
+    names = {name.partition("/")[0] for name in set(run.metrics) - set(plain.metrics)}
+    assert names == {"test-rotated-25", "test-shifted-1-noised-0.1"}
+    assert artifacts(run.run_id, "predictions") == [
+        "test-rotated-25.npz",
+        "test-shifted-1-noised-0.1.npz",
+        "test.npz",
+    ]
+    assert run.metrics["test/loss"] == plain.metrics["test/loss"]
+
+
 def test_effect_of_keep(store: str) -> None:
     run = mlrun.train({**QUICK, "epochs": 3, "keep": 1})
     assert len(artifacts(run.run_id, "checkpoints")) == 2

@@ -136,6 +136,16 @@ def test_a_terminal_gets_the_columns_that_fit_and_the_names_of_the_others() -> N
     ]
 
 
+def test_accuracies_on_changed_data_are_columns_where_a_run_has_them() -> None:
+    figures = {"test/accuracy": 0.875, "test-rotated-25/accuracy": 0.5, "test-rotated-25/loss": 2.0}
+    rows = [row(1, {"lr": "0.1"}, metrics=figures), row(2, {"lr": "0.1"})]
+    header, first, second = fitting(rows, [], 120)
+    assert header.endswith("val loss  test-rotated-25 acc")
+    assert first.endswith("  0.5000")
+    assert second.endswith("  -")
+    assert fitting(rows, [], 80)[-1] == "also differ: test-rotated-25 acc (see --json)"
+
+
 def test_settings_that_an_older_version_lacked_and_runs_that_just_began_do_not_differ() -> None:
     rows = [row(1, {"lr": "1", "ema": "0.9", "experiment": "a"}), row(2, {"lr": "1"}), row(3, {})]
     assert differing(rows) == []

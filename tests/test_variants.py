@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.variants import Variant
+from mlrun.errors import MlrunError
+from mlrun.plan import make_plan
+from mlrun.settings import Settings
 
 TO = Normalisation((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 ALL = [Variant(rotate=25), Variant(shift=2), Variant(noise=0.1), Variant(blur=1)]
@@ -147,3 +150,45 @@ def test_with_nothing_on_the_images_come_back_themselves() -> None:
 def test_values_out_of_bounds_are_refused(bad: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Variant(**bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "variant"),
+    [
+        ("rotate=25", Variant(rotate=25)),
+        (" rotate = 2.5 + noise=1e-1 ", Variant(rotate=2.5, noise=0.1)),
+        ("blur=1+shift=2", Variant(shift=2, blur=1)),
+    ],
+)
+def test_a_text_names_a_variant(text: str, variant: Variant) -> None:
+    assert Variant.parse(text) == variant
+
+
+def test_variants_are_settings_as_text_or_list_and_are_read_back() -> None:
+    wanted = Settings.parse({"test_variants": "rotate=25, rotate=10+noise=0.1"})
+    assert wanted.test_variants == ("rotate=25", "rotate=10+noise=0.1")
+    assert Settings.parse({"test-variants": ["rotate=25", "rotate=10+noise=0.1"]}) == wanted
+    assert Settings.parse({"test_variants": "none"}) == Settings()
+    assert make_plan(wanted).params()["test_variants"] == "rotate=25,rotate=10+noise=0.1"
+    assert Settings.parse({"test_variants": make_plan(wanted).params()["test_variants"]}) == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("rotat=5", "unknown change rotat; did you mean rotate? There are: blur, noise, rotate, s"),
+        ("rotate", "expected changes such as rotate=25 or rotate=25+noise=0.1, got 'rotate'"),
+        ("rotate=1+rotate=2", "expected changes such as rotate=25 or rotate=25+noise=0.1, got"),
+        ("rotate=0", "rotate=0 changes nothing; leave out what is 0"),
+        ("rotate=200", "rotate 200.0: expected a number from 0 to 180"),
+        ("noise=x", "noise: expected a number, got 'x'"),
+        ("noise=nan", "noise: expected a number, got 'nan'"),
+        ("rotate=5,rotate=5.0", "expected different changes, got 'rotate=5,rotate=5.0'"),
+        ({"rotate": 25}, "expected different changes such as rotate=25 or rotate=25+noise=0.1, w"),
+        (25, "expected different changes such as rotate=25 or rotate=25+noise=0.1, with commas"),
+    ],
+)
+def test_a_wrong_variant_is_one_line(given: object, message: str) -> None:
+    with pytest.raises(MlrunError) as caught:
+        Settings.parse({"test_variants": given})
+    assert str(caught.value).startswith(f"test_variants: {message}")

@@ -89,7 +89,7 @@ def whole_columns(rows: Sequence[Row], differs: list[str]) -> list[list[str]]:
         ["status", *(row.status for row in rows)],
         ["best_epoch", *("" if row.best_epoch is None else str(row.best_epoch) for row in rows)],
     ]
-    for key in FIGURES:
+    for key in [*FIGURES, *variants_of(rows)]:
         columns.append([key, *(f"{row.metrics.get(key, '')}" for row in rows)])
     return [*columns, *([name, *(row.params.get(name, "") for row in rows)] for name in differs)]
 
@@ -105,7 +105,10 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     ]
     for key, short in FIGURES.items():
         columns.append([short, *(figure(row, key) for row in rows)])
-    candidates = [[name, *(row.params.get(name, "-") for row in rows)] for name in differs]
+    candidates = [
+        [short, *(figure(row, key) for row in rows)] for key, short in variants_of(rows).items()
+    ]
+    candidates += [[name, *(row.params.get(name, "-") for row in rows)] for name in differs]
     if len({row.experiment for row in rows}) > 1:
         candidates.append(["experiment", *(row.experiment for row in rows)])
     left_out = []
@@ -119,6 +122,13 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     if left_out:
         lines += ["", click.wrap_text(f"also differ: {', '.join(left_out)} (see --json)", width)]
     return lines
+
+
+def variants_of(rows: Sequence[Row]) -> dict[str, str]:
+    """Returns the accuracies on changed or other test parts that `rows` have, and short names."""
+    names = sorted({key for row in rows for key in row.metrics if key.startswith("test-")})
+    accuracies = (key for key in names if key.endswith("/accuracy"))
+    return {key: f"{key.removesuffix('/accuracy')} acc" for key in accuracies}
 
 
 def figure(row: Row, key: str) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mlrun.data import changes
+from mlrun.data.bounds import check_bounds
 from mlrun.data.randomness import generator
 
 ERASED_AREA = (0.02, 0.33)  # of the image; these and the ratio as in the paper's experiments
@@ -169,16 +170,3 @@ class Augmentation:
         if self.noise:
             images = changes.add_noise(images, self.noise, seed=seed, fill=fill, unit=unit)
         return images
-
-
-def check_bounds(
-    name: str, value: float, *, most: float = math.inf, below: float = math.inf
-) -> None:
-    """Raises ValueError unless `value` is from 0 to `most`, and below `below`."""
-    if 0 <= value <= most and value < below:
-        return
-    if most < math.inf:
-        expected = f"from 0 to {most}"
-    else:
-        expected = f"from 0 to below {below}" if below < math.inf else "of 0 or more"
-    raise ValueError(f"{name} {value}: expected a number {expected}")

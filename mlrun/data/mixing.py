@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlrun.data.augmentation import check_bounds
+from mlrun.data.bounds import check_bounds
 from mlrun.data.randomness import derive_seed
 
 

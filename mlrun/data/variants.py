@@ -1,16 +1,25 @@
-"""Changed test data: the same images rotated, shifted, blurred or noised."""
+"""Changed test data: the same images rotated, shifted, blurred or noised.
+
+Importing it does not load torch, since the settings name variants too.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from mlrun.data.bounds import check_bounds
+from mlrun.data.randomness import derive_seed, generator
+from mlrun.errors import unknown
+from mlrun.seam.options import convert
 
-from mlrun.data.augmentation import check_bounds
-from mlrun.data.changes import add_noise, warp
-from mlrun.data.randomness import generator
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlrun.data.batches import Batches
+
+EXAMPLES = "changes such as rotate=25 or rotate=25+noise=0.1"
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,30 @@ class Variant:
         check_bounds("noise", self.noise)
         check_bounds("blur", self.blur)
 
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Returns the variant that a text such as `rotate=25` or `rotate=25+noise=0.1` names.
+
+        Raises:
+            ValueError: it is no such text, or changes nothing.
+        """
+        known = [field.name for field in fields(cls)]
+        amounts: dict[str, float] = {}
+        for change in text.split("+"):
+            name, equals, amount = (part.strip() for part in change.partition("="))
+            if not equals or name in amounts:
+                raise ValueError(f"expected {EXAMPLES}, got {text!r}")
+            if name not in known:
+                raise ValueError(str(unknown("change", name, known)))
+            try:
+                amounts[name] = convert(float, amount)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        variant = cls(**amounts)
+        if 0 in amounts.values():
+            raise ValueError(f"{text} changes nothing; leave out what is 0")
+        return variant
+
     @property
     def active(self) -> bool:
         """Whether anything is on."""
@@ -56,8 +89,14 @@ class Variant:
         parts = (f"{word}-{float(by)}".removesuffix(".0") for word, by in done.items() if by)
         return "-".join(parts)
 
+    def called(self, name: str) -> str:
+        """Returns the name of the figures of what is called `name`, changed: `test-rotated-25`."""
+        return f"{name}-{self.name}" if self.active else name
+
     def draw(self, count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Returns degrees clockwise and pixels right and down: float32 (count,), on the CPU."""
+        import torch
+
         limits = torch.tensor([self.rotate, self.shift, self.shift], dtype=torch.float32)
         numbers = torch.rand(count, 3, dtype=torch.float32, generator=generator(seed, "variant"))
         angle, right, down = torch.lerp(-limits, limits, numbers).unbind(1)
@@ -72,6 +111,10 @@ class Variant:
             fill, unit: black, and one unit of a pixel as 0–1, (C, 1, 1); see
                 `mlrun.data.changes`.
         """
+        import torch
+
+        from mlrun.data.changes import add_noise, warp
+
         if self.rotate or self.shift:
             angle, right, down = self.draw(len(images), seed=seed)
             height, width = images.shape[2:]
@@ -89,6 +132,25 @@ class Variant:
         if self.noise:
             images = add_noise(images, self.noise, seed=seed, fill=fill, unit=unit)
         return images
+
+
+def changed(batches: Batches, variant: Variant, *, seed: int) -> Batches:
+    """Returns batches of the same images, not copied, each changed by draws from `seed`."""
+    if not variant.active:
+        return batches
+    normalisation = batches.normalisation
+
+    def change(images: Tensor, epoch: int, step: int) -> Tensor:
+        return variant(
+            images,
+            seed=derive_seed(seed, "variant", step),
+            fill=normalisation.shift,
+            unit=normalisation.scale * 255,
+        )
+
+    twin = batches.in_order(batches.batch_size)
+    twin.change = change
+    return twin
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlrun.data.variants import Variant
 from mlrun.inside.layers import layer_table
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared, data_digest
@@ -25,7 +26,6 @@ from mlrun.training import devices
 from mlrun.training.evaluation import Evaluation
 from mlrun.version import __version__
 
-EVALUATION_TAG = "mlrun.evaluation"  # with the name of the figures after it: what they are of
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -142,9 +142,21 @@ def test_arrays(evaluation: Evaluation) -> bytes:
     return buffer.getvalue()
 
 
-def evaluated_on(part: str, dataset: str, digest: str) -> str:
-    """Returns what figures are of, on one line; digest is that of the images and labels."""
-    return f"{part} of {dataset} (digest {digest})"
+def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: int) -> str:
+    """Returns what decides figures, on one line: equal texts mean equal figures.
+
+    Args:
+        part: of the data set called `dataset`.
+        digest: of the images and labels, before they are changed.
+        variant: how they are changed, by draws from `seed`.
+    """
+    text = f"{part} of {dataset} (digest {digest})"
+    return f"{text}, {variant.name}, seed {seed}" if variant.active else text
+
+
+def evaluation_tag(name: str) -> str:
+    """Returns the tag that says what is logged under `name`."""
+    return f"mlrun.evaluation.{name}"
 
 
 def example_batch(prepared: Prepared) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ Forward = Callable[[nn.Module, Tensor], Tensor]  # a model and a batch to logits
 class Evaluation:
     """What a model says of one part; every tensor is on the CPU.
 
-    part: `train`, `val` or `test`.
+    part: `train`, `val`, `test`, or the name of a variant: `test-rotated-25`.
     logits: float32 (N, K), not softmaxed.
     labels: int64 (N,).
     indices: int64 (N,), each image's place in the data set's own part.

@@ -27,7 +27,7 @@ def train(
     Args:
         settings: `Settings`, or names and values as on the command line:
             `{"model": "lenet", "dataset": "mnist", "model.dropout": 0.2}`; with a recipe:
-            `{"recipe": "digits", "epochs": 2}`.
+            `{"recipe": "digits", "epochs": 2}`. Or a plan that was made of them.
         progress: who is told how it is getting on; nobody by default.
 
     Raises:

@@ -57,6 +57,11 @@ def test_listing_and_resolving_load_nothing_heavy(args: list[str]) -> None:
     assert not loaded_by(command(*args)) & HEAVY
 
 
+def test_checking_settings_loads_nothing_heavy() -> None:
+    values = {"recipe": "digits", "test_variants": "rotate=25", "tags": "a=b"}
+    assert not loaded_by(f"from mlrun.plan import plan_of; plan_of({values})") & HEAVY
+
+
 def test_a_dry_run_does_not_load_mlflow() -> None:
     assert "mlflow" not in loaded_by(command("train", "--recipe", "digits", "--dry-run"))
 

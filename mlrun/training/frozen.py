@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,18 +168,13 @@ class Trial:
         buffers = [buffer.clone() for buffer in model.buffers()]
         model.eval()
         features = self.features(cut, images)
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        weights = [parameter.clone() for parameter in trained]
-        for parameter in trained:
-            parameter.add_(1)
         set_training_mode(model)
         halves = images.split(-(-len(images) // 2))
-        again = torch.cat([self.features(cut, half) for half in halves])
-        for parameter, weight in zip(trained, weights, strict=True):
-            parameter.copy_(weight)
+        with other_weights(model):
+            again = torch.cat([self.features(cut, half) for half in halves])
         steady = (
-            self.near(features, again)
-            and len(features) == len(images)
+            len(features) == len(images)
+            and self.near(features, again)
             and all(map(torch.equal, random, random_states(images.device)))
             and all(map(torch.equal, buffers, model.buffers()))
         )
@@ -212,3 +208,17 @@ class Trial:
             return False
         largest = one.abs().max() * NEAR[self.precision.name]
         return bool((one - other).abs().max() <= largest)
+
+
+@contextmanager
+def other_weights(model: nn.Module) -> Iterator[None]:
+    """Has the trained parameters of `model` changed, for as long as it lasts."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    weights = [parameter.clone() for parameter in trained]
+    try:
+        for parameter in trained:
+            parameter.add_(1)
+        yield
+    finally:
+        for parameter, weight in zip(trained, weights, strict=True):
+            parameter.copy_(weight)

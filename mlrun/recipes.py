@@ -184,8 +184,8 @@ def as_yaml(values: Mapping[str, object]) -> str:
 def first_sentence(text: str) -> str:
     """Returns what stands before the first stop that a capital letter follows, on one line.
 
-    >>> first_sentence("LeNet, after Y. LeCun et al. (1998). Ten epochs.")
-    'LeNet, after Y. LeCun et al. (1998).'
+    >>> first_sentence("LeNet, after Y. LeCun et al. (1998), on MNIST. Ten epochs.")
+    'LeNet, after Y. LeCun et al. (1998), on MNIST.'
     """
     line = " ".join(text.split())
-    return re.split(r"(?<=[.!?])(?<![A-Z]\.) (?=[A-Z])", line, maxsplit=1)[0]
+    return re.split(r"(?<=[.!?])(?<!\b[A-Z]\.) (?=[A-Z])", line, maxsplit=1)[0]

@@ -29,16 +29,10 @@ from mlrun.values import (
     Variants,
     Word,
     explain,
+    setting,
 )
 
 UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr")
-
-
-def setting(default: Any, description: str, group: str, **bounds: Any) -> Any:
-    """Returns a pydantic field with a default, a line of help, a group and bounds."""
-    if "ge" in bounds or "gt" in bounds:
-        bounds = {"allow_inf_nan": False, **bounds}
-    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
 
 
 class Settings(BaseModel):

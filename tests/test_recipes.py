@@ -231,7 +231,8 @@ def test_the_list_shows_first_sentences_and_names_what_is_broken(home: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 100
     text = " ".join(done.stdout.split())
-    assert f"long {'Words ' * 30}end. Broken:" in text
+    assert f"long {'Words ' * 30}end." in text
+    assert "A second sentence" not in text
     assert "bad-base base: unknown recipe digit; did you mean digits?" in text
     assert "bad-name unknown setting epohcs; did you mean epochs?" in text
     assert "bad-yaml ParserError: while parsing a flow" in text

@@ -239,6 +239,17 @@ def test_large_data_give_the_same_batches_bit_for_bit(monkeypatch: pytest.Monkey
             assert torch.equal(x, y)
 
 
+def test_what_batches_hold_instead_of_images_comes_with_the_images_labels() -> None:
+    given = make(part(), shuffle=True, drop_last=True)
+    places = torch.arange(100.0)[:, None]
+    for (images, labels), (held, same) in zip(
+        given.epoch(3), given.holding(places).epoch(3), strict=True
+    ):
+        assert held.shape == (32, 1)
+        assert torch.equal(given.gather(held[:, 0].long()), images)
+        assert torch.equal(labels, same)
+
+
 def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() -> None:
     called = []
 

@@ -32,7 +32,7 @@ from mlrun.values import (
     setting,
 )
 
-UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr")
+UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr", "cache_features")
 
 
 class Settings(BaseModel):

@@ -84,7 +84,7 @@ ROWS = (
         MNIST,
         start=("from-nothing-convolutions", {"dataset": "digits", "dataset.size": 28}),
     ),
-    Row("E", "from-nothing-resnet", "—", (TESTED,), MNIST),
+    Row("E", "from-nothing-resnet", "—", (TESTED,), {**MNIST, "model.arch": "resnet18"}),
 )
 
 

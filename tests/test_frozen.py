@@ -98,6 +98,7 @@ def assert_same_figures(settings: dict[str, object], cut: str) -> None:
     assert len(theirs["val/loss"]) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "cut"),
     [

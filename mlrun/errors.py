@@ -31,15 +31,18 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> MlrunError:
     """
     names = sorted(known)
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return MlrunError(f"unknown {kind} {given}; {hint}There are: {', '.join(names) or 'none'}")
+    hint = f"did you mean {near[0]}? There" if near else "there"
+    return MlrunError(f"unknown {kind} {given}; {hint} are: {', '.join(names) or 'none'}")
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the error's kind and message on one line of at most 500 characters, redacted."""
+    """Returns the error's kind and message on one line of at most 500 characters, redacted.
+
+    Of an MlrunError, which was written for people, it is the message alone.
+    """
     text = " ".join(redact(str(error)).split())
     name = type(error).__name__
-    line = f"{name}: {text}" if text else name
+    line = text if isinstance(error, MlrunError) else f"{name}: {text}" if text else name
     return line if len(line) <= 500 else line[:497] + "..."
 
 

@@ -166,7 +166,7 @@ class Constant(nn.Module):
             "perplexity 30 needs more than 30 images, and there are 30; ask for more with "
             "--embedding.images, or for a smaller --embedding.perplexity",
         ),
-        (convolutional(), {"layer": "conv"}, "unknown layer conv; There are: 0, 1, 2, 3"),
+        (convolutional(), {"layer": "conv"}, "unknown layer conv; there are: 0, 1, 2, 3"),
         (
             nn.Sequential(OrderedDict(c=nn.Conv2d(1, 3, 6), f=nn.Flatten())),
             {},

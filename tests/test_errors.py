@@ -10,7 +10,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_then_all() -> None:
 
 
 def test_a_name_near_nothing_is_answered_with_all() -> None:
-    assert str(unknown("model", "zzz", ["mlp"])) == "unknown model zzz; There are: mlp"
+    assert str(unknown("model", "zzz", ["mlp"])) == "unknown model zzz; there are: mlp"
 
 
 def test_a_failed_run_is_an_error_of_mlrun_and_names_the_run() -> None:
@@ -48,4 +48,5 @@ def test_an_address_without_password_and_an_at_sign_elsewhere_stay() -> None:
 def test_one_line_is_one_line_of_bounded_length() -> None:
     assert one_line(ValueError("a\n  b")) == "ValueError: a b"
     assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+    assert one_line(MlrunError("say this")) == "say this"
     assert len(one_line(ValueError("x" * 9999))) == 500

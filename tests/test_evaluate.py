@@ -239,7 +239,7 @@ def test_the_command_prints_the_figures_and_says_when_they_were_there(
         (["RUN", "--rotate", "-1"], "rotate -1.0: expected a number from 0 to 180"),
         (["RUN", "--part", "tets"], "mlrun evaluate: Invalid value for '--part'"),
         (["RUN", "--dataset", "digit"], "unknown dataset digit; did you mean digits?"),
-        (["RUN", "--weights.cmap", "x"], "unknown option --weights.cmap; There are: --dataset.NAM"),
+        (["RUN", "--weights.cmap", "x"], "unknown option --weights.cmap; there are: --dataset.NAM"),
         (["RUN", "--name", "val"], "name val: expected letters, digits, - _ and ."),
         (["RUN", "--name", "a/b"], "name a/b: expected letters, digits, - _ and ."),
         (["RUN", "--noise", "0.1", "--device", "tpu"], "device tpu is not here; there are: "),

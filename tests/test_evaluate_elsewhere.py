@@ -71,5 +71,5 @@ def test_what_only_the_start_needed_may_be_gone(store: str, home: Path, command:
         assert command(*args, "--model.start", "none")[0] == 0
     code, _, stderr = command("predict", run_id, "drawn.png", "--dataset.x", "1")
     assert (code, stderr) == (
-        2, "Error: unknown option --dataset.x; There are: --model.NAME\n",
+        2, "Error: unknown option --dataset.x; there are: --model.NAME\n",
     )  # fmt: skip

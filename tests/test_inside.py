@@ -137,7 +137,7 @@ def test_a_layer_that_is_used_twice_has_two_outputs() -> None:
 
 def test_an_unknown_layer_or_part_is_named_with_those_there_are() -> None:
     view = make_view(convolutional())
-    with pytest.raises(MlrunError, match="unknown layer conv; There are: 0, 1, 2, 3"):
+    with pytest.raises(MlrunError, match="unknown layer conv; there are: 0, 1, 2, 3"):
         view.activations(["conv"], view.probes)
     with pytest.raises(MlrunError, match="unknown part valid; did you mean val"):
         view.labels("valid")

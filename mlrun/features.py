@@ -75,7 +75,7 @@ class Features:
         """What the user is told at the end of the training."""
         return (
             "the frozen part went over the images once, not "
-            f"{self.served / self.images:.1f} times: {self.saved:.1f} s saved"
+            f"{self.served / self.images:.1f} times: {max(0.0, self.saved):.1f} s saved"
         )
 
     def instead_of_images(self, prepared: Prepared) -> Prepared:
@@ -93,14 +93,12 @@ def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features |
     cannot be parted from the rest, and where the features would take more than
     `FEATURES_AT_MOST` bytes. `say` is told of the last two, and of the features.
     """
-    procedure, train, model = prepared.procedure, prepared.train, prepared.model
-    changing = train.change is not None or procedure.mixing is not None
-    frozen = any(not parameter.requires_grad for parameter in model.parameters())
-    if changing or not frozen or not procedure.steps or len(train.labels) < 2:
+    if not same_in_every_epoch(prepared):
         return None
     started = time.perf_counter()
+    train = prepared.train
     images = train.gather(torch.arange(min(TRIED, len(train.labels))))
-    found = find_cut(model, images, train.labels[:TRIED], prepared.precision)
+    found = find_cut(prepared.model, images, train.labels[:TRIED], prepared.precision)
     if found is None:
         say(
             "the frozen part is computed in every epoch: what it makes of an image is not always "
@@ -116,25 +114,43 @@ def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features |
             f"{size / 2**30:.1f} GiB, more than {FEATURES_AT_MOST / 2**30:.1f}"
         )
         return None
-    on_device = prepared.device.type == "cpu" or size <= room_on(prepared.device)
-    where = prepared.device if on_device else torch.device("cpu")
-    parts, seconds = {}, 0.0
-    for part in PARTS:
-        parts[part], took = computed(cut, prepared, part, example.to(where))
-        seconds += took
+    parts, seconds = computed(cut, prepared, example.to(place_of(size, prepared.device)))
     spent = time.perf_counter() - started
     features = Features(cut, prepared.precision, parts, example[0].numel(), count, seconds, spent)
     say(str(features))
     return features
 
 
-def computed(cut: Cut, prepared: Prepared, part: str, example: Tensor) -> tuple[Batches, float]:
-    """Returns batches of the features of a part, and the seconds that the frozen part took.
+def same_in_every_epoch(prepared: Prepared) -> bool:
+    """Whether the model has a frozen part which sees the same training images in every epoch."""
+    procedure, train = prepared.procedure, prepared.train
+    changing = train.change is not None or procedure.mixing is not None
+    frozen = any(not parameter.requires_grad for parameter in prepared.model.parameters())
+    return frozen and not changing and procedure.steps > 0 and len(train.labels) > 1
+
+
+def place_of(size: int, device: torch.device) -> torch.device:
+    """Returns where `size` bytes of features are kept: on the device, if there is room, or here."""
+    fitting = device.type == "cpu" or size <= room_on(device)
+    return device if fitting else torch.device("cpu")
+
+
+def computed(cut: Cut, prepared: Prepared, example: Tensor) -> tuple[dict[str, Batches], float]:
+    """Returns batches of the features of each part, and the seconds that the frozen part took.
 
     `example` are some features, (n, …), of the same shape and type, where these are to lie.
     """
-    batches = prepared.parts[part]
-    features = example.new_empty((len(batches.labels), *example.shape[1:]))
+    parts, seconds = {}, 0.0
+    for part in PARTS:
+        batches = prepared.parts[part]
+        features = example.new_empty((len(batches.labels), *example.shape[1:]))
+        seconds += fill(features, cut, prepared, batches)
+        parts[part] = batches.holding(features)
+    return parts, seconds
+
+
+def fill(features: Tensor, cut: Cut, prepared: Prepared, batches: Batches) -> float:
+    """Puts the features of a part's images, (N, …), in place; returns the frozen part's seconds."""
     done, seconds = 0, 0.0
     with evaluating(prepared.model), torch.no_grad():
         for images, _ in batches.epoch(0):
@@ -146,4 +162,4 @@ def computed(cut: Cut, prepared: Prepared, part: str, example: Tensor) -> tuple[
             seconds += time.perf_counter() - started
             features[done : done + len(made)] = made
             done += len(made)
-    return batches.holding(features), seconds
+    return seconds

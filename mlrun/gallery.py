@@ -48,7 +48,7 @@ class Gallery:
             for key, image in self.draw(chosen, state, state.epoch, known, "val").items():
                 if isinstance(image, dict):
                     error = MlrunError('it drew a table; tables are for when="end"')
-                    self.fail(chosen.component.name, state.epoch, error)
+                    self.fail(chosen, state.epoch, error)
                     continue
                 if key not in self.keys:
                     self.keys.append(key)
@@ -86,7 +86,7 @@ class Gallery:
             view = self.view(state, epoch, known, part)
             return draw(chosen.component.function, name, chosen.options, view)
         except (Exception, SystemExit) as error:
-            self.fail(chosen.component.name, epoch, error)
+            self.fail(chosen, epoch, error)
             return {}
         finally:
             for note in self.notes[told:]:
@@ -123,12 +123,18 @@ class Gallery:
             _probe=prepared.probe,
         )
 
-    def fail(self, name: str, epoch: int, error: BaseException) -> None:
-        """Files a visualiser that failed; the first failure of each counts."""
+    def fail(self, chosen: Chosen, epoch: int, error: BaseException) -> None:
+        """Files a visualiser that failed; the first failure of each counts.
+
+        The user is told at once while there is training left to break off.
+        """
+        name = chosen.component.name
         what = f"visualiser {name}"
         if what in self.failures:
             return
         self.failures[what] = f"at epoch {epoch}: {one_line(error)}"
+        if chosen.component.when == "epoch":
+            self.say(f"{what} failed {self.failures[what]}")
         trace = redact("".join(traceback.format_exception(error)))
         self.tracker.artifact(f"failures/{name}.txt", trace)
         self.tracker.tags({f"mlrun.failed.{name}": self.failures[what]})

@@ -19,6 +19,24 @@ QUICK: dict[str, object] = {
 }
 
 
+class Recorder:
+    """Keeps the lines that a user would see."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+    warn = note
+
+    def start(self, *_: object) -> None: ...
+
+    step = epoch = start
+
+    def finish(self) -> None: ...
+
+
 def logged(run_id: str) -> MlflowRun:
     return MlflowClient().get_run(run_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from runs import QUICK, artifacts, logged, only_run, plugin, read, steps, without
+from runs import QUICK, Recorder, artifacts, logged, only_run, plugin, read, steps, without
 
 import mlrun
 from mlrun.errors import MlrunError, RunFailed
@@ -22,13 +22,17 @@ def register_visualisers(register):
 
 
 def test_a_failing_visualiser_costs_its_picture_and_not_the_run(store: str, tmp_path: Path) -> None:
+    told = Recorder()
     run = mlrun.train(
         {
             **QUICK,
             "visualisers": "breaks,learning-curves",
             "plugin": plugin(tmp_path, FAILING_VISUALISER),
-        }
+        },
+        progress=told,
     )
+    at_once = "visualiser breaks failed at epoch 0: RuntimeError: no picture of epoch 0"
+    assert told.lines.count(at_once) == 1
     assert run.failures == {"visualiser breaks": "at epoch 0: RuntimeError: no picture of epoch 0"}
     found = logged(run.run_id)
     assert found.info.status == "FINISHED"

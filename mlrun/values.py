@@ -90,11 +90,18 @@ def part_rates_of(value: object) -> PartRates:
     repeated = isinstance(value, str) and value.count("=") != len(pairs)
     if repeated or "" in pairs:
         raise ValueError(f"expected different names, each with a rate, got {as_text(value)!r}")
-    rates = tuple((name, float(convert(float, text))) for name, text in pairs.items())
-    for name, rate in rates:
-        if not 0 <= rate < math.inf:
-            raise ValueError(f"expected rates of 0 (frozen) or above, got {name}={rate:g}")
-    return PartRates(rates)
+    return PartRates(tuple((name, rate_of(name, text)) for name, text in pairs.items()))
+
+
+def rate_of(name: str, text: str) -> float:
+    """Returns the rate of the part called `name`, 0 or above."""
+    try:
+        rate = float(convert(float, text))
+    except ValueError:
+        rate = math.nan
+    if 0 <= rate < math.inf:
+        return rate
+    raise ValueError(f"expected rates of 0 (frozen) or above, got {name}={text}")
 
 
 def subset_of(value: object) -> str:

@@ -57,8 +57,10 @@ def test_a_file_keeps_its_size_and_takes_the_channels_of_the_data(
 def test_what_cannot_be_a_probe_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(MlrunError, match="probe chnia: no such file; expected china, flower or an"):
         load_probe("chnia", 1)
-    with pytest.raises(MlrunError, match=f"probe {tmp_path}: no such file"):
+    with pytest.raises(MlrunError, match=f"probe {tmp_path}: it is a folder; expected china, flo"):
         load_probe(str(tmp_path), 1)
+    with pytest.raises(MlrunError, match=r"probe ~nobody-here/a.png: Could not determine home dir"):
+        load_probe("~nobody-here/a.png", 1)
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(MlrunError, match=r"probe: cannot read .*text.png: it is not an image"):
         load_probe(str(tmp_path / "text.png"), 1)

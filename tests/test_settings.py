@@ -44,7 +44,7 @@ from mlrun.settings import Settings
         ({"normalisation": "0.1/0"}, "normalisation: expected standard deviations above 0"),
         ({"tags": "team"}, "tags: expected name=value"),
         ({"part_lrs": "0.1"}, "part_lrs: expected name=value, with commas between, got '0.1'"),
-        ({"part_lrs": "out=fast"}, "part_lrs: expected a number, got 'fast'"),
+        ({"part_lrs": "out=fast"}, "part_lrs: expected rates of 0 (frozen) or above, got out=f"),
         ({"part_lrs": "a=1,a=2"}, "part_lrs: expected different names, each with a rate, got 'a="),
         ({"part_lrs": "=1"}, "part_lrs: expected different names, each with a rate, got '=1'"),
         ({"part_lrs": "a=1,b=-2"}, "part_lrs: expected rates of 0 (frozen) or above, got b=-2"),
@@ -136,7 +136,7 @@ def test_text_and_python_values_make_the_same_settings() -> None:
         ({"model.kernel": "x"}, "model.kernel: expected a whole number, got 'x'"),
         (
             {"visualisers": "none", "weights.cmap": "magma"},
-            "weights.cmap: unknown component of this run weights; There are: dataset, model",
+            "weights.cmap: unknown component of this run weights; there are: dataset, model",
         ),
         (
             {"visualisers": "weights,mlrun-visualisers/weights"},

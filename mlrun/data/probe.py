@@ -44,20 +44,30 @@ def load_probe(given: str, channels: int) -> Probe:
             f"{channels}; leave probe out"
         )
     mode: Literal[1, 3] = 1 if channels == 1 else 3
-    path = Path(given).expanduser()
     if given in PHOTOGRAPHS:
-        pixels = photograph(given, mode)
-    elif not path.is_file():
-        raise MlrunError(
-            f"probe {given}: no such file; expected {', '.join(PHOTOGRAPHS)} or an image file"
-        )
+        name, pixels = given, photograph(given, mode)
     else:
+        path = found(given)
         try:
             with quiet():
-                pixels = decode(path, channels=mode)
+                name, pixels = path.name, decode(path, channels=mode)
         except MlrunError as error:
             raise MlrunError(f"probe: {error}") from error
-    return Probe(path.name, torch.tensor(pixels)[None])  # a copy: some pixels are read-only
+    return Probe(name, torch.tensor(pixels)[None])  # a copy: some pixels are read-only
+
+
+def found(given: str) -> Path:
+    """Returns the path of the file `given`; raises MlrunError where there is none."""
+    expected = f"expected {', '.join(PHOTOGRAPHS)} or an image file"
+    try:
+        path = Path(given).expanduser()
+    except RuntimeError as error:  # ~ of a user that there is not
+        raise MlrunError(f"probe {given}: {error}; {expected}") from None
+    if path.is_dir():
+        raise MlrunError(f"probe {given}: it is a folder; {expected}")
+    if not path.is_file():
+        raise MlrunError(f"probe {given}: no such file; {expected}")
+    return path
 
 
 def photograph(name: str, channels: Literal[1, 3]) -> Pixels:

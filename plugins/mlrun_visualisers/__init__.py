@@ -234,7 +234,7 @@ def kernels(
     view: View,
     *,
     images: int = 5,
-    size: int = 5,
+    size: Literal[3, 5, 7, 9, 11] = 5,
     part: Literal["probes", "train", "val", "test"] = "probes",
     cmap: str = "RdBu_r",
 ) -> Figure:
@@ -247,7 +247,7 @@ def kernels(
 
     Args:
         images: how many images, the first ones.
-        size: height and width of a kernel, odd.
+        size: height and width of a kernel.
         part: where the images are from: the probe images, or a part of the data set.
         cmap: matplotlib's name of the colour map.
     """

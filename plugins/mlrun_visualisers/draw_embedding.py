@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mlrun import MlrunError, View
 from mlrun_visualisers.captions import shortened
 from mlrun_visualisers.choice import random_places
+from mlrun_visualisers.grids import shape_text
 from mlrun_visualisers.projection import (
     Floats,
     Labels,
@@ -78,7 +79,7 @@ def draw_embedding(
     drawn = f"{len(values):,} of {len(found.labels):,} {found.part} images"
     wrong = int((labels != predicted).sum())
     title = (
-        f"{source}, {' × '.join(map(str, shape))} values\n"
+        f"{source}, {shape_text(shape)} values\n"
         f"{NAMES[method]} of {drawn}, epoch {view.epoch}\n{about}; {wrong:,} misclassified"
     )
     yield "", scatter(points, view.classes, title)

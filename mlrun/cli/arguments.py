@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import click
 from click.shell_completion import CompletionItem
+from pydantic.fields import FieldInfo
 
 from mlrun.cli import completion
 from mlrun.errors import unknown
@@ -18,6 +19,7 @@ from mlrun.settings import Settings
 from mlrun.values import PartRates
 
 REPEATABLE = ("plugin", "tags")
+WIDEST_CHOICES = 60  # characters in the place of a value; more choices stand in the text
 
 
 class SettingOption(click.Option):
@@ -134,16 +136,31 @@ def setting_options() -> Iterator[SettingOption]:
             group=extra["group"],
             metavar=metavar(field.annotation),
             multiple=name in REPEATABLE,
-            help=f"{field.description}  [{default_text(field.default)}]",
+            help=f"{help_of(field)}  [{default_text(field.default)}]",
             shell_complete=completion.for_setting(name),
             **flag,
         )
 
 
+def help_of(field: FieldInfo) -> str:
+    """Returns what the help says of a setting, with its choices where they are too many."""
+    choices = choices_of(field.annotation)
+    if len(choices) <= WIDEST_CHOICES:
+        return str(field.description)
+    return f"{field.description}: {choices.replace('|', ', ')}"
+
+
+def choices_of(annotation: Any) -> str:
+    """Returns the texts that a Literal allows, with bars between; nothing for other types."""
+    texts = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return "|".join(texts)
+
+
 def metavar(annotation: Any) -> str:
     """Returns what stands for the value in the help."""
-    if get_origin(annotation) is not None and all(isinstance(c, str) for c in get_args(annotation)):
-        return "|".join(get_args(annotation))
+    choices = choices_of(annotation)
+    if choices:
+        return choices if len(choices) <= WIDEST_CHOICES else "NAME"
     known = {
         bool: "[true|false]",
         int: "N",

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlrun.building import load_data, named
 from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
 from mlrun.data.splits import Selection, select, split
 from mlrun.data.variants import Variant, changed
 from mlrun.errors import MlrunError
 from mlrun.plan import prefixed
-from mlrun.preparation import data_digest, evaluated_at_once, load_data, named
+from mlrun.preparation import data_digest, evaluated_at_once
 from mlrun.record.description import evaluated_on, evaluation_tag, test_arrays
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.restoring import Restored, choose, restore

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from mlrun.building import build_model
 from mlrun.data.normalisation import Normalisation
 from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Chosen, prefixed, resolve
-from mlrun.preparation import build_model
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.registry import Kind, Registry, discover
 from mlrun.training import checkpoints

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from mlrun.building import build_model, named
 from mlrun.errors import MlrunError
 from mlrun.plan import Plan
-from mlrun.preparation import Prepared, build_model, named
+from mlrun.preparation import Prepared
 from mlrun.record.logged import find_run
 from mlrun.restoring import best_weights
 from mlrun.training.checkpoints import digest

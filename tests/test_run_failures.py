@@ -199,7 +199,7 @@ def register_datasets(register):
         ),
         (
             {"model": "lenet"},
-            "model lenet: cannot be built for images (1, 8, 8) and 10 classes: ValueError: images "
+            "model lenet: cannot be built for images (1, 8, 8) and 10 classes: images "
             "are 8 × 8; LeNet needs at least 16 × 16",
         ),
         ({"model": "mlp", "model.dropout": 2}, "model mlp: cannot be built for images (1, 8, 8)"),

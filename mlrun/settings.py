@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mlrun.agreement import check_agreement
 from mlrun.errors import MlrunError, unknown
 from mlrun.names import by_canonical_name
+from mlrun.settings_of_training import TrainingSettings
 from mlrun.values import (
-    ClassWeights,
     Count,
     EvaluateEvery,
-    Factors,
     Flag,
-    Names,
-    NormalisationText,
-    Number,
     Pairs,
-    PartLrs,
-    PartRates,
-    Subset,
     Text,
-    Validation,
     Variants,
     Word,
     explain,
@@ -35,195 +26,13 @@ from mlrun.values import (
 UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr", "cache_features")
 
 
-class Settings(BaseModel):
+class Settings(TrainingSettings):
     """The settings of one run; immutable, checked when made.
 
-    `options` holds the options of components under their dotted names:
+    Here are those of the machine and of what is recorded, besides those of the data and the
+    training. `options` holds the options of components under their dotted names:
     `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    model: str = setting("cnn", "model, by name or plugin/name", "Components")
-    dataset: str = setting("digits", "data set, by name or plugin/name", "Components")
-    visualisers: Names = setting(
-        ("weights", "feature-maps", "confusion-matrix", "learning-curves"),
-        "visualisers, with commas between; none for no pictures",
-        "Components",
-    )
-    probe: Text = setting(
-        None,
-        "image that feature maps are drawn of in place of the data set's, in its own size: china, "
-        "flower or a FILE",
-        "Components",
-    )
-    plugin: Names = setting((), "a plugin that is one Python file; repeatable", "Components")
-
-    data_dir: Path = setting(Path("data"), "folder that data sets are read from", "Data")
-    subset: Subset = setting(
-        "all", "training images to use: all, N (the first N) or random:N", "Data"
-    )
-    validation: Validation = setting(
-        "auto",
-        "own (the data set's own part), test (the test part), a fraction of the training images, "
-        "drawn at random, last:N (the last N of them), or auto (own if there is one, else 0.1)",
-        "Data",
-    )
-    normalisation: NormalisationText = setting(
-        "computed",
-        "none, dataset (what it publishes), computed (from the training images), or MEAN/STD, "
-        "with commas between channels",
-        "Data",
-    )
-    batch_size: Count = setting(32, "examples a batch", "Data", ge=1)
-    shuffle: Flag = setting(True, "a new order each epoch", "Data")
-    drop_last: Flag = setting(False, "leave out a last batch that is short", "Data")
-
-    rotate: Number = setting(
-        0.0,
-        "turn by a random angle up to so many degrees, either way",
-        "Augmentation",
-        ge=0,
-        le=180,
-    )
-    translate: Number = setting(
-        0.0,
-        "shift along each axis by up to this fraction of the side",
-        "Augmentation",
-        ge=0,
-        le=1,
-    )
-    scale: Factors = setting(
-        (1.0, 1.0), "enlarge by a random factor between the two: 0.9,1.1", "Augmentation"
-    )
-    shear: Number = setting(
-        0.0,
-        "shear by a random angle up to so many degrees, either way",
-        "Augmentation",
-        ge=0,
-        lt=90,
-    )
-    flip: Literal["none", "horizontal", "vertical", "both"] = setting(
-        "none", "mirror, along each axis named with probability 1/2", "Augmentation"
-    )
-    crop: Count = setting(
-        0,
-        "add so many pixels of black on each side, and cut the old size out",
-        "Augmentation",
-        ge=0,
-    )
-    erase: Number = setting(
-        0.0, "probability that a rectangle of 2 to 33 % is blackened", "Augmentation", ge=0, le=1
-    )
-    noise: Number = setting(
-        0.0, "standard deviation of Gaussian noise, pixels as 0–1", "Augmentation", ge=0
-    )
-    mixup: Number = setting(0.0, "alpha of mixup, such as 0.2; 0 for none", "Augmentation", ge=0)
-    cutmix: Number = setting(0.0, "alpha of CutMix, such as 1; 0 for none", "Augmentation", ge=0)
-
-    epochs: Count = setting(5, "epochs; 0 only evaluates and draws the model", "Training", ge=0)
-    steps: Count = setting(
-        0, "optimiser steps to train for, whatever epochs says; 0 for epochs", "Training", ge=0
-    )
-    time_limit: Number = setting(
-        0.0, "minutes after which training stops and the run is finished; 0 never", "Training", ge=0
-    )
-    early_stopping: Count = setting(
-        0, "stop after so many evaluated epochs without a better monitor; 0 never", "Training", ge=0
-    )
-    initialisation: Literal[
-        "default",
-        "normal",
-        "xavier-uniform",
-        "xavier-normal",
-        "kaiming-uniform",
-        "kaiming-normal",
-        "orthogonal",
-    ] = setting(
-        "default",
-        "how the linear and convolutional layers that are trained start: as the model has them, "
-        "normal (0, 1) with biases, or as torch.nn.init has it, with biases 0",
-        "Training",
-    )
-    init_from: Text = setting(
-        None,
-        "run id (or its start) whose best weights to start from; the head stays fresh where "
-        "the classes differ",
-        "Training",
-    )
-    reduction: Literal["mean", "sum"] = setting(
-        "mean",
-        "what of a step's losses is minimised: their mean, or their sum, which takes an lr smaller "
-        "by the number of examples; what is reported is the mean",
-        "Training",
-    )
-    cache_features: Flag = setting(
-        True,
-        "compute what a frozen part of the model makes of the images once, not every epoch",
-        "Training",
-    )
-    label_smoothing: Number = setting(
-        0.0,
-        "share of each label that is spread over all classes, 0 to below 1",
-        "Training",
-        ge=0,
-        lt=1,
-    )
-    class_weights: ClassWeights = setting(
-        "none",
-        "weight of each class in the training loss: none, balanced (by rarity), or numbers with "
-        "commas",
-        "Training",
-    )
-    accumulate: Count = setting(1, "batches a step: their gradients are added up", "Training", ge=1)
-    clip_norm: Number = setting(0.0, "largest norm of the gradient; 0 for any", "Training", ge=0)
-    ema: Number = setting(
-        0.0,
-        "decay of a running average of the weights, which is evaluated and kept in their place, "
-        "such as 0.999; 0 for none",
-        "Training",
-        ge=0,
-        lt=1,
-    )
-
-    optimiser: Literal["sgd", "adam", "adamw", "rmsprop"] = setting(
-        "adam", "optimiser", "Optimiser"
-    )
-    lr: Number = setting(0.001, "learning rate", "Optimiser", gt=0)
-    part_lrs: PartLrs = setting(
-        PartRates(),
-        "learning rates of parts of the network, by name of layers, with * (the first match "
-        "counts): conv1=1e-4,fc*=0; 0 freezes a part, and the rest trains at lr",
-        "Optimiser",
-    )
-    momentum: Number = setting(0.0, "momentum, for sgd and rmsprop", "Optimiser", ge=0, lt=1)
-    nesterov: Flag = setting(False, "Nesterov momentum, for sgd", "Optimiser")
-    weight_decay: Number = setting(0.0, "weight decay", "Optimiser", ge=0)
-    schedule: Literal["constant", "cosine", "step", "one-cycle", "plateau"] = setting(
-        "constant", "how the learning rate changes", "Optimiser"
-    )
-    warmup_epochs: Number = setting(
-        0.0,
-        "epochs over which the learning rate first rises from 0, such as 0.5",
-        "Optimiser",
-        ge=0,
-    )
-    schedule_every: Count = setting(
-        10, "epochs between two falls, for schedule step", "Optimiser", ge=1
-    )
-    schedule_patience: Count = setting(
-        3,
-        "evaluated epochs without a better monitor that plateau lets pass before a fall",
-        "Optimiser",
-        ge=0,
-    )
-    schedule_factor: Number = setting(
-        0.1,
-        "what a fall multiplies the learning rate by, for step and plateau",
-        "Optimiser",
-        gt=0,
-        lt=1,
-    )
 
     seed: Count = setting(0, "seed of every random draw", "Machine", ge=0, lt=2**63)
     device: str = setting(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mlrun.data.variants import Variant
 from mlrun.errors import RunFailed, one_line, redact
 from mlrun.features import Features, features_of
 from mlrun.gallery import Gallery
+from mlrun.listener import RunListener
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared
 from mlrun.progress import Progress
@@ -52,8 +52,6 @@ class Session:
 
     def __post_init__(self) -> None:
         settings = self.plan.settings
-        self.features: Features | None = None
-        self.judging: Prepared | Features = self.prepared  # evaluates between epochs
         self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
         self.steps = StepLog(self.tracker, self.prepared.state, settings.log_every)
         self.tracker.on_trouble(self.warn_of_trouble)
@@ -86,17 +84,18 @@ class Session:
 
     def train(self, description: Description) -> tuple[int, dict[str, float]]:
         """Trains, tests the best weights and logs them; returns their epoch, and the figures."""
-        settings, prepared, state = self.plan.settings, self.prepared, self.prepared.state
+        settings, state = self.plan.settings, self.prepared.state
         self.describe(description)
-        if settings.cache_features:
-            prepared = self.with_features()
+        features = self.frozen_features() if settings.cache_features else None
+        prepared = self.prepared if features is None else features.instead_of_images(self.prepared)
+        listener = self.listener(features or self.prepared)
         if self.progress is not None:
             batches = prepared.train
             self.progress.start(prepared.procedure.steps, len(batches), batches.examples)
         with SystemMetrics(self.tracker) if settings.system_metrics else nullcontext():
-            self.before_training(state)
-            fit(state, prepared.train, prepared.procedure, self)
-            self.tell_end(state)
+            listener.before_training(state)
+            fit(state, prepared.train, prepared.procedure, listener)
+            self.tell_end(state, features)
             best = self.checkpoints.best_epoch
             self.checkpoints.load_best(state.evaluated)
             metrics = {name: pairs[-1][1] for name, pairs in state.history.items()}
@@ -106,21 +105,32 @@ class Session:
         self.tracker.show(self.gallery.keys, state.epoch)
         return best, metrics
 
-    def with_features(self) -> Prepared:
-        """Computes the features of a frozen part, if there is one; returns what to train on."""
-        self.features = features_of(self.prepared, say=self.say)
-        if self.features is None:
-            return self.prepared
-        self.judging = self.features
-        self.tracker.tags({"mlrun.frozen_features": self.features.tag})
-        return self.features.instead_of_images(self.prepared)
+    def frozen_features(self) -> Features | None:
+        """Returns the features of a frozen part, computed and told, if there is one."""
+        features = features_of(self.prepared, say=self.say)
+        if features is not None:
+            self.tracker.tags({"mlrun.frozen_features": features.tag})
+        return features
 
-    def tell_end(self, state: TrainingState) -> None:
+    def listener(self, judging: Prepared | Features) -> RunListener:
+        """Returns who follows the training; `judging` evaluates the model between epochs."""
+        return RunListener(
+            self.plan.settings,
+            self.prepared.procedure.steps,
+            judging.evaluate,
+            self.tracker,
+            self.steps,
+            self.checkpoints,
+            self.gallery,
+            self.progress,
+        )
+
+    def tell_end(self, state: TrainingState, features: Features | None) -> None:
         """Logs what the training came to: the final weights, time saved, why it stopped early."""
         self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
-        if self.features is not None:
-            self.tracker.metrics({"frozen_seconds_saved": self.features.saved}, state.epoch)
-            self.say(self.features.summary)
+        if features is not None:
+            self.tracker.metrics({"frozen_seconds_saved": features.saved}, state.epoch)
+            self.say(features.summary)
         if state.stopped:
             self.tracker.tags({"mlrun.stopped": state.stopped})
             self.say(f"stopped after epoch {state.epoch}, step {state.step}: {state.stopped}")
@@ -134,99 +144,6 @@ class Session:
         for name, content in description.files.items():
             tracker.artifact(name, content)
         self.say(f"run {tracker.run_name}: {tracker.link}")
-
-    def before_training(self, state: TrainingState) -> None:
-        """Evaluates and draws the untrained model: epoch 0."""
-        found = {part: self.judging.evaluate(state.evaluated, part) for part in ("train", "val")}
-        metrics = found["train"].figures() | found["val"].figures()
-        if not self.plan.settings.evaluate_train:
-            metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
-        self.log_epoch(state, metrics)
-        self.tell_epoch(state, metrics)
-        if self.plan.settings.evaluate_steps:
-            self.log_step(state, [found[part] for part in self.evaluated_parts])
-        if not self.prepared.procedure.steps:
-            self.checkpoints.save(state, metrics[self.plan.settings.monitor])
-        self.gallery.draw_epoch(state, found)
-
-    def after_step(
-        self, state: TrainingState, loss: torch.Tensor, hits: torch.Tensor, count: int
-    ) -> None:
-        """Logs a step's figures where they are asked for, and tells them to the user."""
-        self.steps.add(loss, hits, count)
-        if self.progress is not None:
-            self.progress.step(state, loss, hits)
-
-    def evaluate(self, state: TrainingState) -> None:
-        """Evaluates between two steps, as `evaluate_every … steps` asks for."""
-        self.log_step(state, list(self.evaluate_parts(state).values()))
-
-    def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        """Logs what one epoch made; evaluates, saves and draws it where it is its turn."""
-        settings = self.plan.settings
-        self.steps.flush()
-        if settings.evaluate_train:
-            del metrics["train/loss"], metrics["train/accuracy"]
-        last = state.step >= self.prepared.procedure.steps or bool(state.stopped)
-        if state.epoch % settings.evaluate_epochs and not last:
-            self.log_epoch(state, metrics)
-            self.checkpoints.save(state, None)
-            self.tell_epoch(state, metrics)
-            return
-        found = self.evaluate_parts(state)
-        for evaluation in found.values():
-            metrics |= evaluation.figures()
-        self.log_epoch(state, metrics)
-        loss = found["val"].loss
-        if not math.isfinite(loss):
-            self.tell_epoch(state, metrics)
-            raise TrainingFailed(
-                f"the validation loss is {loss} after epoch {state.epoch}; try a smaller lr "
-                f"than {settings.lr:g}"
-            )
-        self.judge(state, metrics[settings.monitor])
-        self.tell_epoch(state, metrics)
-        self.gallery.draw_epoch(state, found)
-
-    def judge(self, state: TrainingState, value: float) -> None:
-        """Takes the monitored figure of an epoch: the schedule, early stopping, checkpoints."""
-        settings = self.plan.settings
-        state.schedule.evaluated(value)
-        ended = state.stopped or state.step >= self.prepared.procedure.steps
-        if state.patience.exhausted(value) and not ended:
-            limit = settings.early_stopping
-            state.stopped = (
-                f"early stopping: {settings.monitor} not better for {limit} "
-                f"evaluation{'' if limit == 1 else 's'}"
-            )
-        self.checkpoints.save(state, value)
-
-    def log_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        """Records an epoch's figures and logs them."""
-        state.record(metrics)
-        self.tracker.metrics(metrics, state.epoch)
-
-    def tell_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        """Tells the user an epoch's figures, once its weights are safe."""
-        if self.progress is not None:
-            self.progress.epoch(state.epoch, metrics)
-
-    def evaluate_parts(self, state: TrainingState) -> dict[str, Evaluation]:
-        """Returns what the model says of each part that is evaluated while it is trained."""
-        parts = self.evaluated_parts
-        return {part: self.judging.evaluate(state.evaluated, part) for part in parts}
-
-    @property
-    def evaluated_parts(self) -> tuple[str, ...]:
-        """The parts that are evaluated while it is trained."""
-        return ("train", "val") if self.plan.settings.evaluate_train else ("val",)
-
-    def log_step(self, state: TrainingState, found: list[Evaluation]) -> None:
-        """Records and logs evaluations between two steps: `step/val-loss`, …"""
-        figures = {k: v for evaluation in found for k, v in evaluation.figures().items()}
-        named = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
-        state.record_step(state.step, named)
-        self.tracker.metrics(named, state.step)
 
     def test(self, state: TrainingState, best: int) -> dict[str, float]:
         """Evaluates the test part and its variants on the best weights; draws the final pictures.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
-from mlrun.cli.arguments import split_dotted
+from mlrun.cli.arguments import WIDEST_CHOICES, setting_options, split_dotted
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,16 @@ def test_dotted_options_are_told_from_the_others(
     args: list[str], options: dict[str, str], rest: list[str]
 ) -> None:
     assert split_dotted(args) == (options, rest)
+
+
+def test_the_help_of_each_setting_fits_a_terminal_and_names_every_choice() -> None:
+    records = {}
+    for option in setting_options():
+        record = option.get_help_record(click.Context(click.Command("train")))
+        assert record is not None
+        records[option.name] = record
+    assert max(len(value) for value, _ in records.values()) < WIDEST_CHOICES + 20
+    value, text = records["initialisation"]
+    assert value == "--initialisation NAME"
+    assert "default, normal, xavier-uniform, xavier-normal, kaiming-uniform" in text
+    assert records["reduction"][0] == "--reduction mean|sum"

@@ -1,0 +1,90 @@
+"""Visualisers of the images that there are. Heavy packages are imported when one draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from mlrun import View
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def samples(
+    view: View,
+    *,
+    rows: int = 5,
+    columns: int = 5,
+    part: Literal["train", "val", "test"] = "train",
+    pick: Literal["random", "first"] = "random",
+    seed: int = 0,
+    cmap: str = "gray",
+) -> Figure:
+    """Images of the data set with the names of their classes.
+
+    They are the same in every run with the same data and split.
+
+    Args:
+        rows: rows of images.
+        columns: images in a row.
+        part: the part that they are from.
+        pick: a random choice, or the first ones.
+        seed: of the random choice.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+    """
+    from mlrun_visualisers.draw_images import draw_samples
+
+    return draw_samples(
+        view, rows=rows, columns=columns, part=part, pick=pick, seed=seed, cmap=cmap
+    )
+
+
+def class_distribution(view: View) -> Figure:
+    """How many images each class has, one row of bars for each part.
+
+    The classes are named where there are at most 30.
+    """
+    from mlrun_visualisers.draw_classes import draw_class_distribution
+
+    return draw_class_distribution(view)
+
+
+def class_means(
+    view: View, *, columns: int | None = None, cmap: str = "gray", most: int = 100
+) -> Figure:
+    """The average training image of each class.
+
+    Args:
+        columns: images in a row; by default as square as can be.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+        most: how many classes are drawn, from the first.
+    """
+    from mlrun_visualisers.draw_classes import draw_class_means
+
+    return draw_class_means(view, columns=columns, cmap=cmap, most=most)
+
+
+def kernels(
+    view: View,
+    *,
+    images: int = 5,
+    size: Literal[3, 5, 7, 9, 11] = 5,
+    part: Literal["probes", "train", "val", "test"] = "probes",
+    cmap: str = "RdBu_r",
+) -> Figure:
+    """What four hand-made kernels make of images: a vertical, a horizontal, two diagonal lines.
+
+    The images stand in the first column, the kernels at the head of the others. A kernel is 1
+    on its line and alike elsewhere, so that it sums to zero; it is applied as a convolution
+    without padding would, to the mean of the channels. The scale is symmetric about zero, up
+    to the smallest power of two that covers 99 % of the values.
+
+    Args:
+        images: how many images, the first ones.
+        size: height and width of a kernel.
+        part: where the images are from: the probe images, or a part of the data set.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_kernels import draw_kernels
+
+    return draw_kernels(view, images=images, size=size, part=part, cmap=cmap)

@@ -1,0 +1,103 @@
+"""Visualisers of what is in a network. Heavy packages are imported when one draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from mlrun import View
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def weights(
+    view: View,
+    *,
+    layers: tuple[str, ...] = (),
+    rows: int | None = None,
+    columns: int | None = None,
+    scale: Literal["power-of-two", "min-max"] = "power-of-two",
+    cmap: str = "RdBu_r",
+    most: int = 64,
+) -> Iterator[tuple[str, Figure]]:
+    """Weights of linear layers and kernels of convolutions as grids of images, by epoch.
+
+    A linear layer that sees the pixels is drawn as one image for each unit, any other as one
+    matrix (rows are units). A convolution is drawn as one image for each input channel, the
+    output channels row by row; if they are many, several in a row.
+
+    Args:
+        layers: names as `named_modules` gives them; by default the convolutions, of more
+            than 8 the first 3 and 5 spread up to the last; without any, the first linear
+            layer if it sees the pixels.
+        rows: rows of images; what is too many for them and `columns` is left out.
+        columns: images in a row; by default as square as can be, or one for each input channel.
+        scale: symmetric about zero, up to the smallest power of two that covers the layer, so
+            that epochs and runs line up; or from the least to the largest value drawn.
+        cmap: matplotlib's name of the colour map.
+        most: how many units or output channels of a layer are drawn, from the first.
+    """
+    from mlrun_visualisers.draw_weights import Look, draw_weights
+
+    look = Look(rows=rows, columns=columns, most=most, scale=scale, cmap=cmap)
+    yield from draw_weights(view, layers=layers, look=look)
+
+
+def feature_maps(
+    view: View,
+    *,
+    layers: tuple[str, ...] = (),
+    images: int = 6,
+    channels: int = 12,
+    columns: int | None = None,
+    scale: Literal["power-of-two", "min-max"] = "power-of-two",
+    cmap: str = "viridis",
+) -> Iterator[tuple[str, Figure]]:
+    """What convolutions and activations make of fixed probe images, by epoch.
+
+    One picture a layer: each probe image with a map for each channel beside it, in a row, or
+    of a single image in a grid; of a layer without height and width, a cell for each unit.
+    Large maps are averaged.
+
+    Args:
+        layers: names as `named_modules` gives them; by default the convolutions and
+            activations, of more than 8 the first 3 and 5 spread up to the last.
+        images: how many of the probe images (one a class, ten at most) are drawn.
+        channels: how many channels are drawn, from the first.
+        columns: maps of an image in a row; by default all, or as square as can be where there
+            is one image.
+        scale: from 0 (from minus the limit, if the layer goes below zero) to the smallest
+            power of two that covers what is drawn, or from its least to its largest value.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_feature_maps import Look, draw_feature_maps
+
+    look = Look(channels=channels, columns=columns, scale=scale, cmap=cmap)
+    yield from draw_feature_maps(view, layers=layers, images=images, look=look)
+
+
+def layer_outputs(
+    view: View,
+    *,
+    image: int = 0,
+    layers: tuple[str, ...] = (),
+    channels: int = 16,
+    cmap: str = "viridis",
+) -> Figure:
+    """What each layer makes of one probe image, a row a layer, by epoch.
+
+    Each row tells the layer's name and shape and its own scale, from 0 (from minus the limit,
+    if the layer goes below zero) to the smallest power of two that covers what is drawn. Of a
+    layer without height and width there is a cell for each unit.
+
+    Args:
+        image: which of the probe images, from 0.
+        layers: names as `named_modules` gives them; by default all that hold no others, but
+            for dropout and the like, of more than 16 the first 3 and 13 spread up to the last.
+        channels: how many channels are drawn, from the first.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_layer_outputs import draw_layer_outputs
+
+    return draw_layer_outputs(view, image=image, layers=layers, channels=channels, cmap=cmap)

@@ -1,0 +1,124 @@
+"""Visualisers of what a training came to. Heavy packages are imported when one draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlrun import View
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:
+    """How often each class was taken for each other: rows true, columns predicted.
+
+    Counts stand in the cells where there are at most 30 classes; the scale ends at the size of
+    the largest class. Drawn at the end for the test part on the best weights; without a test
+    part, for the validation part.
+
+    Args:
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_confusion import draw_confusion_matrix
+
+    return draw_confusion_matrix(view, cmap=cmap)
+
+
+def confusion_by_epoch(
+    view: View, *, parts: tuple[Literal["train", "val"], ...] = ("val",), cmap: str = "Blues"
+) -> Iterator[tuple[str, Figure]]:
+    """The confusion matrix before training (epoch 0) and after each evaluated epoch.
+
+    One picture a part: rows true, columns predicted, counts in the cells where there are at
+    most 30 classes. The scale runs from 0 to the size of the part's largest class, so that
+    epochs line up. The test part is evaluated once, at the end: see `confusion-matrix`.
+
+    Args:
+        parts: train, val or both. Train is evaluated for it after each evaluated epoch,
+            unless `evaluate_train` has done so.
+        cmap: matplotlib's name of the colour map.
+    """
+    from mlrun_visualisers.draw_confusion import draw_confusion_by_epoch
+
+    yield from draw_confusion_by_epoch(view, parts=parts, cmap=cmap)
+
+
+def learning_curves(view: View, *, by: Literal["epoch", "step"] = "epoch") -> Figure:
+    """Loss and accuracy of the training and validation part, side by side.
+
+    By step there is what the run logs by step: of each batch as it is trained on
+    (`log_every`), of the whole validation part (`evaluate_every` … steps) and of the whole
+    training part (`evaluate_train` as well).
+
+    Args:
+        by: epoch, or optimiser step.
+    """
+    from mlrun_visualisers.draw_curves import draw_learning_curves
+
+    return draw_learning_curves(view, by=by)
+
+
+def misclassified(
+    view: View,
+    *,
+    count: int = 25,
+    columns: int = 5,
+    part: Literal["train", "val", "test"] | None = None,
+    cmap: str = "gray",
+) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
+    """The mistakes of which the model was surest, as a picture and as a table with images.
+
+    The surest is the one whose predicted class has the highest probability (softmax of the
+    logits). The table's `index` is the image's place in the data set's own part.
+
+    Args:
+        count: how many are shown.
+        columns: images in a row of the picture.
+        part: the part that they are from; by default test, or validation if there is none.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+    """
+    from mlrun_visualisers.draw_images import draw_misclassified
+
+    yield from draw_misclassified(view, count=count, columns=columns, part=part, cmap=cmap)
+
+
+def embedding(
+    view: View,
+    *,
+    layer: str | None = None,
+    method: Literal["pca", "tsne"] = "pca",
+    part: Literal["train", "val", "test"] | None = None,
+    images: int = 1000,
+    seed: int = 0,
+    perplexity: float = 30.0,
+) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
+    """Images as points in a plane, by what a layer makes of them: PCA or t-SNE.
+
+    Colours are true classes; crosses were misclassified. The sign of an axis, which neither
+    method fixes, is that with which the class that decides lies on the positive side: the
+    first of those that lie at least half as far out as the farthest. So runs line up. The same
+    points stand in a table, the first 5,000, with the image's place in the data set's own
+    part.
+
+    Args:
+        layer: a name as `named_modules` gives it, of which the output is drawn, flattened;
+            `pixels` for the raw images; by default what the last linear layer gets.
+        method: pca, or tsne, which takes seconds a thousand images.
+        part: the part that they are from; by default test, or validation if there is none.
+        images: how many, drawn at random; the same in every run with the same data and split.
+        seed: of the random choice, and of t-SNE.
+        perplexity: about how many neighbours t-SNE keeps near; there must be more images.
+    """
+    from mlrun_visualisers.draw_embedding import draw_embedding
+
+    yield from draw_embedding(
+        view,
+        layer=layer,
+        method=method,
+        part=part,
+        images=images,
+        seed=seed,
+        perplexity=perplexity,
+    )

@@ -1,4 +1,4 @@
-"""Images of a data set as a grid, each with a caption under it."""
+"""Texts under what is drawn: captions of a grid of images, names of classes below an axis."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -88,6 +89,28 @@ def message(text: str) -> Figure:
     figure = Figure(figsize=(title_width(text) / DPI, 1.0), dpi=DPI)
     write_title(figure, text)
     return figure
+
+
+def slanted(names: Sequence[str]) -> bool:
+    """Whether names are too long to stand side by side."""
+    return max(map(len, names), default=0) > 3
+
+
+def write_below(axes: Axes, names: Sequence[str], *, size: float | None = None) -> None:
+    """Writes the names of the classes, from 0, below an axis, long ones slanted.
+
+    `size` is in points; None is matplotlib's own.
+    """
+    slant = slanted(names)
+    axes.set_xticks(
+        range(len(names)),
+        names,
+        rotation=45 if slant else 0,
+        ha="right" if slant else "center",
+        rotation_mode="anchor" if slant else "default",
+        fontsize=size,
+        parse_math=False,
+    )
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, View
-from mlrun_visualisers.captions import captioned, shortened, tile, tile_size
+from mlrun_visualisers.captions import captioned, shortened, slanted, tile, tile_size, write_below
 from mlrun_visualisers.grids import colour_map
 
 MOST_NAMES = 30  # classes up to which names can be read
@@ -23,8 +23,7 @@ def draw_class_distribution(view: View) -> Figure:
     classes = len(view.classes)
     named = classes <= MOST_NAMES
     names = [shortened(name, LONGEST_NAME) for name in view.classes] if named else []
-    slant = max(map(len, names), default=0) > 3
-    longest = max(map(len, names), default=0) if slant else 0
+    longest = max(map(len, names)) if slanted(names) else 0
     width = min(12.0, 4.0 + 0.3 * classes) if named else 12.0
     parts = view.parts
     height = 0.6 + 1.7 * len(parts) + 0.06 * longest
@@ -43,14 +42,7 @@ def draw_class_distribution(view: View) -> Figure:
         axes.set_axisbelow(True)
         axes.set_xlim(-0.6, classes - 0.4)
     if named:
-        panels[-1].set_xticks(
-            range(classes),
-            names,
-            rotation=45 if slant else 0,
-            ha="right" if slant else "center",
-            rotation_mode="anchor" if slant else "default",
-            parse_math=False,
-        )
+        write_below(panels[-1], names)
     else:
         panels[-1].set_xlabel("class (number)")
     return figure

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, View
-from mlrun_visualisers.captions import shortened
+from mlrun_visualisers.captions import shortened, slanted, write_below
 from mlrun_visualisers.grids import DPI, colour_map, text_width
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def draw_matrix(view: View, found: Evaluation, cmap: str) -> Figure:
     axes.set_xlabel("predicted" if legible else "predicted (number of the class)")
     axes.set_ylabel("true" if legible else "true (number of the class)")
     if legible:
-        write_names(axes, names)
+        write_below(axes, names, size=NAMES)
+        axes.set_yticks(range(len(names)), names, fontsize=NAMES, parse_math=False)
         bright = colours(scale(counts))[..., :3] @ np.array([0.299, 0.587, 0.114]) > BRIGHT
         write_counts(axes, counts, bright, size)
     return figure
@@ -102,26 +103,6 @@ def laid_out(side: int, names: Sequence[str], widest: str) -> tuple[Figure, Axes
     place = (left + side + 20, bottom + 0.1 * side)
     bar = figure.add_axes((place[0] / width, place[1] / height, 16 / width, bar_side / height))
     return figure, axes, bar
-
-
-def slanted(names: Sequence[str]) -> bool:
-    """Whether the names are too long to stand side by side."""
-    return max(map(len, names)) > 3
-
-
-def write_names(axes: Axes, names: Sequence[str]) -> None:
-    """Writes the names of the classes on both axes, long ones slanted."""
-    slant = slanted(names)
-    axes.set_xticks(
-        range(len(names)),
-        names,
-        rotation=45 if slant else 0,
-        ha="right" if slant else "center",
-        rotation_mode="anchor" if slant else "default",
-        fontsize=NAMES,
-        parse_math=False,
-    )
-    axes.set_yticks(range(len(names)), names, fontsize=NAMES, parse_math=False)
 
 
 def write_counts(

@@ -10,6 +10,8 @@ from runs import QUICK, TIMES, Recorder, logged, only_run, plugin, without
 
 import mlrun
 from mlrun import features
+from mlrun.data.variants import Variant
+from mlrun.evaluator import Asked, evaluate
 
 FIGURES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy")
 SMALL = {
@@ -103,12 +105,34 @@ def test_figures_are_the_same_for_networks_of_torchvision(
         {"ema": 0.9, "evaluate_train": True, "evaluate_every": "5steps", "epochs": 2},
         {"accumulate": 2, "drop_last": True, "clip_norm": 0.1, "steps": 8},
         {"precision": "bf16", "shuffle": False, "class_weights": "balanced"},
+        {"reduction": "sum", "optimiser": "sgd", "lr": 1e-3, "initialisation": "orthogonal"},
+        {"schedule": "plateau", "schedule_patience": 0, "deterministic": True, "epochs": 3},
     ],
 )
 def test_figures_are_the_same_under_other_settings(
     quick: dict[str, object], changed: dict[str, object]
 ) -> None:
     assert_same_figures({**quick, **changed}, "before head, 144 numbers an image")
+
+
+def test_figures_are_the_same_of_a_part_frozen_by_its_rate_and_a_loss_of_its_own(
+    store: str,
+) -> None:
+    given = {**without(QUICK, "model.widths"), "model": "cnn", "subset": 200, "epochs": 3}
+    given |= {"model.batch_norm": True, "model.dropout": 0.2, "model.loss": "softmax-nll"}
+    settings = {**given, "part_lrs": "conv1=0,norm1=0,out=0.01", "reduction": "sum", "lr": 1e-4}
+    assert_same_figures(settings, "after pool1, 256 numbers an image")
+
+
+def test_what_a_run_says_of_its_weights_is_found_again_afterwards(store: str) -> None:
+    given = {**without(QUICK, "model.widths"), "model": "cnn", "subset": 200, "probe": "china"}
+    given |= {"model.batch_norm": True, "ema": 0.9, "initialisation": "kaiming-normal"}
+    run = mlrun.train({**given, "part_lrs": "conv*=0,norm*=0", "test_variants": "noise=0.1"})
+    assert cut_of(run) == "before out, 128 numbers an image"
+    for name, variant in (("test", Variant()), ("test-noised-0.1", Variant(noise=0.1))):
+        found = evaluate(run.run_id, Asked(variant=variant, name=f"again-{name}"))
+        assert found.fresh
+        assert found.loss == pytest.approx(run.metrics[f"{name}/loss"], rel=1e-6)
 
 
 def test_the_frozen_part_sees_each_image_once(quick: dict[str, object], home: Path) -> None:

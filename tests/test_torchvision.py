@@ -181,7 +181,7 @@ def test_a_fresh_first_layer_has_torchvision_s_distribution(arch: str, channels:
     ("given", "message"),
     [
         ("resnet19", "unknown arch resnet19; did you mean resnet1"),
-        ("fasterrcnn_resnet50_fpn", "There are: alexnet, convnext_base, .*, wide_resnet50_2"),
+        ("fasterrcnn_resnet50_fpn", "there are: alexnet, convnext_base, .*, wide_resnet50_2"),
     ],
 )
 def test_an_unknown_architecture_is_refused_with_the_list(given: str, message: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun import MlrunError
+from mlrun.inside.layers import output_shapes
 from mlrun.plan import make_plan
 from mlrun.settings import Settings
 from mlrun.training.modes import set_training_mode
@@ -116,6 +117,15 @@ def test_images_are_resized_where_the_architecture_needs_it(
         resized = model.resize(images)
     assert resized.shape == (2, shape[0], *seen)
     assert (resized is images) == (shape[1:] == seen)
+
+
+def test_layers_are_named_in_the_order_in_which_an_image_passes_them() -> None:
+    with torch.device("meta"):
+        model = build((3, 63, 63), 2, arch="alexnet", classifier=(4,))
+        shapes = output_shapes(model.eval(), torch.empty(2, 3, 63, 63))
+    layers = [n for n, module in model.named_modules() if not any(module.children())]
+    assert layers == [name for name in shapes if name in layers]
+    assert (layers[0], layers[-1]) == ("resize", "classifier.out")
 
 
 def test_resizing_is_bilinear_and_smooth_where_it_shrinks() -> None:

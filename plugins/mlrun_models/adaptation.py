@@ -54,7 +54,12 @@ def adapt(model: nn.Module, resize: nn.Module) -> None:
     """
     kind = type(model)
     model.__class__ = type(kind.__name__, (Adapted, kind), {"__module__": kind.__module__})
-    model.resize = resize
+    others = dict(model.named_children())
+    for name in others:
+        delattr(model, name)
+    model.resize = resize  # before the others, since layers are drawn in this order
+    for name, module in others.items():
+        model.add_module(name, module)
 
 
 def choose_trained(model: nn.Module, patterns: tuple[str, ...], *, head: str) -> None:

@@ -61,8 +61,8 @@ def found(given: str) -> Path:
     expected = f"expected {', '.join(PHOTOGRAPHS)} or an image file"
     try:
         path = Path(given).expanduser()
-    except RuntimeError as error:  # ~ of a user that there is not
-        raise MlrunError(f"probe {given}: {error}; {expected}") from None
+    except RuntimeError:
+        raise MlrunError(f"probe {given}: there is no such user's folder; {expected}") from None
     if path.is_dir():
         raise MlrunError(f"probe {given}: it is a folder; {expected}")
     if not path.is_file():

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are taken: by the tests beside this one
+
 ROOT = Path(__file__).resolve().parent.parent
 TRAINED: dict[str, object] = {  # the run that `finished` is
     "model": "cnn",

@@ -12,6 +12,8 @@ import mlrun
 from mlrun import features
 from mlrun.data.variants import Variant
 from mlrun.evaluator import Asked, evaluate
+from mlrun.training.cut import Cut
+from mlrun.training.precision import Precision
 
 FIGURES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy")
 SMALL = {
@@ -167,9 +169,15 @@ def test_what_is_saved_is_told_and_logged(
 
 def test_the_seconds_saved_are_those_of_the_passes_less_those_spent() -> None:
     found = features.Features(
-        cut=None, precision=None, parts={}, numbers=1, images=100, seconds=2.0, spent=3.0,  # type: ignore[arg-type]  # not looked at
+        cut=Cut("head"),
+        precision=Precision("32", "cpu"),
+        parts={},
+        numbers=1,
+        images=100,
+        seconds=2.0,
+        spent=3.0,
         served=650,
-    )  # fmt: skip
+    )
     assert found.saved == 6.5 * 2.0 - 3.0
     found.served = 100
     assert found.summary.endswith("not 1.0 times: 0.0 s saved")  # and no less than none

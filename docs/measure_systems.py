@@ -151,7 +151,8 @@ def table(results: Path) -> str:
         seconds = f"{statistics.median(found['seconds']):.0f}"
         lines.append(f"| {row.system} | {row.published} | {ours} | `{row.command}` | {seconds} |")
     about = (
-        f"Accuracies, seeds {', '.join(map(str, SEEDS))}; seconds of one run, the median, without "
+        "Accuracies: A and D of the validation part, B of training / validation, C of test / rotated "
+        f"test, E of test. Seeds {', '.join(map(str, SEEDS))}; seconds of one run, the median, without "
         f"pictures and servable model. Measured on {machine()}."
     )
     return "\n".join([*lines, "", about])

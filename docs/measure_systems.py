@@ -151,9 +151,9 @@ def table(results: Path) -> str:
         seconds = f"{statistics.median(found['seconds']):.0f}"
         lines.append(f"| {row.system} | {row.published} | {ours} | `{row.command}` | {seconds} |")
     about = (
-        "Accuracies: A and D of the validation part, B of training / validation, C of test / rotated "
-        f"test, E of test. Seeds {', '.join(map(str, SEEDS))}; seconds of one run, the median, without "
-        f"pictures and servable model. Measured on {machine()}."
+        "Accuracies: A and D of the validation part, B of training / validation, C of test / "
+        f"rotated test, E of test. Seeds {', '.join(map(str, SEEDS))}; seconds of one run, the "
+        f"median, without pictures and servable model. Measured on {machine()}."
     )
     return "\n".join([*lines, "", about])
 

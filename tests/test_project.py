@@ -154,12 +154,15 @@ def test_each_checkout_runs_its_own_code(store: str, home: Path) -> None:
         folder = checkout(home / name)
         (folder / "mlrun" / "version.py").write_text(f'__version__ = "0.0.{len(name)}+{name}"\n')
         models = folder / "plugins" / "mlrun_models" / "__init__.py"
-        models.write_text(
-            models.read_text()
-            .replace("bias: bool = True) -> nn", f"{name}: int = 1) -> nn", 1)
-            .replace("widths=(), bias=bias", "widths=()", 1)
-            .replace("        bias: add a bias", f"        {name}: add a bias", 1)
-        )
+        text = models.read_text()
+        for old, new in (
+            ("bias: bool = True", f"{name}: int = 1"),
+            ("widths=(), bias=bias", "widths=()"),
+            ("        bias: add a bias", f"        {name}: add a bias"),
+        ):
+            assert old in text
+            text = text.replace(old, new, 1)  # of the model logistic, which comes first
+        models.write_text(text)
     for name in ("one", "two", "one"):
         done = mlflow_run(
             home / name, "model=logistic", "epochs=0", "visualisers=none", "log-model=false"

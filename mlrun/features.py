@@ -100,10 +100,11 @@ def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features |
     images = train.gather(torch.arange(min(TRIED, len(train.labels))))
     found = find_cut(prepared.model, images, train.labels[:TRIED], prepared.precision)
     if found is None:
-        say(
-            "the frozen part is computed in every epoch: what it makes of an image is not always "
-            "the same, or not all that the rest of the model needs"
-        )
+        if not next(prepared.model.parameters()).requires_grad:  # else it is no beginning
+            say(
+                "the frozen part is computed in every epoch: what it makes of an image is not "
+                "always the same, or not all that the rest of the model needs"
+            )
         return None
     cut, example = found
     count = sum(len(prepared.parts[part].labels) for part in PARTS)

@@ -187,6 +187,7 @@ def test_the_seconds_saved_are_those_of_the_passes_less_those_spent() -> None:
     "changed",
     [
         {"model.frozen": False},
+        {"model.frozen": False, "part_lrs": "head=0"},
         {"model.early": 0.1},
         {"rotate": 5},
         {"mixup": 0.2},

@@ -177,6 +177,15 @@ def test_a_real_terminal_gets_a_table(three: list[str]) -> None:
     assert lines[0].split()[-3:] == ["model", "lr", "model.widths"]
 
 
+def test_model_data_set_and_lr_come_before_what_one_run_was_tested_on_besides() -> None:
+    rows = [
+        row(1, {"seed": "0", "lr": "0.1"}, metrics={"test-rotated-25/accuracy": 0.5}),
+        row(2, {"seed": "1", "lr": "0.2"}),
+    ]
+    (head, *_) = fitting(rows, ["seed", "lr", "model", "dataset"], 200)
+    assert head.split()[-6:] == ["model", "dataset", "lr", "test-rotated-25", "acc", "seed"]
+
+
 def test_a_store_without_runs_says_so(store: str, command: Command) -> None:
     assert command("runs") == (0, "", "there are no runs yet; mlrun train makes one\n")
     assert json.loads(command("runs", "--json")[1]) == {"differs": [], "runs": []}

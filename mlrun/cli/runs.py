@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlrun.record.overview import Row
 
 FIGURES = {"test/accuracy": "test acc", "val/accuracy": "val acc", "val/loss": "val loss"}
+TELLING = ("model", "dataset", "lr")  # which of what differs comes first
 LONGEST = 24  # characters of a value on a terminal
 
 
@@ -105,10 +106,11 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     ]
     for key, short in FIGURES.items():
         columns.append([short, *(figure(row, key) for row in rows)])
-    candidates = [
-        [short, *(figure(row, key) for row in rows)] for key, short in variants_of(rows).items()
-    ]
-    candidates += [[name, *(row.params.get(name, "-") for row in rows)] for name in differs]
+    params = {name: [name, *(row.params.get(name, "-") for row in rows)] for name in differs}
+    candidates = [params.pop(name) for name in TELLING if name in params]
+    for key, short in variants_of(rows).items():
+        candidates.append([short, *(figure(row, key) for row in rows)])
+    candidates += params.values()
     if len({row.experiment for row in rows}) > 1:
         candidates.append(["experiment", *(row.experiment for row in rows)])
     left_out = []

@@ -1,0 +1,116 @@
+"""How sure figures are: intervals, calibration, and whether two models differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrun.errors import MlrunError
+
+
+def interval(right: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Returns Wilson's interval of a fraction: its ends, 0–1.
+
+    Args:
+        right: of `total` images, at least one.
+        confidence: how often such an interval covers the true fraction.
+
+    >>> [round(end, 4) for end in interval(352, 360)]
+    [0.9568, 0.9887]
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    fraction, scale = right / total, 1 + z * z / total
+    centre = (fraction + z * z / (2 * total)) / scale
+    half = z / scale * math.sqrt(fraction * (1 - fraction) / total + z * z / (4 * total * total))
+    low = 0.0 if right == 0 else max(0.0, centre - half)
+    high = 1.0 if right == total else min(1.0, centre + half)
+    return low, high
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far the probabilities of a model's answers are those of being right.
+
+    counts: int64 (B,), images by the probability of the predicted class, in B bins of equal
+        width from 0 to 1, each with its upper end.
+    confidence: float64 (B,), the mean of that probability; NaN in an empty bin.
+    accuracy: float64 (B,), the fraction that is right; NaN in an empty bin.
+    error: the expected calibration error, 0–1: the mean of |accuracy - confidence| over the
+        bins, weighed by their counts.
+    """
+
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    error: float
+
+
+def calibration(
+    chances: NDArray[np.floating], labels: NDArray[np.int64], *, bins: int = 15
+) -> Calibration:
+    """Returns the calibration of softmaxed answers, after Guo et al. (arXiv:1706.04599).
+
+    Args:
+        chances: (N, K), rows that sum to 1; N is at least 1.
+        labels: (N,).
+        bins: how many, at least 1.
+    """
+    sure = chances.max(1).astype(np.float64)
+    right = (chances.argmax(1) == labels).astype(np.float64)
+    places = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
+    counts = np.bincount(places, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(places, sure, minlength=bins) / counts
+        accuracy = np.bincount(places, right, minlength=bins) / counts
+    apart = np.nan_to_num(np.abs(accuracy - confidence))
+    return Calibration(counts, confidence, accuracy, float((apart * counts).sum() / len(labels)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two models on the same images, by McNemar's exact test.
+
+    images: how many. first, second: those that only this model had right.
+    p: how probable a split as uneven as first to second, or more, is by chance (two-sided).
+    """
+
+    images: int
+    first: int
+    second: int
+    p: float
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, in plain words, about `the first` and `the second` model."""
+        if self.p >= 0.05:
+            return f"no difference that {self.images:,} images could show (p = {self.p:.2g})"
+        better, most, least = "the first", self.first, self.second
+        if self.second > self.first:
+            better, most, least = "the second", self.second, self.first
+        return (
+            f"{better} is better: right on {most:,} images that the other has wrong, the other "
+            f"way round {least:,} (p = {self.p:.2g})"
+        )
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
+    """Returns how two models differ.
+
+    Args:
+        first, second: (N,), whether each of the same images was taken for what it is.
+
+    Raises:
+        MlrunError: they are of different lengths.
+    """
+    from scipy.stats import binomtest
+
+    if first.shape != second.shape:
+        raise MlrunError(f"{len(first):,} and {len(second):,} images cannot be compared")
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    apart = only_first + only_second
+    p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
+    return Difference(len(first), only_first, only_second, p)

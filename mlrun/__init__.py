@@ -1,14 +1,15 @@
 """Train image classifiers and look inside them.
 
-A plugin author imports `hookimpl`, `ImageData`, `Part`, `View` and `MlrunError` from here;
-a user of the library `train`, `Settings` and `Run`. Importing this package loads neither
-torch nor MLflow: the last three are looked up when they are first asked for.
+A plugin author imports `hookimpl`, `ImageData`, `Part`, `View`, `Picture` and `MlrunError`
+from here; a user of the library `train`, `Settings` and `Run`. Importing this package loads
+neither torch nor MLflow: the last three are looked up when they are first asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from mlrun.data.images import ImageData, Part
 from mlrun.errors import MlrunError, RunFailed
+from mlrun.inside.picture import Picture
 from mlrun.inside.view import View
 from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
 from mlrun.version import __version__
@@ -22,6 +23,7 @@ __all__ = [
     "ImageData",
     "MlrunError",
     "Part",
+    "Picture",
     "Run",
     "RunFailed",
     "Settings",

@@ -5,71 +5,123 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 from mlrun.errors import MlrunError, one_line, redact
-from mlrun.inside.drawing import Pixels, draw
-from mlrun.inside.sandbox import detached_copy
+from mlrun.inside.drawing import Drawing, draw
+from mlrun.inside.kept import END, Kept, file_name, write_values
+from mlrun.inside.renderer import Renderer
+from mlrun.inside.rendering import Rendered, render
+from mlrun.inside.sandbox import detached_copy, untouched
 from mlrun.inside.view import View
 from mlrun.plan import Chosen, Plan
 from mlrun.preparation import Prepared
-from mlrun.record.pictures import figure_event, grid_events
+from mlrun.record.pictures import PNG_END, SMALL_END, figure_event, grid_events, grid_stem
 from mlrun.record.tables import Table
 from mlrun.record.tracking import Tracker
+from mlrun.seam.components import When
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture that is to be rendered and logged.
+
+    content: as `rendering.packed` packed it.
+    at: the epoch of the weights that it was drawn from.
+    epoch: of the slider; None for a figure of the end.
+    """
+
+    chosen: Chosen
+    key: str
+    content: bytes
+    at: int
+    epoch: int | None
 
 
 @dataclass
 class Gallery:
     """Draws what the run's visualisers make, and logs it.
 
+    Figures are rendered in a process beside the training; what it cannot render is rendered
+    here, when visualisers are called next.
+
+    folder: of the run, where its pictures and values lie while it lasts.
     say: takes one line for the user.
     failures: by visualiser, the first thing that went wrong.
-    keys: of the pictures that stand under a slider, in the order they came.
+    album: PNG files of the pictures under a slider, by key and epoch.
+    figures, tables: of the end, by name.
     """
 
     plan: Plan
     prepared: Prepared
     tracker: Tracker
+    folder: Path
     say: Callable[[str], None]
     failures: dict[str, str] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
+    album: dict[str, dict[int, Path]] = field(default_factory=dict)
+    figures: dict[str, Path] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
+    unrendered: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.renderer = Renderer() if self.plan.visualisers else None
 
     def draw_epoch(self, state: TrainingState, known: Mapping[str, Evaluation]) -> None:
         """Draws and logs the pictures of the epoch that `state` has reached.
 
         `known` are the evaluations that were made in it already, by part; `val` among them.
         """
+        values: dict[str, NDArray[Any]] = {}
         for chosen in self.due("epoch"):
-            for key, image in self.draw(chosen, state, state.epoch, known, "val").items():
-                if isinstance(image, dict):
+            for drawing in self.draw(chosen, state, state.epoch, known, "val", final=False):
+                if isinstance(drawing.content, dict):
                     error = MlrunError('it drew a table; tables are for when="end"')
                     self.fail(chosen, state.epoch, error)
                     continue
-                if key not in self.keys:
-                    self.keys.append(key)
-                for event in grid_events(
-                    self.tracker.run_id, key, image, state.epoch, self.tracker.started
-                ):
-                    self.tracker.log(event)
+                if drawing.content is not None:
+                    job = Job(chosen, drawing.key, drawing.content, state.epoch, state.epoch)
+                    self.submit(job)
+                if drawing.values:
+                    kept = self.kept.setdefault(chosen.prefix, Kept(self.folder / "values"))
+                    kept.add(state.epoch, drawing.label, drawing.key, drawing.values)
+                    values |= {f"{drawing.key}/{n}": array for n, array in drawing.values.items()}
+        self.keep(values, state.epoch)
 
     def draw_end(self, state: TrainingState, best: int, tested: Evaluation) -> None:
         """Draws and logs the final figures and tables, from the weights of epoch `best`."""
+        values: dict[str, NDArray[Any]] = {}
         for chosen in self.due("end"):
             known = {tested.part: tested}
-            for name, drawn in self.draw(chosen, state, best, known, tested.part).items():
-                if isinstance(drawn, dict):
-                    self.tracker.table(name, drawn)
-                else:
-                    self.tracker.log(figure_event(name, drawn))
+            for drawing in self.draw(chosen, state, best, known, tested.part, final=True):
+                epoch, content = drawing.epoch, drawing.content
+                if isinstance(content, dict):
+                    self.tables[drawing.key] = content
+                    self.tracker.table(drawing.key, content)
+                elif content is not None:
+                    self.submit(Job(chosen, drawing.key, content, best, epoch))
+                path = drawing.key if epoch is None else f"{drawing.key}/epoch-{epoch:04}"
+                values |= {f"{path}/{name}": array for name, array in drawing.values.items()}
+        self.keep(values, END)
 
-    def due(self, when: Literal["epoch", "end"]) -> list[Chosen]:
-        """Returns the visualisers that are drawn then."""
-        return [chosen for chosen in self.plan.visualisers if chosen.component.when == when]
+    def finish(self) -> None:
+        """Waits until every picture is rendered and logged; a second time, does nothing."""
+        if self.renderer is not None:
+            self.renderer.close()
+            self.catch_up()
+
+    def due(self, when: When) -> list[Chosen]:
+        """Returns the visualisers that are called then; what was left to render is rendered."""
+        self.catch_up()
+        return [chosen for chosen in self.plan.visualisers if when in chosen.component.when]
 
     def draw(
         self,
@@ -78,16 +130,19 @@ class Gallery:
         epoch: int,
         known: Mapping[str, Evaluation],
         part: str,
-    ) -> dict[str, Pixels | Table]:
-        """Returns the pictures and tables of one visualiser by key; none if it fails."""
+        *,
+        final: bool,
+    ) -> list[Drawing]:
+        """Returns the pictures and tables of one visualiser; none if it fails."""
         told = len(self.notes)
         name = chosen.prefix.replace("/", "-")
         try:
             view = self.view(state, epoch, known, part)
+            view.final, view.kept = final, self.kept.get(chosen.prefix, {})
             return draw(chosen.component.function, name, chosen.options, view)
         except (Exception, SystemExit) as error:
             self.fail(chosen, epoch, error)
-            return {}
+            return []
         finally:
             for note in self.notes[told:]:
                 self.say(f"{chosen.component.name}: {note}")
@@ -123,6 +178,71 @@ class Gallery:
             _probe=prepared.probe,
         )
 
+    def submit(self, job: Job) -> None:
+        """Has a picture rendered beside the training, and logged when that is done."""
+        assert self.renderer is not None  # there are visualisers
+        self.renderer.submit(job.content, partial(self.take, job))
+
+    def take(self, job: Job, rendered: Rendered | None) -> None:
+        """Logs a picture that was rendered, or puts it by; called from another thread."""
+        if rendered is None:
+            self.unrendered.append(job)
+            return
+        try:
+            self.log(job, rendered)
+        except Exception as error:  # the disk is full, say
+            self.fail(job.chosen, job.at, error)
+
+    def catch_up(self) -> None:
+        """Renders and logs the pictures that the process beside could not render."""
+        while self.unrendered:
+            job = self.unrendered.pop(0)
+            try:
+                with untouched(self.prepared.device):
+                    rendered = render(job.content)
+                self.log(job, rendered)
+            except (Exception, SystemExit) as error:
+                self.fail(job.chosen, job.at, error)
+
+    def log(self, job: Job, rendered: Rendered) -> None:
+        """Writes a picture's files into the run's folder, and logs them."""
+        if job.epoch is None:
+            path = self.write(f"figures/{job.key}.png", rendered.png)
+            self.figures[job.key] = path
+            self.tracker.log(figure_event(job.key, path))
+            return
+        stem = grid_stem(self.tracker.run_id, job.key, job.epoch, self.tracker.started)
+        png = self.write(f"{stem}{PNG_END}", rendered.png)
+        small = self.write(f"{stem}{SMALL_END}", rendered.small)
+        self.album.setdefault(job.key, {})[job.epoch] = png
+        for event in grid_events(stem, png, small):
+            self.tracker.log(event)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Writes a file into the run's folder and returns its path."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def keep(self, values: Mapping[str, NDArray[Any]], epoch: int) -> None:
+        """Has the values of an epoch, or of the end, written and logged beside the training."""
+        if not values or self.renderer is None:
+            return
+        self.renderer.after(partial(self.write_down, values, epoch))
+
+    def write_down(self, values: Mapping[str, NDArray[Any]], epoch: int) -> None:
+        """Writes and logs the values of an epoch; called from another thread."""
+        name = f"values/{file_name(epoch)}"
+        try:
+            write_values(self.folder / name, values)
+        except Exception as error:  # the disk is full, say
+            self.failures.setdefault("values behind the pictures", one_line(error))
+            return
+        self.tracker.artifact(name, self.folder / name)
+        for kept in self.kept.values():
+            kept.written(epoch)
+
     def fail(self, chosen: Chosen, epoch: int, error: BaseException) -> None:
         """Files a visualiser that failed; the first failure of each counts.
 
@@ -133,7 +253,7 @@ class Gallery:
         if what in self.failures:
             return
         self.failures[what] = f"at epoch {epoch}: {one_line(error)}"
-        if chosen.component.when == "epoch":
+        if "epoch" in chosen.component.when:
             self.say(f"{what} failed {self.failures[what]}")
         trace = redact("".join(traceback.format_exception(error)))
         self.tracker.artifact(f"failures/{name}.txt", trace)

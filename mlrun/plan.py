@@ -10,8 +10,9 @@ from typing import Any
 from mlrun import recipes
 from mlrun.errors import MlrunError, unknown
 from mlrun.names import by_canonical_name, canonical
+from mlrun.seam.components import Component
 from mlrun.seam.options import as_text
-from mlrun.seam.registry import Component, Registry, discover
+from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings
 from mlrun.values import PartRates
 

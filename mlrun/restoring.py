@@ -16,7 +16,8 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Chosen, prefixed, resolve
 from mlrun.record.logged import LoggedRun
-from mlrun.seam.registry import Kind, Registry, discover
+from mlrun.seam.components import Kind
+from mlrun.seam.registry import Registry, discover
 from mlrun.training import checkpoints
 from mlrun.training.precision import Precision
 from mlrun.training.precision import choose as choose_precision

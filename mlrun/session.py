@@ -52,11 +52,12 @@ class Session:
 
     def __post_init__(self) -> None:
         settings = self.plan.settings
-        self.gallery = Gallery(self.plan, self.prepared, self.tracker, self.say)
+        folder = run_folder(self.tracker.run_id)
+        self.gallery = Gallery(self.plan, self.prepared, self.tracker, folder, self.say)
         self.steps = StepLog(self.tracker, self.prepared.state, settings.log_every)
         self.tracker.on_trouble(self.warn_of_trouble)
         self.checkpoints = Checkpoints(
-            run_folder(self.tracker.run_id),
+            folder,
             settings.keep,
             settings.monitor,
             about=self.prepared.about,
@@ -102,7 +103,8 @@ class Session:
             metrics |= self.test(state, best)
         if settings.log_model:
             self.log_model(state)
-        self.tracker.show(self.gallery.keys, state.epoch)
+        self.gallery.finish()
+        self.tracker.show(self.gallery.album, state.epoch)
         return best, metrics
 
     def frozen_features(self) -> Features | None:
@@ -218,6 +220,7 @@ class Session:
         """Logs what is left, ends the run, and clears its folder if nothing was lost."""
         tracker = self.tracker
         with undisturbed():
+            self.gallery.finish()
             with suppress(Exception):  # of a device that no longer answers
                 self.steps.flush()
             for path in self.checkpoints.files():

@@ -66,3 +66,8 @@ def plugin(tmp_path: Path, code: str) -> str:
 
 def without(settings: dict[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in settings.items() if key != name}
+
+
+def artifacts_of(run_id: str) -> Path:
+    """The folder of a run's artifacts."""
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=""))

@@ -14,7 +14,7 @@ from test_inside import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError
-from mlrun.inside.drawing import pixels
+from mlrun.inside.rendering import pixels
 from mlrun.seam.registry import discover
 
 

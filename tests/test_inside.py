@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import drawn_by
 from matplotlib.figure import Figure
 from runs import TIMES
 from torch import nn
@@ -282,11 +283,11 @@ def test_pictures_are_named_after_visualiser_and_label() -> None:
         yield "conv1", black
         yield "a/b+c %", Figure(figsize=(1, 1), dpi=50)
 
-    found = draw(several, "mine", {}, view)
+    found = drawn_by(several, "mine", view)
     assert list(found) == ["mine-conv1", "mine-a_b_c__"]
     assert found["mine-a_b_c__"].shape == (50, 50, 3)
-    assert list(draw(lambda view: black, "mine", {}, view)) == ["mine"]
-    (long,) = draw(lambda view: [("x" * 999, black)], "mine", {}, view)
+    assert list(drawn_by(lambda view: black, "mine", view)) == ["mine"]
+    (long,) = drawn_by(lambda view: [("x" * 999, black)], "mine", view)
     assert len(long) < 120
 
 

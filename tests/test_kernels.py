@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn import pictures
 from mlrun_visualisers.draw_kernels import correlate, images_of, line_kernels
 from scipy.signal import correlate2d
 from test_inside import make_view
-from test_visualisers import decode, pictures
+from test_visualisers import decode
 from torch import nn
 
 from mlrun import MlrunError, View

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn import pictures
 from mlrun_visualisers import grids
 from test_feature_maps import deep, probe
 from test_inside import make_view
-from test_visualisers import decode, pictures
+from test_visualisers import decode
 from torch import Tensor, nn
 
 from mlrun import MlrunError, View

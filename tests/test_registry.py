@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError
 from mlrun.seam.registry import Broken, discover
@@ -114,7 +115,7 @@ def test_the_first_party_plugins_are_plugins_like_any_other() -> None:
             def register_visualisers(register):
                 register(a, when="often")
             """,
-            "when='often' for a visualiser; expected 'end' or 'epoch'",
+            "when='often' for a visualiser; expected 'end', 'epoch' or both",
         ),
         (
             """
@@ -254,3 +255,34 @@ def test_a_broken_plugin_file_is_an_error(tmp_path: Path, code: str | None, mess
         path.write_text(code)
     with pytest.raises(MlrunError, match=rf"--plugin .*mine\.py: {message}"):
         discover([path])
+
+
+NEEDY = """
+    import mlrun
+
+    def needy(view):
+        '''Draws with what is not there.'''
+
+    def content(view):
+        '''Draws with what is there.'''
+
+    @mlrun.hookimpl
+    def register_visualisers(register):
+        register(needy, when="epoch", needs={"no_such_module": "somebody's[extra]"})
+        register(content, when=("end", "epoch"), needs={"numpy": "numpy"})
+"""
+
+
+def test_what_a_component_needs_is_missed_when_it_is_asked_for(
+    install: Install, command: Callable[..., tuple[int, str, str]], store: str
+) -> None:
+    install("needy", NEEDY)
+    content = discover().find("visualiser", "content")
+    assert (content.when, content.missing) == (("epoch", "end"), {})
+    line = "visualiser needy needs no_such_module, which is not installed; pip install "
+    code, _, errors = command("train", "--visualisers", "weights,needy")
+    assert (code, errors) == (2, f"Error: {line}'somebody's[extra]'\n")
+    assert MlflowClient().search_runs(["0"]) == []
+    code, text, _ = command("plugins", "needy")
+    assert code == 0  # it is described all the same
+    assert "It needs no_such_module, not installed: pip install 'somebody's[extra]'." in text

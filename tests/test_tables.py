@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from drawn import drawn_by
 from mlflow import MlflowClient
 from PIL import Image
 from sklearn.metrics import classification_report, top_k_accuracy_score
@@ -93,7 +94,7 @@ def test_what_cannot_be_shown_is_refused(table: Any, message: str) -> None:
 
 def test_cells_are_copied_and_made_plain() -> None:
     given = {"a": [np.float32(0.5), np.int64(3), None], "image": [SMALL.copy() for _ in range(3)]}
-    found: Any = draw(lambda view: [("t", given)], "mine", {}, make_view(convolutional()))
+    found: Any = drawn_by(lambda view: [("t", given)], "mine", make_view(convolutional()))
     given["image"][0][:] = 0
     table = found["mine-t"]
     assert table["a"] == [0.5, 3, None]

@@ -14,7 +14,7 @@ from mlrun.errors import MlrunError
 from mlrun.record import appearance, opening, tracking
 from mlrun.record import store as store_module
 from mlrun.record.events import Event
-from mlrun.record.pictures import figure_event, grid_events
+from mlrun.record.pictures import encode, figure_event, grid_events, grid_stem, thumbnail
 from mlrun.record.ui import free_port
 
 
@@ -61,12 +61,13 @@ def test_more_than_fits_a_request_arrives_once(store: str) -> None:
 def test_sending_again_doubles_nothing(store: str) -> None:
     tracker = open_run()
     picture = np.zeros((300, 400, 3), dtype=np.uint8)
+    stem = grid_stem(tracker.run_id, "weights-conv1", 3, tracker.started)
     events = [
         Event("metric", "m", 1.0, 3),
         Event("param", "p", "x"),
         Event("tag", "t", "x"),
-        *grid_events(tracker.run_id, "weights-conv1", picture, 3, tracker.started),
-        figure_event("confusion", picture),
+        *grid_events(stem, encode(picture, "PNG"), encode(thumbnail(picture), "WEBP")),
+        figure_event("confusion", encode(picture, "PNG")),
     ]
     for event in [*events, *events]:
         tracker.log(event)
@@ -84,7 +85,8 @@ def test_pictures_are_named_as_mlflow_names_them(store: str) -> None:
 
     tracker = open_run()
     picture = np.zeros((300, 400, 3), dtype=np.uint8)
-    for event in grid_events(tracker.run_id, "weights-conv1", picture, 3, tracker.started):
+    stem = grid_stem(tracker.run_id, "weights-conv1", 3, tracker.started)
+    for event in grid_events(stem, encode(picture, "PNG"), encode(thumbnail(picture), "WEBP")):
         tracker.log(event)
     tracker.flush()
     ours = artifacts(tracker.run_id, "images")

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from drawn import pictures, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
@@ -17,23 +18,9 @@ from mlrun_visualisers.draw_confusion import draw_confusion_matrix
 from test_inside import convolutional, make_view
 from torch import nn
 
-from mlrun import MlrunError, View
-from mlrun.inside.drawing import draw, pixels
+from mlrun import MlrunError
+from mlrun.inside.rendering import pixels
 from mlrun.seam.registry import discover
-
-
-def drawn(name: str, view: View, **options: Any) -> dict[str, Any]:
-    return draw(discover().find("visualiser", name).function, name, options, view)
-
-
-def pictures(name: str, view: View, **options: Any) -> dict[str, np.ndarray]:
-    found = drawn(name, view, **options)
-    return {key: picture for key, picture in found.items() if isinstance(picture, np.ndarray)}
-
-
-def titles(name: str, view: View, **options: Any) -> dict[str, str]:
-    found = discover().find("visualiser", name).function(view, **options)
-    return {label: figure.texts[0].get_text() for label, figure in found}
 
 
 @pytest.mark.parametrize("name", [c.name for c in discover().of_kind("visualiser")])

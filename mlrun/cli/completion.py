@@ -18,8 +18,9 @@ from click.shell_completion import CompletionItem
 from mlrun import recipes
 from mlrun.errors import MlrunError
 from mlrun.names import canonical
+from mlrun.seam.components import Component, Kind
 from mlrun.seam.options import as_text
-from mlrun.seam.registry import Component, Kind, Registry, discover
+from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings
 from mlrun.values import PHOTOGRAPHS, names_of
 

@@ -11,8 +11,9 @@ import click
 
 from mlrun.cli import completion
 from mlrun.errors import unknown
+from mlrun.seam.components import KINDS, Component
 from mlrun.seam.options import as_text
-from mlrun.seam.registry import KINDS, Component, Registry, discover
+from mlrun.seam.registry import Registry, discover
 
 TITLES = {"model": "Models", "dataset": "Data sets", "visualiser": "Visualisers"}
 
@@ -78,9 +79,12 @@ def list_all(registry: Registry) -> None:
 
 def describe(component: Component) -> None:
     """Prints a component's documentation and options."""
-    when = f", drawn at each {component.when}" if component.when == "epoch" else ""
+    when = ", drawn at each epoch" if "epoch" in component.when else ""
     click.echo(f"{component.name} ({component.kind}{when}), from {component.origin}\n")
     click.echo(component.documentation.partition("\nArgs:")[0].strip() + "\n")
+    for module, how in component.needs.items():
+        state = "" if module not in component.missing else f", not installed: pip install '{how}'"
+        click.echo(f"It needs {module}{state}.\n")
     if not component.options:
         click.echo("It has no options.\n")
         return
@@ -116,7 +120,9 @@ def as_dict(registry: Registry, components: list[Component]) -> dict[str, Any]:
                 "version": c.version,
                 "summary": c.summary,
                 "documentation": c.documentation,
-                **({"when": c.when} if c.kind == "visualiser" else {}),
+                **({"when": list(c.when)} if c.kind == "visualiser" else {}),
+                "needs": dict(c.needs),
+                "missing": list(c.missing),
                 "options": [
                     {
                         "name": option.name,

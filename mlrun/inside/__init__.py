@@ -1,5 +1,6 @@
 """Looking inside; importing it loads neither torch nor matplotlib."""
 
+from mlrun.inside.picture import Picture
 from mlrun.inside.view import View
 
-__all__ = ["View"]
+__all__ = ["Picture", "View"]

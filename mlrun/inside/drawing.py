@@ -3,55 +3,114 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mlrun.errors import MlrunError
+from mlrun.inside.kept import Values
+from mlrun.inside.picture import Picture
+from mlrun.inside.rendering import ignore_missing_glyphs, packed
 from mlrun.inside.sandbox import untouched
 from mlrun.inside.view import View
 from mlrun.record.tables import Table, checked
 
 Pixels = NDArray[np.uint8]
 LONGEST_LABEL = 100  # characters: a file's name has room for little more
+MOST_KEPT = 64 * 2**20  # bytes of raw values behind one picture
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One picture or table that a visualiser made, as it was when it was yielded.
+
+    label: as the visualiser called it. key: its name in MLflow.
+    content: a picture, packed for `rendering.render`; a table; or None where only values are
+        kept.
+    values: arrays of numbers by name.
+    epoch: of a picture of the end that stands under a slider.
+    """
+
+    label: str
+    key: str
+    content: bytes | Table | None
+    values: Values
+    epoch: int | None = None
 
 
 def draw(
     visualiser: Callable[..., Any], name: str, options: Mapping[str, Any], view: View
-) -> dict[str, Pixels | Table]:
-    """Returns what a visualiser draws of `view` by name: pictures, uint8 (H, W, 3), and tables.
+) -> list[Drawing]:
+    """Returns what a visualiser draws of `view`: pictures and tables, each under its own key.
 
-    Its name is the visualiser's, `-`, and the name that it was given.
+    The key is the visualiser's name, `-`, and the name that the picture was given.
 
     Raises:
         MlrunError: the visualiser returned something else.
         Exception: whatever the visualiser raises.
     """
-    drawn: dict[str, Pixels | Table] = {}
+    drawn: dict[tuple[str, int | None], Drawing] = {}
     with untouched(view.device):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
-        for label, picture in named(visualiser(view, **options)):
+        ignore_missing_glyphs()
+        for label, made in named(visualiser(view, **options)):
+            picture = made if isinstance(made, Picture) else None
+            epoch = None if picture is None else picture.epoch
             key = key_of(name, label)
-            if key in drawn:
+            if (key, epoch) in drawn:
                 raise MlrunError(f"it drew two pictures named {label!r}")
-            drawn[key] = checked(picture) if isinstance(picture, Mapping) else pixels(picture)
-    return drawn
+            if picture is None:
+                content: bytes | Table | None = content_of(made)
+            else:
+                content = None if picture.image is None else content_of(picture.image)
+            values = {} if picture is None else values_of(picture, key, view)
+            drawn[key, epoch] = Drawing(label, key, content, values, epoch)
+    return list(drawn.values())
+
+
+def content_of(made: object) -> bytes | Table:
+    """Returns a table as it is checked, or a picture, packed."""
+    if isinstance(made, Mapping):
+        return checked(made)
+    if isinstance(made, Figure):
+        return packed(made)
+    return packed(pixels_of(made))
+
+
+def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]:
+    """Returns a copy of the values behind a picture; none, and a note, if they are too large.
+
+    Raises:
+        MlrunError: they are not numbers.
+    """
+    values: dict[str, NDArray[Any]] = {}
+    for name, given in picture.values.items():
+        array = np.asarray(given)
+        if array.dtype.kind not in "biuf" or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise MlrunError(
+                f"it keeps {array.dtype} values called {name!r}; expected numbers, and a name of "
+                "letters, digits, _, . and -"
+            )
+        values[name] = array.copy()
+    size = sum(array.nbytes for array in values.values())
+    if size > MOST_KEPT:
+        view.note(f"the values behind {key} are not kept: {size / 2**20:,.0f} MiB, at most 64 are")
+        return {}
+    return values
 
 
 def named(result: object) -> Iterator[tuple[str, object]]:
     """Yields (name, picture or table) pairs; a lone one has the empty name."""
-    if isinstance(result, Figure | np.ndarray | Mapping):
+    if isinstance(result, Figure | np.ndarray | Mapping | Picture):
         yield "", result
         return
     if not isinstance(result, Iterable) or isinstance(result, str):
         raise MlrunError(
             f"it returned {type(result).__name__}; expected a Figure, a uint8 array (H, W, 3), "
-            "a table {column: list}, or pairs of a name and one of these"
+            "a Picture, a table {column: list}, or pairs of a name and one of these"
         )
     for pair in result:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
@@ -65,12 +124,8 @@ def key_of(visualiser: str, label: str) -> str:
     return f"{visualiser}-{clean}" if clean else visualiser
 
 
-def pixels(picture: object) -> Pixels:
-    """Returns a Figure as drawn, or a uint8 array (H, W, 3) as it is, copied."""
-    if isinstance(picture, Figure):
-        canvas = FigureCanvasAgg(picture)
-        canvas.draw()
-        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+def pixels_of(picture: object) -> Pixels:
+    """Returns `picture` if it is uint8 (H, W, 3), or raises MlrunError."""
     if isinstance(picture, np.ndarray):
         if (
             picture.dtype == np.uint8
@@ -78,10 +133,10 @@ def pixels(picture: object) -> Pixels:
             and picture.shape[2] == 3
             and picture.size
         ):
-            return picture.copy()
+            return picture
         raise MlrunError(
             f"it drew an array {picture.dtype} {picture.shape}; expected uint8 (H, W, 3), not empty"
         )
     raise MlrunError(
-        f"it drew {type(picture).__name__}; expected a Figure, a uint8 array or a table"
+        f"it drew {type(picture).__name__}; expected a Figure, a uint8 array, a Picture or a table"
     )

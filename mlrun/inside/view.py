@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlrun.errors import MlrunError, one_line, unknown
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from mlrun.data.probe import Probe
@@ -30,6 +31,9 @@ class View:
     history: (epoch, value) pairs of each metric: `train/loss`, `val/accuracy`, …
     steps: (step, value) pairs of each figure by optimiser step, where the run logs such:
         `step/loss`, `step/val-accuracy`, …
+    final: whether it is the call at the end, of a visualiser that is called each epoch too.
+    kept: the values that this visualiser kept in the epochs before: by epoch, by the picture's
+        name, by the array's name.
     """
 
     model: nn.Module
@@ -43,6 +47,8 @@ class View:
     _default_part: str
     _device: torch.device
     steps: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    final: bool = False
+    kept: Mapping[int, Mapping[str, Mapping[str, NDArray[Any]]]] = field(default_factory=dict)
     _probe: Probe | None = None
     notes: list[str] = field(default_factory=list)
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,37 +13,50 @@ from PIL import Image
 from mlrun.record.events import Event
 
 THUMBNAIL = 256  # pixels: the side of the small copy that MLflow shows in a grid
+PNG_END, SMALL_END = ".png", "+compressed.webp"
 
 
-def grid_events(
-    run_id: str, key: str, image: NDArray[np.uint8], step: int, started: int
-) -> list[Event]:
-    """Returns the events of one picture in MLflow's image grid, and of its small copy.
+def grid_stem(run_id: str, key: str, step: int, started: int) -> str:
+    """Returns the path of a picture in MLflow's image grid, up to what its files end with.
 
-    The names are made from run, key and step alone, so that a picture that is drawn or sent
-    again replaces the first (MLflow's own `log_image` would add a second one).
+    It is made from run, key and step alone, so that a picture that is drawn or sent again
+    replaces the first (MLflow's own `log_image` would add a second one).
 
     Args:
         run_id: the run.
         key: the picture's key; one slider a key.
-        image: uint8 (H, W, 3).
         step: the epoch.
         started: when the run started, milliseconds since 1970.
     """
     fixed = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{key}/{step}")
-    name = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{started + step}+{fixed}"
-    small = Image.fromarray(image)
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return f"images/{key.replace('/', '~')}+step+{step}+timestamp+{started + step}+{fixed}"
+
+
+def grid_events(stem: str, png: bytes | Path, small: bytes | Path) -> list[Event]:
+    """Returns the events of one picture in MLflow's image grid, and of its small copy.
+
+    Args:
+        stem: of `grid_stem`.
+        png: the picture, as a PNG.
+        small: a WebP of at most `THUMBNAIL` pixels, which the grid shows.
+    """
     return [
-        Event("artifact", f"{name}.png", encode(image, "PNG")),
-        Event("artifact", f"{name}+compressed.webp", encode(np.asarray(small), "WEBP")),
+        Event("artifact", f"{stem}{PNG_END}", png),
+        Event("artifact", f"{stem}{SMALL_END}", small),
         Event("tag", "mlflow.loggedImages", "True"),
     ]
 
 
-def figure_event(name: str, image: NDArray[np.uint8]) -> Event:
+def figure_event(name: str, png: bytes | Path) -> Event:
     """Returns the event of a final figure, `figures/<name>.png`."""
-    return Event("artifact", f"figures/{name}.png", encode(image, "PNG"))
+    return Event("artifact", f"figures/{name}.png", png)
+
+
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns uint8 (H, W, 3) with at most `THUMBNAIL` pixels on each side."""
+    small = Image.fromarray(image)
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(small)
 
 
 def encode(image: NDArray[np.uint8], kind: str) -> bytes:

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mlrun.errors import MlrunError
 from mlrun.record.events import Event
-from mlrun.record.pictures import THUMBNAIL, encode
+from mlrun.record.pictures import THUMBNAIL, encode, thumbnail
 
 Cell = str | int | float | bool | NDArray[np.uint8] | None
 Table = dict[str, list[Cell]]
@@ -94,9 +93,8 @@ def image_events(stem: str, image: NDArray[np.uint8]) -> list[Event]:
     """Returns the event of an image, and of a small copy if it is a large one."""
     events = [Event("artifact", f"{stem}.png", encode(image, "PNG"))]
     if max(image.shape) > THUMBNAIL:
-        small = Image.fromarray(image)
-        small.thumbnail((THUMBNAIL, THUMBNAIL))
-        events.append(Event("artifact", f"{stem}-small.webp", encode(np.asarray(small), "WEBP")))
+        small = encode(thumbnail(image), "WEBP")
+        events.append(Event("artifact", f"{stem}-small.webp", small))
     return events
 
 

@@ -4,8 +4,9 @@ A plugin is a module that implements any of them with `@mlrun.hookimpl` and is n
 entry point of the group `mlrun`, or handed over with `--plugin FILE`. What a hook registers
 is a plain function: its name is the component's (`tiny_cnn` becomes `tiny-cnn`), its
 docstring the help, its keyword-only parameters the options. `register(f, name="…")` names
-a closure. A module may state `mlrun_seam = 1`, the version of this contract it was written
-for.
+a closure; `register(f, needs={"captum": "mlrun-vision[captum]"})` says which modules it cannot
+do without, and what pip must install to have each. A module may state `mlrun_seam = 1`, the
+version of this contract it was written for.
 """
 
 from __future__ import annotations
@@ -51,9 +52,14 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     """Call `register(draw, when="end")` or `register(draw, when="epoch")` for each visualiser.
 
     `draw(view, *, options…)` gets a `mlrun.View` and returns one picture, or an iterable of
-    (name, picture). A picture is a matplotlib `Figure` or a uint8 array (H, W, 3). Pictures
+    (name, picture). A picture is a matplotlib `Figure`, a uint8 array (H, W, 3), or one of
+    these with the raw values behind it: `mlrun.Picture(figure, {"weights": array})`. Pictures
     of `when="epoch"` are drawn before training and after each epoch and stand under one
     slider in MLflow; those of `when="end"` are drawn once, from the best weights. With
     `when="end"` a table may stand in a picture's place: `{column: list}`, the lists of one
     length, of texts, numbers, True or False, None, or (a whole column) uint8 (H, W, 3) images.
+
+    With `when=("epoch", "end")` it is called at both times. What it kept in each epoch,
+    `view.kept`, can be drawn at the end (`view.final`), when all of it is known:
+    `mlrun.Picture(figure, epoch=3)` stands under the slider at epoch 3.
     """

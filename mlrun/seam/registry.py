@@ -3,64 +3,30 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
-import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import pluggy
 
 from mlrun.errors import MlrunError, one_line, unknown
 from mlrun.seam import hookspecs, sources
-from mlrun.seam.options import Option, options_of
+from mlrun.seam.components import (
+    Component,
+    Kind,
+    When,
+    check_call,
+    check_needs,
+    component_name,
+    times,
+)
+from mlrun.seam.options import options_of
 
-Kind = Literal["model", "dataset", "visualiser"]
-KINDS: tuple[Kind, ...] = ("model", "dataset", "visualiser")
-POSITIONAL: dict[Kind, tuple[str, ...]] = {
-    "model": ("shape", "classes"),
-    "dataset": ("root",),
-    "visualiser": ("view",),
-}
 SLOW_IMPORT = 0.5  # seconds
-
-
-@dataclass(frozen=True)
-class Component:
-    """One model, data set or visualiser, and where it comes from."""
-
-    kind: Kind
-    name: str
-    plugin: str
-    distribution: str
-    version: str
-    function: Callable[..., Any]
-    options: tuple[Option, ...]
-    when: Literal["end", "epoch"] = "end"
-
-    @property
-    def qualified(self) -> str:
-        """The name that is never ambiguous: `plugin/name`."""
-        return f"{self.plugin}/{self.name}"
-
-    @property
-    def origin(self) -> str:
-        """The plugin and its distribution: `mlrun-models (mlrun-vision 0.1.0)`."""
-        return f"{self.plugin} ({self.distribution} {self.version})"
-
-    @property
-    def documentation(self) -> str:
-        """The docstring of the function, cleaned; empty without one."""
-        return inspect.getdoc(self.function) or ""
-
-    @property
-    def summary(self) -> str:
-        """The first line of the docstring."""
-        return self.documentation.partition("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -89,12 +55,14 @@ class Registry:
         """Returns the component that `name` or `plugin/name` means; `_` and `-` are the same.
 
         Raises:
-            MlrunError: there is none, or two plugins register the bare name.
+            MlrunError: there is none, two plugins register the bare name, or it needs what is
+                not installed.
         """
         wanted = name.replace("_", "-")
         among = self.of_kind(kind)
         matches = [c for c in among if wanted in (c.name, c.qualified.replace("_", "-"))]
         if len(matches) == 1:
+            check_needs(matches[0])
             return matches[0]
         if not matches:
             error = unknown(kind, name, {c.name for c in among})
@@ -230,8 +198,12 @@ def collector(
 ) -> Callable[..., Callable[..., Any]]:
     """Returns the `register` that one hook of one plugin is handed."""
 
-    def add(
-        function: Callable[..., Any], *, name: str | None, when: Literal["end", "epoch"] = "end"
+    def register(
+        function: Callable[..., Any],
+        when: When | Sequence[When] = "end",
+        *,
+        name: str | None = None,
+        needs: Mapping[str, str] | None = None,
     ) -> Callable[..., Any]:
         label = component_name(function, name)
         if any(c.kind == kind and c.name == label for c in components):
@@ -246,49 +218,12 @@ def collector(
                 version=source.version,
                 function=function,
                 options=options_of(function),
-                when=when,
+                when=times(when),
+                needs=dict(needs or {}),
             )
         )
         return function
 
-    if kind != "visualiser":
-        return lambda function, *, name=None: add(function, name=name)
-
-    def register(
-        draw: Callable[..., Any],
-        when: Literal["end", "epoch"] = "end",
-        *,
-        name: str | None = None,
-    ) -> Callable[..., Any]:
-        if when not in ("end", "epoch"):
-            raise MlrunError(f"when={when!r} for a visualiser; expected 'end' or 'epoch'")
-        return add(draw, name=name, when=when)
-
-    return register
-
-
-def component_name(function: Callable[..., Any], name: str | None) -> str:
-    """Returns the component's name: the one given, or the function's with `-` for `_`."""
-    if not callable(function):
-        raise MlrunError(f"it registers {function!r}, which is not a function")
-    label = str(name or getattr(function, "__name__", "")).replace("_", "-")
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", label):
-        raise MlrunError(
-            f"{label or repr(function)} cannot be a component's name "
-            "(small letters, digits and -); use register(…, name='…')"
-        )
-    if label in ("model", "dataset", "none"):
-        raise MlrunError(f"{label} is a reserved name; use register(…, name='…')")
-    return label
-
-
-def check_call(function: Callable[..., Any], kind: Kind, label: str) -> None:
-    """Raises MlrunError unless `function` takes what the core will pass by position."""
-    expected = POSITIONAL[kind]
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    given = [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
-    if len(given) != len(expected):
-        raise MlrunError(
-            f"{kind} {label} takes ({', '.join(given)}) by position; expected "
-            f"({', '.join(expected)}), options after a *"
-        )
+    if kind == "visualiser":
+        return register
+    return lambda function, *, name=None, needs=None: register(function, name=name, needs=needs)

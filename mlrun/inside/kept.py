@@ -1,0 +1,74 @@
+"""The raw values behind the pictures: written into the run's folder, and read back when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = Mapping[str, NDArray[Any]]  # by name
+HELD = 2**20  # bytes of one visualiser and epoch that stay in memory
+END = -1  # stands for the end where an epoch is meant
+
+
+class Kept(Mapping[int, Mapping[str, Values]]):
+    """What one visualiser kept: by epoch, then by the picture's name, then by the array's.
+
+    Args:
+        folder: where `ValuesFolder` writes; arrays that are large are read from there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[int, dict[str, dict[str, NDArray[Any] | None]]] = {}
+        self._keys: dict[str, str] = {}
+
+    def add(self, epoch: int, label: str, key: str, values: Values) -> None:
+        """Takes what was kept with the picture called `label`, whose key is `key`."""
+        self._keys[label] = key
+        self._held.setdefault(epoch, {})[label] = dict(values)
+
+    def written(self, epoch: int) -> None:
+        """Lets go of large arrays, now that they can be read."""
+        held = self._held.get(epoch, {})
+        arrays = [array for values in held.values() for array in values.values()]
+        if sum(array.nbytes for array in arrays if array is not None) > HELD:
+            self._held[epoch] = {label: dict.fromkeys(values) for label, values in held.items()}
+
+    def __getitem__(self, epoch: int) -> Mapping[str, Values]:
+        return {
+            label: {name: self._array(epoch, label, name, array) for name, array in values.items()}
+            for label, values in self._held[epoch].items()
+        }
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._held))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def _array(self, epoch: int, label: str, name: str, held: NDArray[Any] | None) -> NDArray[Any]:
+        if held is not None:
+            return held.copy()
+        with np.load(self._folder / file_name(epoch), allow_pickle=False) as arrays:
+            found: NDArray[Any] = arrays[f"{self._keys[label]}/{name}"]
+            return found
+
+
+def write_values(path: Path, values: Mapping[str, NDArray[Any]]) -> None:
+    """Writes arrays, compressed, by `KEY/NAME`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **values)  # type: ignore[arg-type]  # no array is called `file`
+
+
+def file_name(epoch: int) -> str:
+    """Returns the name of the file with the values of an epoch.
+
+    >>> file_name(3), file_name(END)
+    ('epoch-0003.npz', 'end.npz')
+    """
+    return "end.npz" if epoch == END else f"epoch-{epoch:04}.npz"

@@ -1,0 +1,111 @@
+"""Components: what plugins register, checked when it is registered."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from mlrun.errors import MlrunError
+from mlrun.seam.options import Option
+
+Kind = Literal["model", "dataset", "visualiser"]
+When = Literal["epoch", "end"]
+TIMES: tuple[When, ...] = ("epoch", "end")
+KINDS: tuple[Kind, ...] = ("model", "dataset", "visualiser")
+POSITIONAL: dict[Kind, tuple[str, ...]] = {
+    "model": ("shape", "classes"),
+    "dataset": ("root",),
+    "visualiser": ("view",),
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One model, data set or visualiser, and where it comes from.
+
+    when: a visualiser is called then.
+    needs: modules without which it cannot be used, and what pip must install to have each.
+    """
+
+    kind: Kind
+    name: str
+    plugin: str
+    distribution: str
+    version: str
+    function: Callable[..., Any]
+    options: tuple[Option, ...]
+    when: tuple[When, ...] = ("end",)
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def qualified(self) -> str:
+        """The name that is never ambiguous: `plugin/name`."""
+        return f"{self.plugin}/{self.name}"
+
+    @property
+    def origin(self) -> str:
+        """The plugin and its distribution: `mlrun-models (mlrun-vision 0.1.0)`."""
+        return f"{self.plugin} ({self.distribution} {self.version})"
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Those of `needs` that are not installed."""
+        return {name: how for name, how in self.needs.items() if find_spec(name) is None}
+
+    @property
+    def documentation(self) -> str:
+        """The docstring of the function, cleaned; empty without one."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.documentation.partition("\n")[0]
+
+
+def check_needs(component: Component) -> None:
+    """Raises MlrunError where something that `component` needs is not installed."""
+    for module, how in component.missing.items():
+        raise MlrunError(
+            f"{component.kind} {component.name} needs {module}, which is not installed; "
+            f"pip install '{how}'"
+        )
+
+
+def times(when: When | Sequence[When]) -> tuple[When, ...]:
+    """Returns when a visualiser is called, in the order of a run; raises MlrunError."""
+    given = (when,) if isinstance(when, str) else tuple(when)
+    if not given or not set(given) <= set(TIMES):
+        raise MlrunError(f"when={when!r} for a visualiser; expected 'end', 'epoch' or both")
+    return tuple(time for time in TIMES if time in given)
+
+
+def component_name(function: Callable[..., Any], name: str | None) -> str:
+    """Returns the component's name: the one given, or the function's with `-` for `_`."""
+    if not callable(function):
+        raise MlrunError(f"it registers {function!r}, which is not a function")
+    label = str(name or getattr(function, "__name__", "")).replace("_", "-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", label):
+        raise MlrunError(
+            f"{label or repr(function)} cannot be a component's name "
+            "(small letters, digits and -); use register(…, name='…')"
+        )
+    if label in ("model", "dataset", "none"):
+        raise MlrunError(f"{label} is a reserved name; use register(…, name='…')")
+    return label
+
+
+def check_call(function: Callable[..., Any], kind: Kind, label: str) -> None:
+    """Raises MlrunError unless `function` takes what the core will pass by position."""
+    expected = POSITIONAL[kind]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+    if len(given) != len(expected):
+        raise MlrunError(
+            f"{kind} {label} takes ({', '.join(given)}) by position; expected "
+            f"({', '.join(expected)}), options after a *"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlrun import Picture, View
-from mlrun.inside.drawing import Drawing, draw
+from mlrun.inside.drawing import Drawing, draw, named
 from mlrun.inside.rendering import unpacked
 from mlrun.seam.registry import discover
 
@@ -40,8 +40,13 @@ def pictures(name: str, view: View, **options: Any) -> dict[str, np.ndarray]:
     return {key: picture for key, picture in found.items() if isinstance(picture, np.ndarray)}
 
 
+def figures(name: str, view: View, **options: Any) -> dict[str, Any]:
+    """The figures of a visualiser, by label; a lone one has the empty label."""
+    made = discover().find("visualiser", name).function(view, **options)
+    return {label: one.image if isinstance(one, Picture) else one for label, one in named(made)}
+
+
 def titles(name: str, view: View, **options: Any) -> dict[str, str]:
     """The title of each picture, by its label."""
-    made = discover().find("visualiser", name).function(view, **options)
-    images = {label: one.image if isinstance(one, Picture) else one for label, one in made}
-    return {label: figure.texts[0].get_text() for label, figure in images.items()}
+    made = figures(name, view, **options)
+    return {label: figure.texts[0].get_text() for label, figure in made.items()}

@@ -84,7 +84,7 @@ def test_the_images_are_those_asked_for() -> None:
     texts = [
         text.get_text() for text in discover().find("visualiser", "kernels").function(view).texts
     ]
-    assert texts[1:] == ["image", "vertical", "horizontal", "diagonal ↘", "diagonal ↗"]
+    assert texts[-5:] == ["image", "vertical", "horizontal", "diagonal ↘", "diagonal ↗"]
     assert texts[0].startswith(
         "kernels 5 × 5: 1 on the line, -0.25 elsewhere\nchina, pixels as 0–1"
     )

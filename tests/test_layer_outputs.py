@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drawn import pictures
+from drawn import figures, pictures
 from mlrun_visualisers import grids
 from test_feature_maps import deep, probe
 from test_inside import make_view
@@ -15,13 +15,12 @@ from test_visualisers import decode
 from torch import Tensor, nn
 
 from mlrun import MlrunError, View
-from mlrun.seam.registry import discover
 
 BEFORE = grids.SIDE + 120 + 10  # pixels: where rows with short texts start
 
 
 def texts(view: View, **options: Any) -> list[str]:
-    figure = discover().find("visualiser", "layer-outputs").function(view, **options)
+    figure = figures("layer-outputs", view, **options)[""]
     return [text.get_text() for text in figure.texts]
 
 

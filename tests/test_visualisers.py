@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from drawn import pictures, titles
+from drawn import figures, pictures, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
@@ -187,8 +187,7 @@ def test_eight_layers_spread_to_the_last_are_drawn_unless_named_and_the_rest_is_
 
 def test_a_picture_is_wide_enough_for_its_title_and_no_wider_than_a_screen() -> None:
     deep = nn.Sequential(OrderedDict(a_block_of_a_network_s_own_name=nn.Conv2d(64, 64, 3)))
-    figures = dict(discover().find("visualiser", "weights").function(make_view(deep)))
-    for figure in figures.values():
+    for figure in figures("weights", make_view(deep)).values():
         box = figure.texts[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
         assert box.x1 <= figure.bbox.x1
     wide = nn.Sequential(nn.Flatten(), nn.Linear(36, 4096), nn.ReLU(), nn.Linear(4096, 3))

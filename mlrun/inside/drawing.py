@@ -88,13 +88,12 @@ def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]
     """
     values: dict[str, NDArray[Any]] = {}
     for name, given in picture.values.items():
-        array = np.asarray(given)
-        if array.dtype.kind not in "biuf" or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-            raise MlrunError(
-                f"it keeps {array.dtype} values called {name!r}; expected numbers, and a name of "
-                "letters, digits, _, . and -"
-            )
-        values[name] = array.copy()
+        array, called = np.asarray(given), clean(name)
+        if array.dtype.kind not in "biuf":
+            raise MlrunError(f"it keeps {array.dtype} values called {name!r}; expected numbers")
+        if called in values:
+            raise MlrunError(f"it keeps two arrays called {called!r}")
+        values[called] = array.copy()
     size = sum(array.nbytes for array in values.values())
     if size > MOST_KEPT:
         view.note(f"the values behind {key} are not kept: {size / 2**20:,.0f} MiB, at most 64 are")
@@ -119,9 +118,14 @@ def named(result: object) -> Iterator[tuple[str, object]]:
 
 
 def key_of(visualiser: str, label: str) -> str:
-    """Returns the key of a picture in MLflow; what MLflow cannot have in a key becomes `_`."""
-    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:LONGEST_LABEL]
-    return f"{visualiser}-{clean}" if clean else visualiser
+    """Returns the key of a picture in MLflow."""
+    name = clean(label)[:LONGEST_LABEL]
+    return f"{visualiser}-{name}" if name else visualiser
+
+
+def clean(name: str) -> str:
+    """Returns a name in which what MLflow cannot have in a key has become `_`."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
 def pixels_of(picture: object) -> Pixels:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mlrun_visualisers.grids import (
     DPI,
+    FONT,
+    LINE,
     SIDE,
     TOP,
     WIDEST,
@@ -24,9 +26,7 @@ from mlrun_visualisers.grids import (
     write_title,
 )
 
-FONT = 8  # points
 NARROW = 3  # pixels: about the narrowest letter
-LINE = 14  # pixels: the height of a caption's line
 BETWEEN = 8  # pixels between one image and the next
 LARGEST, SMALLEST = 96, 32  # pixels: the side of an image in the grid
 

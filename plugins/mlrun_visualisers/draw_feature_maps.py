@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.captions import tile
 from mlrun_visualisers.grids import (
     GAP,
@@ -58,7 +57,7 @@ class Look:
 
 def draw_feature_maps(
     view: View, *, layers: tuple[str, ...], images: int, look: Look
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Picture]]:
     """Yields one picture for each call of each layer, named like the layer."""
     if images < 1 or look.channels < 1 or (look.columns is not None and look.columns < 1):
         raise MlrunError("feature-maps: images, channels and columns must be at least 1")
@@ -78,8 +77,8 @@ def default_layers(view: View) -> list[str]:
     return spread(view, found, "feature-maps")
 
 
-def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Look) -> Figure:
-    """Returns the picture of one layer."""
+def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Look) -> Picture:
+    """Returns the picture of one layer, and the maps and images that it shows."""
     values = as_maps(output)
     drawn = values[:, : look.channels] if values.ndim == 4 else values
     low, high, about = limits(drawn, look.scale, signed=bool((drawn < 0).any()))
@@ -90,7 +89,8 @@ def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Loo
     title = f"{label} {shape}{left_out}\nepoch {view.epoch}, scale {about}"
     if view.probe_name is not None:
         title += f", probe {view.probe_name} {shape_text(probes.shape[2:])}"
-    return framed(stacked(rows), title=title, low=low, high=high, cmap=look.cmap)
+    figure = framed(stacked(rows), title=title, low=low, high=high, cmap=look.cmap)
+    return Picture(figure, {"maps": drawn, "images": probes.numpy()})
 
 
 def as_maps(output: Tensor) -> Floats:

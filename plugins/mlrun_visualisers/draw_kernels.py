@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mlrun import MlrunError, View
-from mlrun_visualisers.captions import FONT, message, tile
+from mlrun_visualisers.captions import message, tile
 from mlrun_visualisers.grids import (
+    FONT,
     WIDEST,
     Floats,
     Pixels,

@@ -9,12 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from mlrun import MlrunError, View
-from mlrun_visualisers.captions import FONT, LINE, shortened, tile
+from mlrun import MlrunError, Picture, View
+from mlrun_visualisers.captions import shortened, tile
 from mlrun_visualisers.draw_feature_maps import as_maps, strip
 from mlrun_visualisers.grids import (
     DPI,
+    FONT,
     GAP,
+    LINE,
     SIDE,
     THINNEST,
     TOP,
@@ -46,6 +48,7 @@ SAME = (nn.Identity, nn.Flatten, nn.modules.dropout._DropoutNd)  # what they are
 class Row:
     """One row: its text, three lines at most, and the maps (n, h, w) or units (n,) to draw."""
 
+    name: str
     text: str
     values: Floats
     low: float
@@ -54,7 +57,7 @@ class Row:
 
 def draw_layer_outputs(
     view: View, *, image: int, layers: tuple[str, ...], channels: int, cmap: str
-) -> Figure:
+) -> Picture:
     """Returns the picture: the image, and below it a row for each call of each layer."""
     if channels < 1:
         raise MlrunError("layer-outputs: channels must be at least 1")
@@ -75,7 +78,9 @@ def draw_layer_outputs(
     shown += zip((row.text for row in rows), draw_rows(rows, cmap), strict=True)
     label = int(view.probe_labels[image])
     what = view.probe_name or f"probe image {image}, {view.classes[label]}"
-    return labelled(shown, f"outputs of each layer for {what}\nepoch {view.epoch}, a scale a row")
+    title = f"outputs of each layer for {what}\nepoch {view.epoch}, a scale a row"
+    values = {f"{place:02}-{row.name}": row.values for place, row in enumerate(rows)}
+    return Picture(labelled(shown, title), {"image": one.numpy(), **values})
 
 
 def default_layers(view: View) -> list[str]:
@@ -107,7 +112,8 @@ def row_of(name: str, output: Tensor, channels: int) -> Row:
     shape = shape_text(output.shape[1:])
     if len(drawn) < len(values):
         shape += f", first {len(drawn)}"
-    return Row(f"{name or 'model'}\n{shape}\n{scale}", drawn, low, high)
+    name = name or "model"
+    return Row(name, f"{name}\n{shape}\n{scale}", drawn, low, high)
 
 
 def draw_rows(rows: list[Row], cmap: str) -> list[Pixels]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 from torch import nn
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.grids import (
     WIDEST,
     Floats,
@@ -61,14 +60,14 @@ class Look:
 
 def draw_weights(
     view: View, *, layers: tuple[str, ...], look: Look
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Picture]]:
     """Yields one picture for each layer, named like the layer."""
     for name in layers or default_layers(view):
         yield name, draw_layer(view, name, look)
 
 
-def draw_layer(view: View, name: str, look: Look) -> Figure:
-    """Returns the picture of one layer."""
+def draw_layer(view: View, name: str, look: Look) -> Picture:
+    """Returns the picture of one layer, and the weights that it shows."""
     values = weight_of(view, name)
     units = units_of(values, view.shape)
     drawn = values[None, None] if units is None else look.choose(units)
@@ -83,7 +82,8 @@ def draw_layer(view: View, name: str, look: Look) -> Figure:
         f"{name} weights {shape_text(values.shape)}{what_of(units, drawn, columns)}\n"
         f"epoch {view.epoch}, scale {about}"
     )
-    return framed(canvas, title=title, low=low, high=high, cmap=look.cmap)
+    figure = framed(canvas, title=title, low=low, high=high, cmap=look.cmap)
+    return Picture(figure, {"weights": drawn})
 
 
 def default_layers(view: View) -> list[str]:

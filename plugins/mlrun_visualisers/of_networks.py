@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from mlrun import View
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mlrun import Picture, View
 
 
 def weights(
@@ -20,7 +17,7 @@ def weights(
     scale: Literal["power-of-two", "min-max"] = "power-of-two",
     cmap: str = "RdBu_r",
     most: int = 64,
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Picture]]:
     """Weights of linear layers and kernels of convolutions as grids of images, by epoch.
 
     A linear layer that sees the pixels is drawn as one image for each unit, any other as one
@@ -53,7 +50,7 @@ def feature_maps(
     columns: int | None = None,
     scale: Literal["power-of-two", "min-max"] = "power-of-two",
     cmap: str = "viridis",
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Picture]]:
     """What convolutions and activations make of fixed probe images, by epoch.
 
     One picture a layer: each probe image with a map for each channel beside it, in a row, or
@@ -84,7 +81,7 @@ def layer_outputs(
     layers: tuple[str, ...] = (),
     channels: int = 16,
     cmap: str = "viridis",
-) -> Figure:
+) -> Picture:
     """What each layer makes of one probe image, a row a layer, by epoch.
 
     Each row tells the layer's name and shape and its own scale, from 0 (from minus the limit,

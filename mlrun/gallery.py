@@ -157,9 +157,8 @@ class Gallery:
         prepared = self.prepared
 
         def inputs(images: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                standardised: torch.Tensor = prepared.normalisation(images.to(prepared.device))
-                return standardised
+            standardised: torch.Tensor = prepared.normalisation(images.to(prepared.device))
+            return standardised
 
         return View(
             model=detached_copy(state.evaluated),

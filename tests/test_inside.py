@@ -275,6 +275,32 @@ def test_a_visualiser_that_does_its_worst_changes_no_bit_of_the_training(
     assert {k: wrecked.metrics[k] for k in same} == same
 
 
+def test_gradients_reach_pixels_through_what_the_model_gets(store: str, tmp_path: Path) -> None:
+    import mlrun
+
+    path = tmp_path / "slope.py"
+    path.write_text("""
+import mlrun
+
+def slope(view):
+    import numpy as np
+    import torch
+
+    pixels = view.probes.float().requires_grad_()
+    (found,) = torch.autograd.grad(view.inputs(pixels).sum(), pixels)
+    assert torch.allclose(found, torch.tensor(1 / (255 * 0.25)))
+    assert not view.inputs(view.probes).requires_grad
+    return np.zeros((9, 9, 3), dtype="uint8")
+
+@mlrun.hookimpl
+def register_visualisers(register):
+    register(slope)
+""")
+    settings = {"model": "logistic", "epochs": 0, "log_model": False, "normalisation": "0.5/0.25"}
+    run = mlrun.train({**settings, "visualisers": "slope", "plugin": str(path)})
+    assert run.failures == {}
+
+
 def test_pictures_are_named_after_visualiser_and_label() -> None:
     view = make_view(convolutional())
     black = np.zeros((2, 2, 3), dtype=np.uint8)

@@ -119,7 +119,8 @@ class View:
     def inputs(self, images: Tensor) -> Tensor:
         """Returns raw images (N, C, H, W), 0–255, as the model wants them.
 
-        That is standardised float32 of the same shape, on the model's device.
+        That is standardised float32 of the same shape, on the model's device. Gradients reach
+        `images` that are floats and require them.
         """
         return self._normalise(images)
 

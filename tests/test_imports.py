@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "torchvision", "mlflow", "matplotlib", "numpy", "sklearn", "PIL", "requests"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "mlflow",
+    "matplotlib",
+    "numpy",
+    "sklearn",
+    "PIL",
+    "requests",
+    "captum",
+}
 
 
 def loaded_by(code: str) -> set[str]:

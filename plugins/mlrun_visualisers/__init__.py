@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlrun import hookimpl
+from mlrun_visualisers.of_attributions import activation_maximisation, grad_cam, saliency
 from mlrun_visualisers.of_images import class_distribution, class_means, kernels, samples
 from mlrun_visualisers.of_networks import feature_maps, layer_outputs, weights
 from mlrun_visualisers.of_results import (
@@ -15,6 +16,8 @@ from mlrun_visualisers.of_results import (
     learning_curves,
     misclassified,
 )
+
+CAPTUM = {"captum": "mlrun-vision[captum]"}
 
 
 @hookimpl
@@ -32,3 +35,6 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(class_means)
     register(kernels)
     register(embedding)
+    register(saliency, when="epoch", needs=CAPTUM)
+    register(grad_cam, when="epoch", needs=CAPTUM)
+    register(activation_maximisation)

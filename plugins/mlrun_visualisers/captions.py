@@ -11,13 +11,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mlrun_visualisers.grids import (
+    BAR,
     DPI,
     FONT,
     LINE,
     SIDE,
     TOP,
     WIDEST,
+    Bar,
     Pixels,
+    add_bar,
     coloured,
     enlarged,
     shrunk,
@@ -50,11 +53,17 @@ def tile_size(columns: int) -> int:
 
 
 def captioned(
-    tiles: Sequence[Pixels], captions: Sequence[str], *, columns: int, title: str
+    tiles: Sequence[Pixels],
+    captions: Sequence[str],
+    *,
+    columns: int,
+    title: str,
+    bar: Bar | None = None,
 ) -> Figure:
     """Returns a figure that shows images of one size pixel for pixel, in rows of `columns`.
 
-    A caption's line that is wider than its place is shortened.
+    A caption's line that is wider than its place is shortened. A colour bar, if there is one,
+    stands at the right.
     """
     height, width = tiles[0].shape[:2]
     columns = min(columns, len(tiles))
@@ -63,7 +72,8 @@ def captioned(
     across = max(width, tile_size(columns)) + BETWEEN
     down = height + lines * LINE + BETWEEN
     head = TOP if "\n" in title else TOP - LINE
-    size = (max(columns * across + 2 * SIDE, title_width(title)), head + rows * down + SIDE)
+    whole = columns * across + 2 * SIDE + (BAR if bar else 0)
+    size = (max(whole, title_width(title)), head + rows * down + SIDE)
     canvas = np.full((rows * down, columns * across, 3), 255, dtype=np.uint8)
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
     for place, (image, caption) in enumerate(zip(tiles, captions, strict=True)):
@@ -80,6 +90,9 @@ def captioned(
             parse_math=False,
         )
     figure.figimage(canvas, SIDE, SIDE, origin="upper")
+    if bar:
+        left, length = columns * across + 2 * SIDE, rows * down - BETWEEN
+        add_bar(figure, left, length, low=bar.low, high=bar.high, cmap=bar.cmap)
     write_title(figure, title)
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -31,6 +32,15 @@ LINE = 14  # pixels: the height of a line of text
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Scale = Literal["power-of-two", "min-max"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The scale of colours beside a picture: its ends, and matplotlib's name of the map."""
+
+    low: float
+    high: float
+    cmap: str
 
 
 def power_of_two(values: Floats) -> float:

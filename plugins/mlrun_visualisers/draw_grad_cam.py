@@ -1,0 +1,92 @@
+"""Where in the image a convolution found what speaks for a class: Grad-CAM."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mlrun import MlrunError, Picture, View
+from mlrun_visualisers.grids import Floats, Pixels, coloured, shape_text
+from mlrun_visualisers.pairs import Look, paired
+from mlrun_visualisers.targets import Asked, ask
+
+HEAT = 0.5  # of a pixel's colour is the heat map's, the rest the grey image's
+
+
+def draw_grad_cam(
+    view: View, *, layer: str | None, target: str, images: int, look: Look
+) -> Picture:
+    """Returns the picture: each image, and beside it the image under its heat map."""
+    asked = ask(view, target, images, "grad-cam")
+    name = layer_of(view, layer, asked.images[:1])
+    values = grad_cam_of(view, name, asked)
+    shares, high, scale = look.scaled(values)
+    title = (
+        f"Grad-CAM of {name} {shape_text(values.shape[1:])}, for the {asked.of}'s logit\n"
+        f"epoch {view.epoch}, scale {scale}; {asked.below}"
+    )
+    mixed = overlaid(asked.images, shares, look.cmap)
+    figure = paired(asked.images.numpy(), mixed, asked.captions, title=title, look=look, high=high)
+    return Picture(figure, {"attributions": values})
+
+
+def layer_of(view: View, layer: str | None, image: Tensor) -> str:
+    """Returns the name of the layer whose maps are weighed.
+
+    By default it is the last convolution with maps of more than one place, if there is any.
+
+    Args:
+        view: of the model.
+        layer: as `named_modules` gives it.
+        image: raw, (1, C, H, W); what a layer makes of it tells whether those are maps.
+
+    Raises:
+        MlrunError: there is no such layer, or it has no maps; those that have are named.
+    """
+    modules = {name: module for name, module in view.model.named_modules() if name}
+    outputs = view.activations(modules, image, required=False)
+    maps = {name: calls[-1] for name, calls in outputs.items() if calls and calls[-1].ndim == 4}
+    if layer in maps:
+        return layer
+    if layer is not None:
+        what = "is no layer of the model" if layer not in modules else "has no maps (C × H × W)"
+        raise MlrunError(
+            f"grad-cam: {layer} {what}; layers that have maps: {', '.join(maps) or 'none'}"
+        )
+    convolutions = [name for name in maps if isinstance(modules[name], nn.Conv2d)]
+    if not convolutions:
+        raise MlrunError(
+            "grad-cam: the model has no convolution; name a layer that has maps with "
+            f"--grad-cam.layer: {', '.join(maps) or 'there is none'}"
+        )
+    wide = [name for name in convolutions if maps[name][0, 0].numel() > 1]
+    return (wide or convolutions)[-1]
+
+
+def grad_cam_of(view: View, layer: str, asked: Asked) -> Floats:
+    """Returns the Grad-CAM of each image, float32 (N, h, w), as large as the layer's maps, ≥ 0.
+
+    The maps are summed, each weighted by the mean of its gradient; what is below zero is cut.
+    """
+    from captum.attr import LayerGradCam
+
+    method = LayerGradCam(view.model, view.model.get_submodule(layer))
+    found = method.attribute(asked.inputs, asked.targets, relu_attributions=True)
+    return np.asarray(found.detach()[:, 0].float().cpu().numpy())
+
+
+def overlaid(images: Tensor, shares: Floats, cmap: str) -> Pixels:
+    """Returns grey images under their heat maps, uint8 (N, H, W, 3).
+
+    Args:
+        images: uint8 (N, C, H, W).
+        shares: of the scale's limit, float32 (N, h, w), brought to H × W (bilinear).
+        cmap: of the heat map.
+    """
+    size = images.shape[2:]
+    heat = F.interpolate(torch.from_numpy(shares)[:, None], size=size, mode="bilinear")[:, 0]
+    grey = images.float().mean(1).numpy()[..., None]
+    mixed = HEAT * coloured(heat.numpy(), 0, 1, cmap) + (1 - HEAT) * grey
+    return np.asarray(mixed.round().astype(np.uint8))

@@ -1,0 +1,37 @@
+"""Which pixels a logit depends on: its gradient by the pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlrun import Picture, View
+from mlrun_visualisers.grids import Floats, coloured, shape_text
+from mlrun_visualisers.pairs import Look, paired
+from mlrun_visualisers.targets import Asked, ask
+
+
+def draw_saliency(view: View, *, target: str, images: int, look: Look) -> Picture:
+    """Returns the picture: each image, and beside it how much each pixel matters."""
+    asked = ask(view, target, images, "saliency")
+    values = saliency_of(view, asked)
+    shares, high, scale = look.scaled(values)
+    title = (
+        f"saliency of {shape_text(asked.images.shape[1:])}: |gradient| of the {asked.of}'s logit\n"
+        f"epoch {view.epoch}, scale {scale}; {asked.below}"
+    )
+    colours = coloured(shares, 0, 1, look.cmap)
+    figure = paired(
+        asked.images.numpy(), colours, asked.captions, title=title, look=look, high=high
+    )
+    return Picture(figure, {"attributions": values})
+
+
+def saliency_of(view: View, asked: Asked) -> Floats:
+    """Returns the |gradient| of each image's logit by its standardised pixels.
+
+    Of several channels it is the largest: float32 (N, H, W).
+    """
+    from captum.attr import Saliency
+
+    gradients = Saliency(view.model).attribute(asked.inputs, target=asked.targets)
+    return np.asarray(gradients.detach().amax(1).float().cpu().numpy())

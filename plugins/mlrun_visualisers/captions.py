@@ -91,7 +91,7 @@ def captioned(
         )
     figure.figimage(canvas, SIDE, SIDE, origin="upper")
     if bar:
-        left, length = columns * across + 2 * SIDE, rows * down - BETWEEN
+        left, length = columns * across + 2 * SIDE, rows * down
         add_bar(figure, left, length, low=bar.low, high=bar.high, cmap=bar.cmap)
     write_title(figure, title)
     return figure

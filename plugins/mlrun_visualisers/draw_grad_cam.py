@@ -69,6 +69,7 @@ def grad_cam_of(view: View, layer: str, asked: Asked) -> Floats:
     """Returns the Grad-CAM of each image, float32 (N, h, w), as large as the layer's maps, ≥ 0.
 
     The maps are summed, each weighted by the mean of its gradient; what is below zero is cut.
+    Captum takes a copy of them before a layer that works in place can overwrite them.
     """
     from captum.attr import LayerGradCam
 

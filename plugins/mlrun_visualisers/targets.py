@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from torch import Tensor, nn
+from torch import Tensor
 
 from mlrun import MlrunError, View
 from mlrun_visualisers.grids import shape_text
@@ -42,7 +42,7 @@ def ask(view: View, target: str, images: int, visualiser: str) -> Asked:
     """Returns the first probe images and their targets.
 
     Args:
-        view: its model is changed, so that gradients can be had: no layer works in place.
+        view: of the model.
         target: `true` for each image's class, `predicted` for the one it is taken for, which
             an image without a class has in any case.
         images: how many at most, from 1.
@@ -50,7 +50,6 @@ def ask(view: View, target: str, images: int, visualiser: str) -> Asked:
     """
     if images < 1:
         raise MlrunError(f"{visualiser}: images must be at least 1")
-    keep_inputs(view.model)
     chosen, logits = answered(view, view.probes[:images], visualiser)
     labels = view.probe_labels[:images]
     guesses = logits.argmax(1)
@@ -65,13 +64,6 @@ def ask(view: View, target: str, images: int, visualiser: str) -> Asked:
         of="true class" if known else "predicted class",
         below=f"{'true ' if (labels >= 0).any() else ''}→ predicted (its probability)",
     )
-
-
-def keep_inputs(model: nn.Module) -> None:
-    """Has no layer of `model` work in place: it would overwrite what gradients are taken of."""
-    for module in model.modules():
-        if getattr(module, "inplace", False) is True:
-            setattr(module, "inplace", False)  # noqa: B010  # no module in general has it
 
 
 def answered(view: View, images: Tensor, visualiser: str) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from mlrun.record.tables import LONGEST_TAG, checked, table_events, with_table
 from mlrun.training.evaluation import Evaluation
 
 SMALL = np.arange(75, dtype=np.uint8).reshape(5, 5, 3)
-LARGE = np.zeros((300, 400, 3), dtype=np.uint8)
+LARGE = np.zeros((450, 600, 3), dtype=np.uint8)
 
 
 @pytest.mark.filterwarnings("ignore:For backward compatibility")  # MLflow's use of pandas
@@ -64,7 +64,7 @@ def test_images_lie_beside_the_table_under_fixed_names_and_large_ones_have_a_sma
     stored = [np.asarray(Image.open(io.BytesIO(event.value))) for event in events[:3]]
     assert np.array_equal(stored[0], SMALL)
     assert np.array_equal(stored[1], LARGE)
-    assert stored[2].shape == (192, 256, 3)
+    assert stored[2].shape == (315, 420, 3)
     paths = [row[0] for row in json.loads(events[-1].value)["data"]]
     assert paths[0]["filepath"] == paths[0]["compressed_filepath"] == events[0].name
     assert [paths[1][k] for k in ("filepath", "compressed_filepath")] == [
@@ -82,7 +82,7 @@ def test_images_lie_beside_the_table_under_fixed_names_and_large_ones_have_a_sma
         ({"a": 3}, "column a is int; expected a list of cells"),
         ({"a": [1, object()]}, "column a, row 1: object; expected a text, a number"),
         ({"a": [torch.ones(2)]}, "column a, row 0: Tensor; expected"),
-        ({"a": [LARGE.astype(float)]}, r"row 0: an array float64 \(300, 400, 3\); expected"),
+        ({"a": [LARGE.astype(float)]}, r"row 0: an array float64 \(450, 600, 3\); expected"),
         ({"a": [SMALL[..., 0]]}, r"row 0: an array uint8 \(5, 5\); expected"),
         ({"a": [SMALL, None]}, "column a has 1 images among 2 cells; expected all or none"),
     ],

@@ -19,7 +19,7 @@ from typing import Any
 VIEW_KEY = "mlrun"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 COLOUR_TAG = "mlflow.runColor"
-CARD_HEIGHT = 400  # pixels: a small picture of 256, its title and the slider
+CARD_HEIGHT = 570  # pixels: a picture of `THUMBNAIL`, its title and the slider
 MOST_KEYS = 100  # pictures in one view
 GOLDEN_ANGLE = 0.381966  # of a turn: hues that follow one another stay far apart
 

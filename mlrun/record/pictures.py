@@ -12,7 +12,7 @@ from PIL import Image
 
 from mlrun.record.events import Event
 
-THUMBNAIL = 256  # pixels: the side of the small copy that MLflow shows in a grid
+THUMBNAIL = 420  # pixels: of the copy that MLflow shows in a grid at its own size; its own has 256
 PNG_END, SMALL_END = ".png", "+compressed.webp"
 
 

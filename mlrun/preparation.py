@@ -65,9 +65,29 @@ class Prepared:
         """The model that is trained."""
         return self.state.model
 
-    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
-        """Returns what `model` says of a part."""
-        return evaluate(model, self.parts[part], part=part, precision=self.precision)
+    def evaluate(
+        self,
+        model: nn.Module,
+        part: str,
+        *,
+        places: Sequence[int] | None = None,
+        variant: Variant | None = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Returns what `model` says of a part.
+
+        Args:
+            model: on the device.
+            part: one of `parts`.
+            places: which of its images; all by default.
+            variant: how they are changed, by draws from `seed`; not at all by default.
+        """
+        batches = self.parts[part]
+        if places is not None:
+            batches = batches.only(places)
+        if variant is not None:
+            batches = changed(batches, variant, seed=seed)
+        return evaluate(model, batches, part=part, precision=self.precision)
 
     @property
     def about(self) -> dict[str, list[str] | list[int] | list[float]]:

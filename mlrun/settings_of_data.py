@@ -29,7 +29,7 @@ class DataSettings(BaseModel):
     model: str = setting("cnn", "model, by name or plugin/name", "Components")
     dataset: str = setting("digits", "data set, by name or plugin/name", "Components")
     visualisers: Names = setting(
-        ("weights", "feature-maps", "confusion-matrix", "learning-curves"),
+        ("weights", "feature-maps", "confusion-matrix", "learning-curves", "robustness"),
         "visualisers, with commas between; none for no pictures",
         "Components",
     )

@@ -10,7 +10,7 @@ import torch
 from drawn import drawn
 from mlrun_visualisers.captions import captioned, shortened, tile
 from mlrun_visualisers.draw_classes import class_means_of, counts_of, draw_class_distribution
-from mlrun_visualisers.draw_images import surest_mistakes
+from mlrun_visualisers.draw_mistakes import surest_mistakes
 from mlrun_visualisers.grids import text_width
 from test_inside import make_view
 from torch import nn
@@ -98,6 +98,13 @@ def test_a_picture_by_epoch_has_the_same_key_and_size_in_each_epoch(name: str) -
         ("samples", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
         ("misclassified", {"count": 0}, "misclassified: count and columns must be at least 1"),
         ("confusion-by-epoch", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
+        ("top-losses", {"count": 0}, "top-losses: count and columns must be at least 1"),
+        ("calibration", {"bins": 0}, "calibration: bins must be at least 1"),
+        ("robustness", {"images": 0}, "robustness: images must be at least 1"),
+        ("weight-statistics", {"images": 0}, "weight-statistics: images must be at least 1"),
+        ("weights", {"limit": 0.0}, "weights: limit 0; expected a number above 0"),
+        ("feature-maps", {"limit": -1.0}, "feature-maps: limit -1; expected a number above 0"),
+        ("layer-outputs", {"limit": float("inf")}, "layer-outputs: limit inf; expected a number"),
         ("embedding", {"images": 2}, "embedding: images must be at least 3"),
         ("class-means", {"columns": 0}, "class-means: columns and most must be at least 1"),
     ],
@@ -192,7 +199,7 @@ def test_without_a_mistake_the_picture_says_so() -> None:
     right.logits[torch.arange(len(right.labels)), right.labels] = 100.0
     view._evaluations["val"] = right
     figures = dict(discover().find("visualiser", "misclassified").function(view, part="val"))
-    assert figures[""].texts[0].get_text() == "val, epoch 2: 0 of 30 misclassified"
+    assert figures[""].image.texts[0].get_text() == "val, epoch 2: 0 of 30 misclassified"
     found = drawn("misclassified", view, part="val")
     assert found["misclassified"].std() > 0
     assert set(map(len, found["misclassified-table"].values())) == {0}

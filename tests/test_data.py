@@ -250,6 +250,23 @@ def test_what_batches_hold_instead_of_images_comes_with_the_images_labels() -> N
         assert torch.equal(labels, same)
 
 
+@pytest.mark.parametrize("kept", [512 * 2**20, 0])
+def test_batches_of_some_images_are_those_of_all_in_the_order_asked_for(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches_module, "READY_COPY", kept)
+    selection = Selection("train", torch.arange(99, 29, -1), *part())
+    whole_part = Batches(
+        selection, Normalisation((0.5,), (0.25,)), batch_size=2, device=CPU, shuffle=True
+    )
+    some = whole_part.only([5, 0, 69])
+    images, labels = (torch.cat(parts) for parts in zip(*some.epoch(0), strict=True))
+    assert labels.tolist() == part().labels[[94, 99, 30]].tolist()
+    assert torch.equal(images, whole_part.gather(torch.tensor([5, 0, 69])))
+    assert some.selection.indices.tolist() == [94, 99, 30]
+    assert (len(whole_part), len(some)) == (35, 2)
+
+
 def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() -> None:
     called = []
 

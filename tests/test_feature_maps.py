@@ -108,7 +108,7 @@ def test_defaults_after_the_failure_are_left_out_and_a_named_one_is_an_error() -
 def test_maps_in_a_row_are_those_asked_for_or_what_looks_best(
     columns: int | None, maps: int, images: int, expected: int
 ) -> None:
-    look = Look(channels=99, columns=columns, scale="min-max", cmap="gray")
+    look = Look(channels=99, columns=columns, scale="min-max", limit=None, cmap="gray")
     assert look.in_a_row(maps, images) == expected
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from mlrun.data.batches import Batches
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.probe import Probe
 from mlrun.data.splits import split
+from mlrun.data.variants import Variant, changed
 from mlrun.inside.drawing import draw
 from mlrun.inside.sandbox import detached_copy, untouched
-from mlrun.training.evaluation import evaluate
+from mlrun.training.evaluation import Evaluation, evaluate
 
 CPU = torch.device("cpu")
 
@@ -47,6 +48,19 @@ def make_view(
         name: Batches(selection, normalisation, batch_size=16, device=CPU)
         for name, selection in selections.items()
     }
+
+    def evaluate_part(
+        model: nn.Module,
+        part: str,
+        *,
+        places: Sequence[int] | None = None,
+        variant: Variant | None = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        batches = parts[part] if places is None else parts[part].only(places)
+        batches = changed(batches, variant or Variant(), seed=seed)
+        return evaluate(model, batches, part=part)
+
     return View(
         model=model.eval(),
         epoch=2,
@@ -55,7 +69,7 @@ def make_view(
         history={"train/loss": ((0, 1.0), (1, 0.5)), "val/loss": ((0, 1.0), (1, 0.6))},
         _selections=selections,
         _normalise=normalisation,
-        _evaluate=lambda m, p: evaluate(m, parts[p], part=p),
+        _evaluate=evaluate_part,
         _default_part="test",
         _device=CPU,
         _probe=probe,

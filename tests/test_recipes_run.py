@@ -62,7 +62,10 @@ FIRST_LOOK = "class-distribution confusion-matrix learning-curves samples"
 LETTER = {"outputs": 26, "metrics": ""}
 WEIGHTS = {"model.weights": "{data}/alexnet.pth"}
 SHOWN = {
-    "digits": Shown("6,090", TWO, changes={"epochs": 2}),
+    "digits": Shown(
+        "6,090", f"{TWO} weight-statistics",
+        figures="calibration confusion-matrix learning-curves robustness top-losses",
+        tables="calibration-table robustness-table top-losses-table", changes={"epochs": 2}),
     "perceptron": Shown(
         "15,920", "weights-fc1", metrics="test/accuracy step/loss step/accuracy",
         changes={"epochs": 10}),

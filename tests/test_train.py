@@ -78,7 +78,11 @@ def test_a_whole_run_as_it_stands_in_mlflow(full: mlrun.Run) -> None:
         "predictions",
         "settings.yaml",
     }
-    assert artifacts(full.run_id, "figures") == ["confusion-matrix.png", "learning-curves.png"]
+    assert artifacts(full.run_id, "figures") == [
+        "confusion-matrix.png",
+        "learning-curves.png",
+        "robustness.png",
+    ]
     assert artifacts(full.run_id, "checkpoints") == ["epoch-1.pt", "epoch-2.pt", "last.pt"]
     assert (
         "690 parameters: 690 trained, 0 frozen" in read(full.run_id, "model-summary.txt").decode()

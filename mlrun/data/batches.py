@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -91,6 +92,18 @@ class Batches:
         twin = copy.copy(self)
         twin.batch_size, twin.accumulate = batch_size, 1
         twin.shuffle, twin.drop_last, twin.change = False, False, None
+        return twin
+
+    def only(self, places: Sequence[int]) -> Batches:
+        """Returns batches of the images at `places` of the selection, in that order, unchanged."""
+        chosen = torch.as_tensor(places, dtype=torch.int64)
+        twin = self.in_order(self.batch_size)
+        twin.selection = replace(self.selection, indices=self.selection.indices[chosen])
+        twin.labels = self.labels[chosen.to(self.labels.device)]
+        for name in ("ready", "raw"):
+            held = getattr(self, name)
+            if held is not None:
+                setattr(twin, name, held[chosen.to(held.device)])
         return twin
 
     def holding(self, ready: Tensor) -> Batches:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mlrun.data.probe import Probe
     from mlrun.data.splits import Selection
+    from mlrun.data.variants import Variant
     from mlrun.inside.forward import Pass
     from mlrun.training.evaluation import Evaluation
 
@@ -43,7 +44,7 @@ class View:
     history: Mapping[str, Sequence[tuple[int, float]]]
     _selections: Mapping[str, Selection]
     _normalise: Callable[[Tensor], Tensor]
-    _evaluate: Callable[[nn.Module, str], Evaluation]
+    _evaluate: Callable[..., Evaluation]
     _default_part: str
     _device: torch.device
     steps: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
@@ -130,6 +131,27 @@ class View:
         if part not in self._evaluations:
             self._evaluations[part] = self._evaluate(self.model, part)
         return copy.deepcopy(self._evaluations[part])
+
+    def evaluation_of(
+        self,
+        part: str,
+        places: Sequence[int] | None = None,
+        *,
+        variant: Variant | None = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Returns what the model says of some images of a part, as they are or changed.
+
+        Changed images are those of `mlrun evaluate --rotate 25` with the same images and seed.
+
+        Args:
+            part: one of `parts`.
+            places: which images, from 0 to the part's length - 1; all by default.
+            variant: how they are changed, such as `mlrun.data.variants.Variant(rotate=25)`.
+            seed: of the variant's draws, which go by place in the batch.
+        """
+        self._selection(part)
+        return self._evaluate(self.model, part, places=places, variant=variant, seed=seed)
 
     @property
     def predictions(self) -> Evaluation:

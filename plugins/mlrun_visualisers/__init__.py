@@ -8,13 +8,16 @@ from typing import Any
 from mlrun import hookimpl
 from mlrun_visualisers.of_attributions import activation_maximisation, grad_cam, saliency
 from mlrun_visualisers.of_images import class_distribution, class_means, kernels, samples
-from mlrun_visualisers.of_networks import feature_maps, layer_outputs, weights
+from mlrun_visualisers.of_networks import feature_maps, layer_outputs, weight_statistics, weights
 from mlrun_visualisers.of_results import (
+    calibration,
     confusion_by_epoch,
     confusion_matrix,
     embedding,
     learning_curves,
     misclassified,
+    robustness,
+    top_losses,
 )
 
 CAPTUM = {"captum": "mlrun-vision[captum]"}
@@ -26,11 +29,15 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(weights, when="epoch")
     register(feature_maps, when="epoch")
     register(layer_outputs, when="epoch")
+    register(weight_statistics, when="epoch")
     register(confusion_matrix)
     register(confusion_by_epoch, when="epoch")
     register(learning_curves)
     register(samples)
     register(misclassified)
+    register(top_losses)
+    register(calibration)
+    register(robustness)
     register(class_distribution)
     register(class_means)
     register(kernels)

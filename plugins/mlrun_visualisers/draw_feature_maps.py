@@ -17,6 +17,8 @@ from mlrun_visualisers.grids import (
     WIDEST,
     Floats,
     Pixels,
+    Scale,
+    check_limit,
     coloured,
     enlarged,
     framed,
@@ -44,8 +46,14 @@ class Look:
 
     channels: int
     columns: int | None
-    scale: str
+    scale: Scale
+    limit: float | None
     cmap: str
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or (self.columns is not None and self.columns < 1):
+            raise MlrunError("feature-maps: images, channels and columns must be at least 1")
+        check_limit("feature-maps", self.limit, self.scale)
 
     def in_a_row(self, maps: int, images: int) -> int:
         """Returns how many of the `maps` of one of so many images stand in a row."""
@@ -59,7 +67,7 @@ def draw_feature_maps(
     view: View, *, layers: tuple[str, ...], images: int, look: Look
 ) -> Iterator[tuple[str, Picture]]:
     """Yields one picture for each call of each layer, named like the layer."""
-    if images < 1 or look.channels < 1 or (look.columns is not None and look.columns < 1):
+    if images < 1:
         raise MlrunError("feature-maps: images, channels and columns must be at least 1")
     probes = view.probes[:images]
     found = view.activations(layers or default_layers(view), probes, required=bool(layers))
@@ -81,7 +89,7 @@ def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Loo
     """Returns the picture of one layer, and the maps and images that it shows."""
     values = as_maps(output)
     drawn = values[:, : look.channels] if values.ndim == 4 else values
-    low, high, about = limits(drawn, look.scale, signed=bool((drawn < 0).any()))
+    low, high, about = limits(drawn, look.scale, signed=bool((drawn < 0).any()), limit=look.limit)
     colours = coloured(drawn, low, high, look.cmap)
     rows = draw_strips(probes, colours) if values.ndim == 2 else draw_maps(probes, colours, look)
     shape = shape_text(output.shape[1:])

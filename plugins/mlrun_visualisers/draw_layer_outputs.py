@@ -23,6 +23,7 @@ from mlrun_visualisers.grids import (
     WIDEST,
     Floats,
     Pixels,
+    check_limit,
     coloured,
     enlarged,
     gap_colour,
@@ -56,11 +57,18 @@ class Row:
 
 
 def draw_layer_outputs(
-    view: View, *, image: int, layers: tuple[str, ...], channels: int, cmap: str
+    view: View,
+    *,
+    image: int,
+    layers: tuple[str, ...],
+    channels: int,
+    limit: float | None,
+    cmap: str,
 ) -> Picture:
     """Returns the picture: the image, and below it a row for each call of each layer."""
     if channels < 1:
         raise MlrunError("layer-outputs: channels must be at least 1")
+    check_limit("layer-outputs", limit)
     probes = view.probes
     if not 0 <= image < len(probes):
         raise MlrunError(
@@ -69,7 +77,7 @@ def draw_layer_outputs(
     one = probes[image : image + 1]
     found = view.activations(layers or default_layers(view), one, required=bool(layers))
     rows = [
-        row_of(name if number == 1 else f"{name} call {number}", output, channels)
+        row_of(name if number == 1 else f"{name} call {number}", output, channels, limit)
         for name, calls in found.items()
         for number, output in enumerate(calls, start=1)
         if is_drawable(view, name, output, required=bool(layers))
@@ -78,7 +86,8 @@ def draw_layer_outputs(
     shown += zip((row.text for row in rows), draw_rows(rows, cmap), strict=True)
     label = int(view.probe_labels[image])
     what = view.probe_name or f"probe image {image}, {view.classes[label]}"
-    title = f"outputs of each layer for {what}\nepoch {view.epoch}, a scale a row"
+    scales = "a scale a row" if limit is None else f"every scale up to {limit:g}"
+    title = f"outputs of each layer for {what}\nepoch {view.epoch}, {scales}"
     values = {f"{place:02}-{row.name}": row.values for place, row in enumerate(rows)}
     return Picture(labelled(shown, title), {"image": one.numpy(), **values})
 
@@ -104,11 +113,11 @@ def is_drawable(view: View, name: str, output: Tensor, *, required: bool) -> boo
     return False
 
 
-def row_of(name: str, output: Tensor, channels: int) -> Row:
+def row_of(name: str, output: Tensor, channels: int, limit: float | None) -> Row:
     """Returns the row of one output, (1, units) or (1, channels, …)."""
     values = as_maps(output)[0]
     drawn = values[:channels] if values.ndim == 3 else values
-    low, high, scale = limits(drawn, "power-of-two", signed=bool((drawn < 0).any()))
+    low, high, scale = limits(drawn, "power-of-two", signed=bool((drawn < 0).any()), limit=limit)
     shape = shape_text(output.shape[1:])
     if len(drawn) < len(values):
         shape += f", first {len(drawn)}"

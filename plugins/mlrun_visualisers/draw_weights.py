@@ -13,6 +13,8 @@ from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.grids import (
     WIDEST,
     Floats,
+    Scale,
+    check_limit,
     coloured,
     enlarged,
     framed,
@@ -34,12 +36,14 @@ class Look:
     rows: int | None
     columns: int | None
     most: int
-    scale: str
+    scale: Scale
+    limit: float | None
     cmap: str
 
     def __post_init__(self) -> None:
         if min(self.most, self.rows or 1, self.columns or 1) < 1 or 0 in (self.rows, self.columns):
             raise MlrunError("weights: rows, columns and most must be at least 1")
+        check_limit("weights", self.limit, self.scale)
 
     def choose(self, units: Floats) -> Floats:
         """Returns those of `units`, (units, channels, h, w), that are drawn: the first ones."""
@@ -72,8 +76,8 @@ def draw_layer(view: View, name: str, look: Look) -> Picture:
     units = units_of(values, view.shape)
     drawn = values[None, None] if units is None else look.choose(units)
     rows, columns = (1, 1) if units is None else look.arrange(*drawn.shape[:2])
-    covered = drawn if look.scale == "min-max" else values
-    low, high, about = limits(covered, look.scale, signed=True)
+    covered = values if look.scale == "power-of-two" and look.limit is None else drawn
+    low, high, about = limits(covered, look.scale, signed=True, limit=look.limit)
     size, most = tile_size(columns, rows), WIDEST // max(columns, rows)
     colours = coloured(drawn.reshape(-1, *drawn.shape[2:]), low, high, look.cmap)
     images = [enlarged(shrunk(one, most), size) for one in colours]

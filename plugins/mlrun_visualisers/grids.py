@@ -54,7 +54,21 @@ def power_of_two(values: Floats) -> float:
     return 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0
 
 
-def limits(values: Floats, scale: str, *, signed: bool) -> tuple[float, float, str]:
+def check_limit(visualiser: str, limit: float | None, scale: Scale = "power-of-two") -> None:
+    """Raises MlrunError unless `limit` is a number above 0, or None, and goes with the scale."""
+    if limit is None:
+        return
+    if not 0 < limit < math.inf:
+        raise MlrunError(f"{visualiser}: limit {limit:g}; expected a number above 0")
+    if scale == "min-max":
+        raise MlrunError(
+            f"{visualiser}: limit {limit:g} fixes the scale, and scale is min-max; leave one out"
+        )
+
+
+def limits(
+    values: Floats, scale: str, *, signed: bool, limit: float | None = None
+) -> tuple[float, float, str]:
     """Returns the ends of a colour scale, and what a title says of it.
 
     Args:
@@ -62,13 +76,17 @@ def limits(values: Floats, scale: str, *, signed: bool) -> tuple[float, float, s
         scale: `power-of-two`: up to the smallest one that covers every |value|, so that epochs
             and runs line up; `min-max`: from the least to the largest value.
         signed: whether a power of two reaches as far below zero.
+        limit: what the scale ends at in place of the power of two; how many values lie beyond
+            it is told.
     """
     finite = values[np.isfinite(values)]
     if scale == "min-max" and finite.size:
         low, high = float(finite.min()), float(finite.max())
         return low, high if high > low else low + 1, f"{low:.3g} to {high:.3g} (min–max)"
-    limit = power_of_two(values)
-    return (-limit, limit, f"±{limit:g}") if signed else (0.0, limit, f"0 to {limit:g}")
+    beyond = 0 if limit is None else int((np.abs(values) > limit).sum())
+    told = f", {beyond:,} beyond" if beyond else ""
+    end = limit or power_of_two(values)
+    return (-end, end, f"±{end:g}{told}") if signed else (0.0, end, f"0 to {end:g}{told}")
 
 
 def coloured(values: Floats, low: float, high: float, cmap: str) -> Pixels:

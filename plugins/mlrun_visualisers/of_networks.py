@@ -15,6 +15,7 @@ def weights(
     rows: int | None = None,
     columns: int | None = None,
     scale: Literal["power-of-two", "min-max"] = "power-of-two",
+    limit: float | None = None,
     cmap: str = "RdBu_r",
     most: int = 64,
 ) -> Iterator[tuple[str, Picture]]:
@@ -32,12 +33,14 @@ def weights(
         columns: images in a row; by default as square as can be, or one for each input channel.
         scale: symmetric about zero, up to the smallest power of two that covers the layer, so
             that epochs and runs line up; or from the least to the largest value drawn.
+        limit: what the scale ends at on either side of zero, in place of the power of two; what
+            lies beyond has the end's colour, and the title says how many values do.
         cmap: matplotlib's name of the colour map.
         most: how many units or output channels of a layer are drawn, from the first.
     """
     from mlrun_visualisers.draw_weights import Look, draw_weights
 
-    look = Look(rows=rows, columns=columns, most=most, scale=scale, cmap=cmap)
+    look = Look(rows=rows, columns=columns, most=most, scale=scale, limit=limit, cmap=cmap)
     yield from draw_weights(view, layers=layers, look=look)
 
 
@@ -49,6 +52,7 @@ def feature_maps(
     channels: int = 12,
     columns: int | None = None,
     scale: Literal["power-of-two", "min-max"] = "power-of-two",
+    limit: float | None = None,
     cmap: str = "viridis",
 ) -> Iterator[tuple[str, Picture]]:
     """What convolutions and activations make of fixed probe images, by epoch.
@@ -66,11 +70,12 @@ def feature_maps(
             is one image.
         scale: from 0 (from minus the limit, if the layer goes below zero) to the smallest
             power of two that covers what is drawn, or from its least to its largest value.
+        limit: what the scale ends at in place of the power of two, as of `weights`.
         cmap: matplotlib's name of the colour map.
     """
     from mlrun_visualisers.draw_feature_maps import Look, draw_feature_maps
 
-    look = Look(channels=channels, columns=columns, scale=scale, cmap=cmap)
+    look = Look(channels=channels, columns=columns, scale=scale, limit=limit, cmap=cmap)
     yield from draw_feature_maps(view, layers=layers, images=images, look=look)
 
 
@@ -80,6 +85,7 @@ def layer_outputs(
     image: int = 0,
     layers: tuple[str, ...] = (),
     channels: int = 16,
+    limit: float | None = None,
     cmap: str = "viridis",
 ) -> Picture:
     """What each layer makes of one probe image, a row a layer, by epoch.
@@ -93,8 +99,30 @@ def layer_outputs(
         layers: names as `named_modules` gives them; by default all that hold no others, but
             for dropout and the like, of more than 16 the first 3 and 13 spread up to the last.
         channels: how many channels are drawn, from the first.
+        limit: what the scale of every row ends at in place of its own power of two.
         cmap: matplotlib's name of the colour map.
     """
     from mlrun_visualisers.draw_layer_outputs import draw_layer_outputs
 
-    return draw_layer_outputs(view, image=image, layers=layers, channels=channels, cmap=cmap)
+    return draw_layer_outputs(
+        view, image=image, layers=layers, channels=channels, limit=limit, cmap=cmap
+    )
+
+
+def weight_statistics(view: View, *, layers: tuple[str, ...] = (), images: int = 128) -> Picture:
+    """How the weights and gradients of each layer are spread, and how they went, by epoch.
+
+    A row for each parameter of two or more axes: at the left its weights, up to the smallest
+    power of two that covers them; at the right the sizes of the gradient of the loss, in
+    powers of ten. Below, the mean size of the weights and the norm of the gradient through the
+    epochs so far. The loss is the model's own, else cross-entropy, of a fixed batch in
+    evaluation mode: without dropout, augmentation, label smoothing and class weights.
+
+    Args:
+        layers: names as `named_modules` or `named_parameters` gives them; by default all, of
+            more than 8 the first 3 and 5 spread up to the last.
+        images: how many training images the loss is of, the first ones.
+    """
+    from mlrun_visualisers.draw_statistics import draw_weight_statistics
+
+    return draw_weight_statistics(view, layers=layers, images=images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlrun import View
+from mlrun import Picture, View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def misclassified(
     columns: int = 5,
     part: Literal["train", "val", "test"] | None = None,
     cmap: str = "gray",
-) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
+) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """The mistakes of which the model was surest, as a picture and as a table with images.
 
     The surest is the one whose predicted class has the highest probability (softmax of the
@@ -79,9 +79,98 @@ def misclassified(
         part: the part that they are from; by default test, or validation if there is none.
         cmap: matplotlib's name of the colour map for images that are not RGB.
     """
-    from mlrun_visualisers.draw_images import draw_misclassified
+    from mlrun_visualisers.draw_mistakes import draw_misclassified
 
     yield from draw_misclassified(view, count=count, columns=columns, part=part, cmap=cmap)
+
+
+def top_losses(
+    view: View,
+    *,
+    count: int = 25,
+    columns: int = 5,
+    part: Literal["train", "val", "test"] | None = None,
+    cmap: str = "gray",
+) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+    """The images with the highest cross-entropy, as a picture and as a table with images.
+
+    They are what the model finds hardest, rightly classified or not; mislabelled images are
+    often among them. The table's `index` is the image's place in the data set's own part.
+
+    Args:
+        count: how many are shown.
+        columns: images in a row of the picture.
+        part: the part that they are from; by default test, or validation if there is none.
+        cmap: matplotlib's name of the colour map for images that are not RGB.
+    """
+    from mlrun_visualisers.draw_mistakes import draw_top_losses
+
+    yield from draw_top_losses(view, count=count, columns=columns, part=part, cmap=cmap)
+
+
+def calibration(
+    view: View, *, bins: int = 15, part: Literal["train", "val", "test"] | None = None
+) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+    """Accuracy against confidence (reliability diagram), and the expected calibration error.
+
+    Confidence is the probability of the predicted class (softmax of the logits). Images are
+    put into bins of it; each bin's accuracy stands over its mean confidence with Wilson's
+    95 % interval, the number of its images below. On the diagonal a model is as often right
+    as it says. The table has a row for each bin.
+
+    Args:
+        bins: of equal width, from 0 to 1.
+        part: by default test, or validation if there is none.
+    """
+    from mlrun_visualisers.draw_calibration import draw_calibration
+
+    yield from draw_calibration(view, bins=bins, part=part)
+
+
+def robustness(
+    view: View,
+    *,
+    changes: tuple[Literal["rotate", "noise", "blur", "shift"], ...] = (
+        "rotate",
+        "noise",
+        "blur",
+        "shift",
+    ),
+    rotate: tuple[float, ...] = (15.0, 30.0, 45.0, 60.0),
+    noise: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4),
+    blur: tuple[float, ...] = (),
+    shift: tuple[float, ...] = (),
+    images: int = 500,
+    part: Literal["train", "val", "test"] | None = None,
+    seed: int = 0,
+) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+    """Accuracy against the amount of rotation, noise, blur and shift, a panel each.
+
+    The same images are changed by each amount as `mlrun evaluate` would; amount 0 are the
+    images as they are. Bars are Wilson's 95 % intervals. The table has a row for each amount.
+
+    Args:
+        changes: those that are drawn.
+        rotate: degrees; each image by an angle uniform in ± that.
+        noise: standard deviation of Gaussian noise, pixels as 0–1.
+        blur: standard deviation of a Gaussian blur, pixels; by default 2.5, 5, 7.5 and 10 % of
+            the shorter side.
+        shift: pixels; each image along each axis by an amount uniform in ± that; by default
+            5, 10, 15 and 20 % of the shorter side.
+        images: how many, drawn at random; the same in every run with the same data and split.
+        part: the part that they are from; by default test, or validation if there is none.
+        seed: of the random choice, and of the changes.
+    """
+    from mlrun_visualisers.draw_robustness import draw_robustness
+
+    amounts = {"rotate": rotate, "noise": noise, "blur": blur, "shift": shift}
+    yield from draw_robustness(
+        view,
+        amounts={change: amounts[change] for change in dict.fromkeys(changes)},
+        images=images,
+        part=part,
+        seed=seed,
+    )
 
 
 def embedding(

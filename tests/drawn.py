@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,37 @@ from mlrun.seam.registry import discover
 
 
 def drawings_of(name: str, view: View, **options: Any) -> list[Drawing]:
-    """What the visualiser called `name` draws."""
-    return draw(discover().find("visualiser", name).function, name, options, view)
+    """What the visualiser called `name` draws of `view`.
+
+    One that is called each epoch and at the end is called twice, with what it kept.
+    """
+    component = discover().find("visualiser", name)
+    made = draw(component.function, name, options, view)
+    if len(component.when) == 1:
+        return made
+    kept = {view.epoch: {drawing.label: drawing.values for drawing in made}}
+    return made + draw(component.function, name, options, replace(view, final=True, kept=kept))
 
 
 def drawn_by(function: Callable[..., Any], name: str, view: View, **options: Any) -> dict[str, Any]:
     """The pictures, uint8 (H, W, 3), and tables of a visualiser, by key."""
+    return contents(draw(function, name, options, view))
+
+
+def contents(drawings: list[Drawing]) -> dict[str, Any]:
+    """The pictures, uint8 (H, W, 3), and tables, by key."""
     return {
         drawing.key: unpacked(drawing.content)
         if isinstance(drawing.content, bytes)
         else drawing.content
-        for drawing in draw(function, name, options, view)
+        for drawing in drawings
         if drawing.content is not None
     }
 
 
 def drawn(name: str, view: View, **options: Any) -> dict[str, Any]:
     """The pictures and tables of the visualiser called `name`, by key."""
-    return drawn_by(discover().find("visualiser", name).function, name, view, **options)
+    return contents(drawings_of(name, view, **options))
 
 
 def pictures(name: str, view: View, **options: Any) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn import figures
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
@@ -32,15 +33,16 @@ def of(counts: np.ndarray, names: tuple[str, ...] = ()) -> Figure:
     found = Evaluation("val", logits, labels, torch.arange(len(labels)), 1.0, right)
     view = make_view(convolutional())
     view.classes = names or tuple(f"class {number}" for number in range(len(counts)))
-    return draw_matrix(view, found, "Blues")
+    figure = draw_matrix(view, found, "Blues").image
+    assert isinstance(figure, Figure)
+    return figure
 
 
 def test_there_is_one_picture_a_part_of_what_scikit_learn_counts() -> None:
     view = make_view(convolutional())
-    draw = discover().find("visualiser", "confusion-by-epoch").function
-    figures = dict(draw(view, parts=("train", "val")))
-    assert list(figures) == ["train", "val"]
-    for part, figure in figures.items():
+    made = figures("confusion-by-epoch", view, parts=("train", "val"))
+    assert list(made) == ["train", "val"]
+    for part, figure in made.items():
         found = view.evaluation(part)
         expected = confusion_matrix(found.labels, found.predicted, labels=[0, 1, 2])
         image = figure.axes[0].images[0]

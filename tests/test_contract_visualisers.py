@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drawn import drawn
+from drawn import drawings_of, drawn, figures
 from mlrun_visualisers.captions import captioned, shortened, tile
-from mlrun_visualisers.draw_classes import class_means_of, counts_of, draw_class_distribution
+from mlrun_visualisers.draw_classes import class_means_of, counts_of
 from mlrun_visualisers.draw_mistakes import surest_mistakes
 from mlrun_visualisers.grids import text_width
 from test_inside import make_view
@@ -64,6 +64,17 @@ def test_a_visualiser_draws_pictures_that_show_something_and_the_same_again(
     assert list(again) == list(found)
     for key in found:
         np.testing.assert_equal(again[key], found[key])
+
+
+@pytest.mark.parametrize("data", ["grey", "twelve classes", "one pixel high"])
+@pytest.mark.parametrize("name", VISUALISERS)
+def test_every_picture_comes_with_the_raw_values_behind_it(name: str, data: str) -> None:
+    view = tiny(*DATA[data])
+    drawings = [made for made in drawings_of(name, view) if not isinstance(made.content, dict)]
+    assert drawings
+    for made in drawings:
+        assert made.values, made.key
+    assert not [note for note in view.notes if "not kept" in note]
 
 
 @pytest.mark.parametrize("name", VISUALISERS)
@@ -141,14 +152,14 @@ def test_a_class_without_images_has_a_mean_of_zero_and_says_so() -> None:
     view = tiny((1, 6, 6), 3)
     view.classes = (*view.classes, "none of it")
     assert class_means_of(view, "train", 4)[3].max() == 0
-    figure = discover().find("visualiser", "class-means").function(view)
+    figure = figures("class-means", view)[""]
     texts = [text.get_text() for text in figure.texts]
     assert texts[:4] == ["a", "b", "c", "none of it: none"]
 
 
 def test_the_bars_are_as_high_as_numpy_counts() -> None:
     view = tiny((1, 6, 6), 3)
-    figure = draw_class_distribution(view)
+    figure = figures("class-distribution", view)[""]
     assert [axes.get_title().partition(":")[0] for axes in figure.axes] == list(view.parts)
     for axes, part in zip(figure.axes, view.parts, strict=True):
         counts = np.bincount(view.labels(part).numpy(), minlength=3)
@@ -160,7 +171,7 @@ def test_the_bars_are_as_high_as_numpy_counts() -> None:
 def test_many_classes_are_drawn_as_one_outline() -> None:
     view = tiny((1, 6, 6), 3)
     view.classes = tuple(map(str, range(1000)))
-    figure = draw_class_distribution(view)
+    figure = figures("class-distribution", view)[""]
     values = figure.axes[0].patches[0].get_data().values
     assert values.tolist() == counts_of(view, "train").tolist()
     assert len(values) == 1000
@@ -198,8 +209,8 @@ def test_without_a_mistake_the_picture_says_so() -> None:
     right = view.evaluation("val")
     right.logits[torch.arange(len(right.labels)), right.labels] = 100.0
     view._evaluations["val"] = right
-    figures = dict(discover().find("visualiser", "misclassified").function(view, part="val"))
-    assert figures[""].image.texts[0].get_text() == "val, epoch 2: 0 of 30 misclassified"
+    made = dict(discover().find("visualiser", "misclassified").function(view, part="val"))
+    assert made[""].image.texts[0].get_text() == "val, epoch 2: 0 of 30 misclassified"
     found = drawn("misclassified", view, part="val")
     assert found["misclassified"].std() > 0
     assert set(map(len, found["misclassified-table"].values())) == {0}
@@ -207,8 +218,7 @@ def test_without_a_mistake_the_picture_says_so() -> None:
 
 def test_samples_are_those_that_were_asked_for() -> None:
     view = tiny((3, 8, 5), 12)
-    draw = discover().find("visualiser", "samples").function
-    first = draw(view, rows=2, columns=3, part="test", pick="first")
+    first = figures("samples", view, rows=2, columns=3, part="test", pick="first")[""]
     labels = view.labels("test")[:6].tolist()
     assert [text.get_text() for text in first.texts[:-1]] == [view.classes[n] for n in labels]
     shown = drawn("samples", view, rows=1, columns=1, part="test", pick="first")["samples"]
@@ -217,7 +227,7 @@ def test_samples_are_those_that_were_asked_for() -> None:
     left = 12 + (96 - 60) // 2 + 4  # the margin, and what the image is narrower than its place
     assert np.array_equal(shown[34 : 34 + 96, left : left + 60], enlarged)
     assert not np.array_equal(*(drawn("samples", view, seed=seed)["samples"] for seed in (0, 1)))
-    assert "30 of 30 images" in draw(view, rows=9, columns=9).texts[-1].get_text()
+    assert "30 of 30 images" in figures("samples", view, rows=9, columns=9)[""].texts[-1].get_text()
 
 
 def test_a_long_caption_is_cut_in_its_middle() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn import figures
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from mlrun_visualisers.draw_curves import binned
@@ -15,13 +16,12 @@ from test_inside import convolutional, make_view
 import mlrun
 from mlrun import MlrunError
 from mlrun.inside.rendering import pixels
-from mlrun.seam.registry import discover
 
 
 def by_step(steps: dict[str, Any], by: str = "step") -> Figure:
     view = make_view(convolutional())
     view.steps = steps
-    figure: Figure = discover().find("visualiser", "learning-curves").function(view, by=by)
+    figure: Figure = figures("learning-curves", view, by=by)[""]
     return figure
 
 

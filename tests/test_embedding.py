@@ -30,7 +30,7 @@ CLASSES = 3
 
 def embedded(view: View, **options: Any) -> tuple[Figure, dict[str, list[Any]]]:
     found = dict(discover().find("visualiser", "embedding").function(view, **options))
-    return found[""], found["table"]
+    return found[""].image, found["table"]
 
 
 def points_of(table: dict[str, list[Any]]) -> np.ndarray:
@@ -125,7 +125,7 @@ def test_images_go_through_the_model_some_at_a_time(monkeypatch: pytest.MonkeyPa
 def test_of_a_layer_that_is_too_large_fewer_images_are_drawn_and_the_user_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(projection, "MOST_VALUES", 144 * 20 + 143)
+    monkeypatch.setattr(draw_embedding, "MOST_VALUES", 144 * 20 + 143)
     view = make_view(convolutional())
     figure, table = embedded(view)
     assert view.notes == ["input of 3 has 144 values an image: 20 of 60 images drawn"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drawn import pictures
+from drawn import figures, pictures
 from mlrun_visualisers.draw_kernels import correlate, images_of, line_kernels
 from scipy.signal import correlate2d
 from test_inside import make_view
@@ -17,7 +17,6 @@ from torch import nn
 from mlrun import MlrunError, View
 from mlrun.data.probe import load_probe
 from mlrun.plan import plan_of
-from mlrun.seam.registry import discover
 
 
 def view_of(shape: tuple[int, int, int] = (1, 20, 24)) -> View:
@@ -81,9 +80,7 @@ def test_the_images_are_those_asked_for() -> None:
     assert few.shape[0] < many.shape[0] < 1000
     view._probe = load_probe("china", 1)
     assert pictures("kernels", view)["kernels"].shape[1] < 1400
-    texts = [
-        text.get_text() for text in discover().find("visualiser", "kernels").function(view).texts
-    ]
+    texts = [text.get_text() for text in figures("kernels", view)[""].texts]
     assert texts[-5:] == ["image", "vertical", "horizontal", "diagonal ↘", "diagonal ↗"]
     assert texts[0].startswith(
         "kernels 5 × 5: 1 on the line, -0.25 elsewhere\nchina, pixels as 0–1"
@@ -91,7 +88,7 @@ def test_the_images_are_those_asked_for() -> None:
 
 
 def test_images_that_no_kernel_fits_in_are_told() -> None:
-    figure = discover().find("visualiser", "kernels").function(view_of((1, 4, 9)))
+    figure = figures("kernels", view_of((1, 4, 9)))[""]
     told = "images of 4 × 9 pixels are smaller than the kernels"
     assert figure.texts[0].get_text().split("\n")[1] == told
 

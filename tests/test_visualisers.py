@@ -14,7 +14,6 @@ from drawn import figures, pictures, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
-from mlrun_visualisers.draw_confusion import draw_confusion_matrix
 from test_inside import convolutional, make_view
 from torch import nn
 
@@ -209,7 +208,7 @@ def test_a_note_lists_only_some_of_many_layers() -> None:
 
 def test_the_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:
     view = make_view(convolutional())
-    figure: Figure = discover().find("visualiser", "confusion-matrix").function(view)
+    figure: Figure = figures("confusion-matrix", view)[""]
     axes = figure.axes[0]
     counts = view.predictions.confusion.numpy()
     written = {
@@ -223,9 +222,7 @@ def test_the_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:
 
 
 def test_learning_curves_draw_the_history() -> None:
-    figure: Figure = (
-        discover().find("visualiser", "learning-curves").function(make_view(convolutional()))
-    )
+    figure: Figure = figures("learning-curves", make_view(convolutional()))[""]
     lines = {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].lines}
     assert lines == {"train": [[0, 1.0], [1, 0.5]], "val": [[0, 1.0], [1, 0.6]]}
 
@@ -236,7 +233,7 @@ def test_long_names_leave_the_confusion_matrix_its_room() -> None:
     )
     names = ("a folder's name of forty and more characters", "b")
     view = SimpleNamespace(predictions=found, classes=names, epoch=4)
-    figure = draw_confusion_matrix(view, cmap="Blues")
+    figure = figures("confusion-matrix", view)[""]
     pixels(figure)  # lays it out
     axes = figure.axes[0]
     assert axes.get_window_extent().width > 0.4 * figure.bbox.width

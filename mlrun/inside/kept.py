@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = Mapping[str, NDArray[Any]]  # by name
-HELD = 2**20  # bytes of one visualiser and epoch that stay in memory
+HELD = 2**16  # bytes of one visualiser and epoch that stay in memory
 END = -1  # stands for the end where an epoch is meant
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from mlrun import hookimpl
 from mlrun_visualisers.of_attributions import activation_maximisation, grad_cam, saliency
+from mlrun_visualisers.of_embeddings import embedding, embedding_by_epoch
 from mlrun_visualisers.of_images import class_distribution, class_means, kernels, samples
 from mlrun_visualisers.of_networks import feature_maps, layer_outputs, weight_statistics, weights
 from mlrun_visualisers.of_results import (
     calibration,
     confusion_by_epoch,
     confusion_matrix,
-    embedding,
     learning_curves,
     misclassified,
     robustness,
@@ -42,6 +42,7 @@ def register_visualisers(register: Callable[..., Any]) -> None:
     register(class_means)
     register(kernels)
     register(embedding)
+    register(embedding_by_epoch, when=("epoch", "end"))
     register(saliency, when="epoch", needs=CAPTUM)
     register(grad_cam, when="epoch", needs=CAPTUM)
     register(activation_maximisation)

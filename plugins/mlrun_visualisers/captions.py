@@ -21,7 +21,7 @@ from mlrun_visualisers.grids import (
     Bar,
     Pixels,
     add_bar,
-    coloured,
+    colour_map,
     enlarged,
     shrunk,
     text_width,
@@ -43,8 +43,17 @@ def tile(image: NDArray[np.uint8], size: int, cmap: str) -> Pixels:
     if len(image) == 3:
         pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
     else:
-        pixels = coloured(image[0].astype(np.float32), 0, 255, cmap)
+        pixels = palette(cmap)[image[0]]
     return enlarged(shrunk(pixels, size), max(1, size - size % max(pixels.shape[:2])))
+
+
+def palette(cmap: str) -> Pixels:
+    """Returns the colours of 0 to 255, uint8 (256, 3).
+
+    Rounded: matplotlib itself cuts fractions off, and `gray` then darkens some greys by one.
+    """
+    colours = colour_map(cmap)(np.linspace(0, 1, 256))[:, :3]
+    return (colours * 255).round().astype(np.uint8)
 
 
 def tile_size(columns: int) -> int:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.captions import captioned, shortened, slanted, tile, tile_size, write_below
 from mlrun_visualisers.grids import colour_map
 
@@ -18,7 +18,7 @@ LONGEST_NAME = 130  # pixels of a class's name beside an axis
 CHUNK = 8 * 2**20  # bytes of images that are looked at together
 
 
-def draw_class_distribution(view: View) -> Figure:
+def draw_class_distribution(view: View) -> Picture:
     """Returns one panel of bars for each part, the classes below each other."""
     classes = len(view.classes)
     named = classes <= MOST_NAMES
@@ -29,8 +29,8 @@ def draw_class_distribution(view: View) -> Figure:
     height = 0.6 + 1.7 * len(parts) + 0.06 * longest
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     panels = figure.subplots(len(parts), sharex=True, squeeze=False)[:, 0]
-    for axes, part in zip(panels, parts, strict=True):
-        counts = counts_of(view, part)
+    kept = {f"counts-{part}": counts_of(view, part) for part in parts}
+    for axes, part, counts in zip(panels, parts, kept.values(), strict=True):
         if named:
             axes.bar(range(classes), counts)
         else:
@@ -45,7 +45,7 @@ def draw_class_distribution(view: View) -> Figure:
         write_below(panels[-1], names)
     else:
         panels[-1].set_xlabel("class (number)")
-    return figure
+    return Picture(figure, kept)
 
 
 def counts_of(view: View, part: str) -> NDArray[np.int64]:
@@ -63,7 +63,7 @@ def summary(counts: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     return f"{total}, {told[0]} to {told[1]} of a class"
 
 
-def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -> Figure:
+def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -> Picture:
     """Returns the average training image of each class."""
     if most < 1 or (columns is not None and columns < 1):
         raise MlrunError("class-means: columns and most must be at least 1")
@@ -76,7 +76,7 @@ def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -
     size = tile_size(across)
     tiles = [tile(mean.round().astype(np.uint8), size, cmap) for mean in means]
     blank = np.full_like(tiles[0], 235)
-    return captioned(
+    figure = captioned(
         [image if there else blank for image, there in zip(tiles, present, strict=True)],
         [
             name if there else f"{name}: none"
@@ -85,6 +85,7 @@ def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -
         columns=across,
         title=f"average training image of each class, {len(view.classes):,} classes{left_out}",
     )
+    return Picture(figure, {"means": means})
 
 
 def class_means_of(view: View, part: str, classes: int) -> NDArray[np.float64]:

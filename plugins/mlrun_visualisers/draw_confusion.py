@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.captions import shortened, slanted, write_below
 from mlrun_visualisers.grids import DPI, colour_map, text_width
 
@@ -29,14 +29,14 @@ TOP, AROUND, BAR = 40, 48, 72  # pixels: above the cells; beside the names; arou
 BRIGHT = 0.55  # luma from which black is read better than white
 
 
-def draw_confusion_matrix(view: View, *, cmap: str) -> Figure:
+def draw_confusion_matrix(view: View, *, cmap: str) -> Picture:
     """Returns the confusion matrix of the part that counts."""
     return draw_matrix(view, view.predictions, cmap)
 
 
 def draw_confusion_by_epoch(
     view: View, *, parts: Sequence[str], cmap: str
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Picture]]:
     """Yields the confusion matrix of each part, named like the part."""
     if not parts:
         raise MlrunError("confusion-by-epoch: parts is none; expected train, val or both")
@@ -44,7 +44,7 @@ def draw_confusion_by_epoch(
         yield part, draw_matrix(view, view.evaluation(part), cmap)
 
 
-def draw_matrix(view: View, found: Evaluation, cmap: str) -> Figure:
+def draw_matrix(view: View, found: Evaluation, cmap: str) -> Picture:
     """Returns the confusion matrix of an evaluation: rows true, columns predicted.
 
     The scale runs from 0 to the number of images of the largest class, so that epochs and
@@ -71,7 +71,7 @@ def draw_matrix(view: View, found: Evaluation, cmap: str) -> Figure:
         axes.set_yticks(range(len(names)), names, fontsize=NAMES, parse_math=False)
         bright = colours(scale(counts))[..., :3] @ np.array([0.299, 0.587, 0.114]) > BRIGHT
         write_counts(axes, counts, bright, size)
-    return figure
+    return Picture(figure, {"counts": counts})
 
 
 def cells(classes: int, widest: str) -> tuple[int, int]:

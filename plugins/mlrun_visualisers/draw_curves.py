@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 
 FIGURES = {"loss": "mean over the examples", "accuracy": "fraction"}
 MOST_POINTS = 600  # steps up to which each is a point; from there on, means of some in a row
@@ -37,7 +37,7 @@ STEP_STYLES = {
 }
 
 
-def draw_learning_curves(view: View, *, by: str) -> Figure:
+def draw_learning_curves(view: View, *, by: str) -> Picture:
     """Returns loss and accuracy side by side, by epoch or by optimiser step."""
     if by == "epoch":
         return draw_panels(view.history, EPOCH_STYLES, "epoch")
@@ -51,21 +51,27 @@ def draw_learning_curves(view: View, *, by: str) -> Figure:
     return draw_panels(view.steps, STEP_STYLES, "optimiser step")
 
 
-def draw_panels(curves: Mapping[str, Curve], styles: Mapping[str, Style], unit: str) -> Figure:
+def draw_panels(curves: Mapping[str, Curve], styles: Mapping[str, Style], unit: str) -> Picture:
     """Returns one panel for each figure, with the curves that there are in it.
 
     Args:
         curves: by name.
         styles: of the curves whose names are one of these and the figure's.
         unit: of the horizontal axis.
+
+    Each curve's (place, value) pairs are kept as float64 (n, 2), named with - for /.
     """
     figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
+    kept: dict[str, Numbers] = {}
     last = max(1, last_of(curves.values()))
     width = 1 if last <= MOST_POINTS else -(-last // BINS)
     for place, (name, measure) in enumerate(FIGURES.items(), start=1):
         axes = figure.add_subplot(1, 2, place)
         for prefix, style in styles.items():
-            draw_curve(axes, curves.get(prefix + name, ()), style, width)
+            curve = curves.get(prefix + name, ())
+            draw_curve(axes, curve, style, width)
+            if curve:
+                kept[(prefix + name).replace("/", "-")] = np.array(list(curve), dtype=np.float64)
         axes.set_xlabel(f"{unit} (0: before training)")
         axes.set_ylabel(f"{name} ({measure})")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -76,7 +82,7 @@ def draw_panels(curves: Mapping[str, Curve], styles: Mapping[str, Style], unit: 
             axes.legend()
         if axes.collections:
             figure.supxlabel(f"means of {width} {unit}s; shade: lowest to highest", fontsize=9)
-    return figure
+    return Picture(figure, kept)
 
 
 def last_of(curves: Iterable[Curve]) -> int:

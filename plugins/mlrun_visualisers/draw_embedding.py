@@ -15,14 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.captions import shortened
 from mlrun_visualisers.choice import random_places
 from mlrun_visualisers.grids import shape_text
 from mlrun_visualisers.projection import (
+    FEWEST,
     Floats,
     Labels,
     Numbers,
+    check_differ,
     neighbour_points,
     principal_basis,
     source_of,
@@ -31,6 +33,8 @@ from mlrun_visualisers.projection import (
 
 LONGEST_NAME = 130  # pixels of a class's name in the legend
 NAMES = {"pca": "PCA", "tsne": "t-SNE"}
+Limits = tuple[tuple[float, float], tuple[float, float]]  # across, and up
+MOST_VALUES = 2**26  # of a layer: 256 MiB, of which PCA makes a copy
 MOST_ROWS = 5000  # of the table: MLflow's page shows no more with ease
 # P. Green-Armytage, "A colour alphabet and the limits of colour coding" (2010): 26 colours that
 # are told apart as well as can be.
@@ -64,16 +68,18 @@ def draw_embedding(
     images: int,
     seed: int,
     perplexity: float,
-) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
+) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """Yields the picture, and a table of its points."""
-    if images < 3 or perplexity <= 0:
-        raise MlrunError("embedding: images must be at least 3, and perplexity above 0")
+    if images < FEWEST or perplexity <= 0:
+        raise MlrunError(f"embedding: images must be at least {FEWEST}, and perplexity above 0")
     found = view.predictions if part is None else view.evaluation(part)
     places = random_places(len(found.labels), images, seed)
-    source = source_of(view, layer)
-    values, shape = values_of(view, source, found.part, places)
+    source = source_of(view, layer, "embedding")
+    values, shape = values_of(view, source, found.part, places, most=MOST_VALUES)
+    check_differ(values, source)
     places = places[: len(values)]
     labels, predicted = found.labels[places].numpy(), found.predicted[places].numpy()
+    indices = found.indices[places].numpy()
     where, about = brought_down(values, labels, method=method, perplexity=perplexity, seed=seed)
     points = Points(where, labels, predicted)
     drawn = f"{len(values):,} of {len(found.labels):,} {found.part} images"
@@ -82,8 +88,9 @@ def draw_embedding(
         f"{source}, {shape_text(shape)} values\n"
         f"{NAMES[method]} of {drawn}, epoch {view.epoch}\n{about}; {wrong:,} misclassified"
     )
-    yield "", scatter(points, view.classes, title)
-    yield "table", table_of(points, view.classes, found.indices[places].numpy())
+    kept = {"points": where, "labels": labels, "predicted": predicted, "indices": indices}
+    yield "", Picture(scatter(points, view.classes, title), kept)
+    yield "table", table_of(points, view.classes, indices)
 
 
 def brought_down(
@@ -104,8 +111,13 @@ def brought_down(
     return points, f"perplexity {perplexity:g}, seed {seed}"
 
 
-def scatter(points: Points, classes: Sequence[str], title: str) -> Figure:
-    """Returns points in the colours of their classes, crosses where the model was wrong."""
+def scatter(
+    points: Points, classes: Sequence[str], title: str, limits: Limits | None = None
+) -> Figure:
+    """Returns points in the colours of their classes, crosses where the model was wrong.
+
+    Both axes have one scale. They show what `limits` say, by default all points.
+    """
     figure = Figure(figsize=(7.6, 6), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     colours = colours_of(len(classes))
@@ -122,6 +134,9 @@ def scatter(points: Points, classes: Sequence[str], title: str) -> Figure:
             linewidths=area / 60,
         )
     axes.set_aspect("equal", adjustable="datalim")
+    if limits is not None:
+        axes.set_aspect("equal", adjustable="box", anchor="NW")
+        axes.set(xlim=limits[0], ylim=limits[1])
     axes.tick_params(labelsize=8)
     axes.set_title(title, fontsize=9, loc="left", parse_math=False)
     add_key(figure, axes, classes, colours)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.captions import captioned, tile, tile_size
 from mlrun_visualisers.choice import random_places
 from mlrun_visualisers.grids import colour_map
@@ -12,7 +10,7 @@ from mlrun_visualisers.grids import colour_map
 
 def draw_samples(
     view: View, *, rows: int, columns: int, part: str, pick: str, seed: int, cmap: str
-) -> Figure:
+) -> Picture:
     """Returns a grid of images of a part with the names of their classes."""
     if rows < 1 or columns < 1:
         raise MlrunError("samples: rows and columns must be at least 1")
@@ -21,11 +19,12 @@ def draw_samples(
     places = list(range(min(len(labels), rows * columns)))
     if pick == "random":
         places = random_places(len(labels), rows * columns, seed)
-    size = tile_size(columns)
-    return captioned(
-        [tile(image.numpy(), size, cmap) for image in view.images(part, places)],
+    images, size = view.images(part, places).numpy(), tile_size(columns)
+    figure = captioned(
+        [tile(image, size, cmap) for image in images],
         [view.classes[label] for label in labels[places].tolist()],
         columns=columns,
         title=f"{part}: {len(places):,} of {len(labels):,} images, "
         f"{'drawn at random' if pick == 'random' else 'the first'}",
     )
+    return Picture(figure, {"images": images, "labels": labels[places].numpy()})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from mlrun import MlrunError, View
+from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.captions import message, tile
 from mlrun_visualisers.grids import (
     FONT,
@@ -32,17 +31,19 @@ BETWEEN = 8  # pixels
 COVERED = 0.99  # of the responses lie within the scale: a few are far larger than the rest
 
 
-def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Figure:
+def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Picture:
     """Returns images with what each kernel makes of them, a column for each kernel."""
     if images < 1:
         raise MlrunError("kernels: images must be at least 1")
     kernels = line_kernels(size)
     chosen = images_of(view, part, images)
+    stacked = torch.stack(list(kernels.values()))
+    kept = {"kernels": stacked.numpy()}
     about = f"{shape_text((size, size))}: 1 on the line, {-1 / (size - 1):.3g} elsewhere"
     if min(chosen.shape[2:]) < size:
         sizes = f"images of {shape_text(chosen.shape[2:])} pixels are smaller than the kernels"
-        return message(f"kernels {about}\n{sizes}")
-    responses = correlate(chosen, torch.stack(list(kernels.values())))
+        return Picture(message(f"kernels {about}\n{sizes}"), kept)
+    responses = correlate(chosen, stacked)
     covered = np.quantile(np.abs(responses), COVERED, keepdims=True).astype(np.float32)
     low, high, scale = limits(covered, "power-of-two", signed=True)
     side = side_of(chosen)
@@ -58,7 +59,7 @@ def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) ->
     figure = framed(canvas, title=title, low=low, high=high, cmap=cmap)
     for place, name in enumerate(["image", *kernels]):
         write_on(figure, name, place * across, 0, size=FONT)
-    return figure
+    return Picture(figure, {**kept, "responses": responses})
 
 
 def line_kernels(size: int) -> dict[str, Tensor]:

@@ -43,7 +43,7 @@ def draw_misclassified(
         figure = grid_of(view, found, places, tiles, told, columns=columns, title=title)
     else:
         figure = message(about)
-    yield "", Picture(figure, values_of(found, places, {"chances": chances[places]}))
+    yield "", Picture(figure, values_of(found, places, {"probabilities": chances[places]}))
     yield "table", table_of(view, found, places, tiles, figures)
 
 

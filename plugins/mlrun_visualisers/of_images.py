@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from mlrun import View
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mlrun import Picture, View
 
 
 def samples(
@@ -19,7 +16,7 @@ def samples(
     pick: Literal["random", "first"] = "random",
     seed: int = 0,
     cmap: str = "gray",
-) -> Figure:
+) -> Picture:
     """Images of the data set with the names of their classes.
 
     They are the same in every run with the same data and split.
@@ -39,7 +36,7 @@ def samples(
     )
 
 
-def class_distribution(view: View) -> Figure:
+def class_distribution(view: View) -> Picture:
     """How many images each class has, one row of bars for each part.
 
     The classes are named where there are at most 30.
@@ -51,7 +48,7 @@ def class_distribution(view: View) -> Figure:
 
 def class_means(
     view: View, *, columns: int | None = None, cmap: str = "gray", most: int = 100
-) -> Figure:
+) -> Picture:
     """The average training image of each class.
 
     Args:
@@ -71,7 +68,7 @@ def kernels(
     size: Literal[3, 5, 7, 9, 11] = 5,
     part: Literal["probes", "train", "val", "test"] = "probes",
     cmap: str = "RdBu_r",
-) -> Figure:
+) -> Picture:
     """What four hand-made kernels make of images: a vertical, a horizontal, two diagonal lines.
 
     The images stand in the first column, the kernels at the head of the others. A kernel is 1

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mlrun import Picture, View
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:
+def confusion_matrix(view: View, *, cmap: str = "Blues") -> Picture:
     """How often each class was taken for each other: rows true, columns predicted.
 
     Counts stand in the cells where there are at most 30 classes; the scale ends at the size of
@@ -28,7 +25,7 @@ def confusion_matrix(view: View, *, cmap: str = "Blues") -> Figure:
 
 def confusion_by_epoch(
     view: View, *, parts: tuple[Literal["train", "val"], ...] = ("val",), cmap: str = "Blues"
-) -> Iterator[tuple[str, Figure]]:
+) -> Iterator[tuple[str, Picture]]:
     """The confusion matrix before training (epoch 0) and after each evaluated epoch.
 
     One picture a part: rows true, columns predicted, counts in the cells where there are at
@@ -45,7 +42,7 @@ def confusion_by_epoch(
     yield from draw_confusion_by_epoch(view, parts=parts, cmap=cmap)
 
 
-def learning_curves(view: View, *, by: Literal["epoch", "step"] = "epoch") -> Figure:
+def learning_curves(view: View, *, by: Literal["epoch", "step"] = "epoch") -> Picture:
     """Loss and accuracy of the training and validation part, side by side.
 
     By step there is what the run logs by step: of each batch as it is trained on
@@ -170,44 +167,4 @@ def robustness(
         images=images,
         part=part,
         seed=seed,
-    )
-
-
-def embedding(
-    view: View,
-    *,
-    layer: str | None = None,
-    method: Literal["pca", "tsne"] = "pca",
-    part: Literal["train", "val", "test"] | None = None,
-    images: int = 1000,
-    seed: int = 0,
-    perplexity: float = 30.0,
-) -> Iterator[tuple[str, Figure | dict[str, list[Any]]]]:
-    """Images as points in a plane, by what a layer makes of them: PCA or t-SNE.
-
-    Colours are true classes; crosses were misclassified. The sign of an axis, which neither
-    method fixes, is that with which the class that decides lies on the positive side: the
-    first of those that lie at least half as far out as the farthest. So runs line up. The same
-    points stand in a table, the first 5,000, with the image's place in the data set's own
-    part.
-
-    Args:
-        layer: a name as `named_modules` gives it, of which the output is drawn, flattened;
-            `pixels` for the raw images; by default what the last linear layer gets.
-        method: pca, or tsne, which takes seconds a thousand images.
-        part: the part that they are from; by default test, or validation if there is none.
-        images: how many, drawn at random; the same in every run with the same data and split.
-        seed: of the random choice, and of t-SNE.
-        perplexity: about how many neighbours t-SNE keeps near; there must be more images.
-    """
-    from mlrun_visualisers.draw_embedding import draw_embedding
-
-    yield from draw_embedding(
-        view,
-        layer=layer,
-        method=method,
-        part=part,
-        images=images,
-        seed=seed,
-        perplexity=perplexity,
     )

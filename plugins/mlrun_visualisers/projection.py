@@ -19,7 +19,7 @@ from mlrun import MlrunError, View
 PIXELS = "pixels"
 AT_ONCE = 128  # images that go through the model together, at most
 VALUES_AT_ONCE = 2**21  # of a layer or of the images, that are in memory besides
-MOST_VALUES = 2**26  # of a layer that are kept: 256 MiB, of which PCA makes a copy
+FEWEST = 3  # images of which there is a picture
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -51,14 +51,15 @@ class Source:
         calls = view.activations([self.layer], images, side=self.side)[self.layer]
         if not calls or len(calls[-1]) != len(images):
             made = f"makes {tuple(calls[-1].shape)}" if calls else "makes no tensor"
-            raise MlrunError(
-                f"embedding: {self} {made} of {len(images)} images; name another layer"
-            )
+            raise MlrunError(f"{self} {made} of {len(images)} images; name another layer")
         return calls[-1].float()
 
 
-def source_of(view: View, layer: str | None) -> Source:
-    """Returns where `layer` says; None is what the last linear layer gets."""
+def source_of(view: View, layer: str | None, visualiser: str) -> Source:
+    """Returns where `layer` says, an option of `visualiser`.
+
+    None is what the last linear layer gets.
+    """
     if layer == PIXELS:
         return Source(None, "output")
     if layer is not None:
@@ -66,24 +67,32 @@ def source_of(view: View, layer: str | None) -> Source:
     linear = [name for name, module in view.model.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise MlrunError(
-            "embedding: the model has no linear layer whose input could be drawn; name a layer "
-            f"with --embedding.layer: {', '.join(n for n, _ in view.model.named_modules() if n)}"
+            "the model has no linear layer whose input could be drawn; name a layer with "
+            f"--{visualiser}.layer: {', '.join(n for n, _ in view.model.named_modules() if n)}"
         )
     return Source(linear[-1], "input")
 
 
 def values_of(
-    view: View, source: Source, part: str, places: Sequence[int]
+    view: View, source: Source, part: str, places: Sequence[int], *, most: int
 ) -> tuple[Floats, tuple[int, ...]]:
     """Returns the values of images of a part, float32 (n, D), and their shape before flattening.
 
-    The images go through the model some at a time. Of a layer so large that not all fit into
-    256 MiB, only the first n of `places` are taken, and the view is told.
+    The images go through the model some at a time. Of a layer so large that all images come to
+    more than `most` values, only the first n of `places` are taken, and the view is told.
+
+    Raises:
+        MlrunError: not even three images fit, or values are not finite.
     """
     shape = tuple(source.values(view, view.images(part, places[:1])).shape[1:])
     size = math.prod(shape)
-    if size * len(places) > MOST_VALUES:
-        fitting = MOST_VALUES // size
+    if size * len(places) > most:
+        fitting = most // size
+        if fitting < FEWEST:
+            raise MlrunError(
+                f"{source} has {size:,} values an image, of at most {most:,} for all images; "
+                "name another layer"
+            )
         view.note(
             f"{source} has {size:,} values an image: {fitting:,} of {len(places):,} images drawn"
         )
@@ -95,10 +104,19 @@ def values_of(
         made = source.values(view, view.images(part, some))
         values[start : start + len(some)] = made.flatten(1).numpy()
     if not np.isfinite(values).all():
-        raise MlrunError(f"embedding: {source} makes values that are not finite")
-    if not np.ptp(values, axis=0).any():
-        raise MlrunError(f"embedding: {source} is the same for all of {len(values)} images")
+        raise MlrunError(f"{source} makes values that are not finite")
     return values, shape
+
+
+def check_differ(values: Floats, source: Source) -> None:
+    """Raises MlrunError unless values, float32 (n, D), can be drawn in a plane."""
+    if min(values.shape) < 2:
+        raise MlrunError(
+            f"{source}: {values.shape[1]} values of {len(values)} images; expected at least 2 of "
+            "both"
+        )
+    if not np.ptp(values, axis=0).any():
+        raise MlrunError(f"{source} is the same for all of {len(values)} images")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""Pages of their own: HTML, style, script, data and pictures in one file, which asks nobody."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("page.js", "charts.js", "slider.js", "tables.js")  # of every page, in this order
+STYLES = ("style.css",)
+
+
+def render(
+    template: str,
+    *,
+    data: Mapping[str, object],
+    scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    **known: object,
+) -> str:
+    """Returns a page, in which all that is not the template's own is escaped.
+
+    The page may load nothing and run no script but its own: its policy holds the browser to it.
+
+    Args:
+        template: a file of `templates/` that extends `base.html`.
+        data: what its scripts read, as `DATA`: what JSON can hold; a number that JSON cannot
+            hold becomes null.
+        scripts, styles: files of `templates/` besides those of every page.
+        known: what the template itself names.
+    """
+    from markupsafe import Markup
+
+    script = "\n".join(['"use strict";', *map(source, (*SCRIPTS, *scripts))])
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            known,
+            data=Markup(as_json(data)),
+            script=Markup(script),
+            style=Markup("\n".join(map(source, (*STYLES, *styles)))),
+            policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+            f"script-src 'sha256-{allowed}'",
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Returns Jinja2 with the templates; a name that a template lacks is an error."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["percent"] = percent
+    made.filters["short"] = short
+    return made
+
+
+def source(name: str) -> str:
+    """Returns the text of a script or style of `templates/`."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def as_json(value: object) -> str:
+    """Returns JSON that may stand in a page's `<script>`: it cannot end it, nor start another.
+
+    >>> as_json({"name": "</script>", "loss": [float("nan")]})
+    '{"name":"\\\\u003c/script>","loss":[null]}'
+    """
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def finite(value: object) -> object:
+    """Returns `value` with None for each number in it that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): finite(held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(held) for held in value]
+    return value
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Returns a fraction, 0–1, as percent, and a dash for none.
+
+    >>> percent(0.97777), percent(1.0), percent(None)
+    ('97.8 %', '100 %', '–')
+    """
+    if fraction is None or not math.isfinite(fraction):
+        return "–"
+    text = f"{100 * fraction:.{digits}f}"
+    return f"{'100' if float(text) == 100 else text} %"
+
+
+def short(value: float | None, digits: int = 4) -> str:
+    """Returns a number to so many significant digits, and a dash for none.
+
+    >>> short(0.123456), short(12_345_678.0), short(3.0), short(None)
+    ('0.1235', '1.235e+07', '3', '–')
+    """
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"

@@ -1,0 +1,103 @@
+"""Pictures in a page: small, in the page itself, and thinned evenly where there are too many."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+BUDGET = 20_000_000  # bytes of PNG files: more of them are thinned; in the page they take half
+
+Files = Mapping[str, Mapping[int, Path]]  # PNG files by key and epoch
+
+
+@dataclass(frozen=True)
+class Still:
+    """One picture in a page.
+
+    address: its data URI. width, height: in pixels.
+    """
+
+    address: str
+    width: int
+    height: int
+
+
+def still(path: Path) -> Still:
+    """Returns a PNG file as it stands in a page: not a pixel other, but smaller.
+
+    Raises:
+        OSError: it is not there, or no picture.
+    """
+    with Image.open(path) as image:
+        image.load()
+    buffer = io.BytesIO()
+    colours = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA")
+    colours.save(buffer, "WEBP", lossless=True, method=3, quality=50)
+    return Still(data_uri(buffer.getvalue(), "webp"), *image.size)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Returns an image file of that kind, `png` or `webp`, as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def stills(files: Files, kept: Iterable[int]) -> dict[str, dict[int, Still]]:
+    """Returns what stands under a slider, by key and epoch, of the epochs that are kept."""
+    wanted = set(kept)
+    drawn = {
+        key: {epoch: still(path) for epoch, path in sorted(by_epoch.items()) if epoch in wanted}
+        for key, by_epoch in files.items()
+    }
+    return {key: by_epoch for key, by_epoch in drawn.items() if by_epoch}
+
+
+def frames(drawn: Mapping[str, Mapping[int, Still]]) -> dict[str, list[list[object]]]:
+    """Returns what `slider.js` reads as `DATA.frames`: [epoch, address] pairs by key."""
+    return {
+        key: [[epoch, still.address] for epoch, still in by_epoch.items()]
+        for key, by_epoch in drawn.items()
+    }
+
+
+def epochs_of(files: Files) -> list[int]:
+    """Returns the epochs that any picture is of, ascending."""
+    return sorted({epoch for by_epoch in files.values() for epoch in by_epoch})
+
+
+def kept_epochs(files: Files, best: int | None, budget: int = BUDGET) -> list[int]:
+    """Returns the epochs whose pictures fit the budget, spread evenly, ascending.
+
+    The first, the best and the last are kept, whatever they take.
+
+    Args:
+        files: by key and epoch.
+        best: the best epoch, where there is one.
+        budget: bytes of files.
+    """
+    epochs = epochs_of(files)
+    sizes = {
+        epoch: sum(held[epoch].stat().st_size for held in files.values() if epoch in held)
+        for epoch in epochs
+    }
+    for count in range(len(epochs), 2, -1):
+        kept = spread(epochs, count, best)
+        if sum(sizes[epoch] for epoch in kept) <= budget:
+            return kept
+    return spread(epochs, min(2, len(epochs)), best)
+
+
+def spread(epochs: list[int], count: int, best: int | None) -> list[int]:
+    """Returns `count` of ascending `epochs`, evenly, with the best one among or besides them.
+
+    >>> spread([0, 1, 2, 3, 4, 5, 6, 7, 8], 3, 7)
+    [0, 4, 7, 8]
+    """
+    last = len(epochs) - 1
+    places = {round(k * last / (count - 1)) for k in range(count)} if count > 1 else {0}
+    kept = {epochs[place] for place in places if epochs}
+    return sorted(kept | ({best} & set(epochs)))

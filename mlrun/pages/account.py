@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mlrun.record.tables import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tested:
     """What a run's best weights say of the part that counts.
 
@@ -29,8 +30,27 @@ class Tested:
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
 
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class with the highest logit, (N,)."""
+        return np.asarray(self.logits.argmax(1))
 
-@dataclass(frozen=True)
+    @cached_property
+    def chances(self) -> NDArray[np.float64]:
+        """The logits softmaxed, (N, K): rows that sum to 1."""
+        powers = np.exp(self.logits.astype(np.float64) - self.logits.max(1, keepdims=True))
+        return np.asarray(powers / powers.sum(1, keepdims=True))
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy of each image, (N,): how far its label was from being predicted."""
+        logits = self.logits.astype(np.float64)
+        highest = logits.max(1)
+        total = np.log(np.exp(logits - highest[:, None]).sum(1)) + highest
+        return np.asarray(total - logits[np.arange(len(logits)), self.labels])
+
+
+@dataclass(frozen=True, eq=False)
 class Thumbnails:
     """Small copies of the tested images that a page opens.
 
@@ -59,6 +79,7 @@ class Account:
     figures: PNG files of the end, by name.
     tables: of the end, by name, but for those with images.
     failures: what went wrong without stopping the run, by what was lost.
+    defaults: of the params, where they are known: those that differ are told first.
     """
 
     run_id: str
@@ -78,3 +99,4 @@ class Account:
     figures: Mapping[str, Path] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)

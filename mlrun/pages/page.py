@@ -118,3 +118,16 @@ def short(value: float | None, digits: int = 4) -> str:
     ('0.1235', '1.235e+07', '3', '–')
     """
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """Returns a length of time in its two largest units.
+
+    >>> duration(4.26), duration(75), duration(7_380), duration(200_000)
+    ('4.3 s', '1 min 15 s', '2 h 3 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    scales = [(86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")]
+    length, unit, smaller, name = next(scale for scale in scales if seconds >= scale[0])
+    return f"{seconds // length:.0f} {unit} {seconds % length // smaller:.0f} {name}"

@@ -100,4 +100,4 @@ def spread(epochs: list[int], count: int, best: int | None) -> list[int]:
     last = len(epochs) - 1
     places = {round(k * last / (count - 1)) for k in range(count)} if count > 1 else {0}
     kept = {epochs[place] for place in places if epochs}
-    return sorted(kept | ({best} & set(epochs)))
+    return sorted(kept | {epoch for epoch in epochs if epoch == best})

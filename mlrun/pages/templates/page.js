@@ -27,7 +27,9 @@ const percent = (fraction, digits = 1) => {
 
 const short = (value) => {
   if (value === null || value === undefined) return "–";
-  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)) return value.toExponential(2);
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6)) {
+    return value.toExponential(2).replace(/\.?0+e/, "e");
+  }
   return String(Number(value.toPrecision(4)));
 };
 

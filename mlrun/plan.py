@@ -82,6 +82,15 @@ class Plan:
         """Returns `flat()` as the texts that `mlrun train` reads back."""
         return {name: text_of(value) for name, value in self.flat().items()}
 
+    def defaults(self) -> dict[str, str]:
+        """Returns the default of each setting and option that has one, as `params()` has them."""
+        values = Settings().flat()
+        for chosen in self.chosen:
+            for option in chosen.component.options:
+                if not option.required:
+                    values[f"{canonical(chosen.prefix)}.{option.name}"] = option.default
+        return {name: text_of(value) for name, value in values.items()}
+
     def recipe(self) -> str:
         """Returns the settings as a recipe, YAML."""
         return recipes.as_yaml({name: plain_of(value) for name, value in self.flat().items()})

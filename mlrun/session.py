@@ -30,6 +30,7 @@ from mlrun.record.per_class import per_class
 from mlrun.record.steplog import StepLog
 from mlrun.record.system import SystemMetrics
 from mlrun.record.tracking import Status, Tracker
+from mlrun.reporting import account_of, log_report, tested_of
 from mlrun.run import Run
 from mlrun.signals import undisturbed
 from mlrun.training.checkpoints import Checkpoints, digest
@@ -100,12 +101,14 @@ class Session:
             best = self.checkpoints.best_epoch
             self.checkpoints.load_best(state.evaluated)
             metrics = {name: pairs[-1][1] for name, pairs in state.history.items()}
-            metrics |= self.test(state, best)
+            found, figures = self.test(state, best)
         if settings.log_model:
             self.log_model(state)
         self.gallery.finish()
+        if settings.report and self.plan.visualisers:
+            self.report(best, found, figures)
         self.tracker.show(self.gallery.album, state.epoch)
-        return best, metrics
+        return best, metrics | figures
 
     def frozen_features(self) -> Features | None:
         """Returns the features of a frozen part, computed and told, if there is one."""
@@ -142,13 +145,15 @@ class Session:
         tracker = self.tracker
         tracker.params(self.plan.params())
         tracker.inputs(description.inputs)
-        self.inputs = description.inputs
+        self.description = description
         for name, content in description.files.items():
             tracker.artifact(name, content)
         self.say(f"run {tracker.run_name}: {tracker.link}")
 
-    def test(self, state: TrainingState, best: int) -> dict[str, float]:
+    def test(self, state: TrainingState, best: int) -> tuple[Evaluation, dict[str, float]]:
         """Evaluates the test part and its variants on the best weights; draws the final pictures.
+
+        Returns what the weights say of the part as it is, and the figures of it and the variants.
 
         Where there is no test part, the pictures and the table by class are of the validation
         part, whose figures are logged already.
@@ -162,22 +167,56 @@ class Session:
             for variant in map(Variant.parse, self.plan.settings.test_variants):
                 again = self.prepared.evaluate(state.evaluated, variant.called(part))
                 metrics |= self.log_test(again, best, variant)
+        else:
+            self.log_predictions(found, part, Variant())
         self.gallery.draw_end(state, best, found)
-        return metrics
+        return found, metrics
 
     def log_test(self, found: Evaluation, best: int, variant: Variant) -> dict[str, float]:
         """Logs an evaluation of the test part, changed as `variant` says; returns its figures."""
-        settings, name, metrics = self.plan.settings, found.part, found.figures()
+        metrics = found.figures()
         self.tracker.metrics(metrics, best)
-        self.tracker.artifact(f"predictions/{name}.npz", test_arrays(found))
-        (digest,) = (part.digest for part in self.inputs if part.context == CONTEXTS["test"])
-        tested = evaluated_on("test", settings.dataset, digest, variant, settings.seed)
-        self.tracker.tags({evaluation_tag(name): tested})
+        self.log_predictions(found, "test", variant)
         self.say(
-            f"{name} (best weights, epoch {best}): loss {found.loss:.4f}, "
+            f"{found.part} (best weights, epoch {best}): loss {found.loss:.4f}, "
             f"accuracy {found.accuracy:.4f}"
         )
         return metrics
+
+    def log_predictions(self, found: Evaluation, part: str, variant: Variant) -> None:
+        """Logs the logits of a part, changed as `variant` says, and what decides them."""
+        self.tracker.artifact(f"predictions/{found.part}.npz", test_arrays(found))
+        self.tracker.tags({evaluation_tag(found.part): self.evaluated_on(part, variant)})
+
+    def evaluated_on(self, part: str, variant: Variant) -> str:
+        """Returns what decides the figures of a part, changed as `variant` says."""
+        settings, inputs = self.plan.settings, self.description.inputs
+        (digest,) = (given.digest for given in inputs if given.context == CONTEXTS[part])
+        return evaluated_on(part, settings.dataset, digest, variant, settings.seed)
+
+    def report(self, best: int, found: Evaluation, figures: dict[str, float]) -> None:
+        """Logs the page of the run; one that cannot be made costs only that."""
+        try:
+            told = account_of(
+                self.plan,
+                self.prepared,
+                self.tracker,
+                self.gallery,
+                best=best,
+                figures=figures,
+                tested=tested_of(found, self.evaluated_on(found.part, Variant())),
+                tags=self.description.tags,
+            )
+            log_report(self.tracker, told)
+        except Exception as error:
+            self.fail("report", error)
+
+    def fail(self, what: str, error: Exception) -> None:
+        """Files what was lost without ending the run; called where the error is handled."""
+        self.gallery.failures[what] = one_line(error)
+        trace = redact(traceback.format_exc())
+        self.tracker.artifact(f"failures/{what.replace(' ', '-')}.txt", trace)
+        self.tracker.tags({f"mlrun.failed.{what.rpartition(' ')[2]}": one_line(error)})
 
     def log_model(self, state: TrainingState) -> None:
         """Logs the best weights as a servable model; a model that cannot be exported costs that."""
@@ -188,9 +227,7 @@ class Session:
                 output = servable(torch.from_numpy(example)).numpy()
             self.tracker.model(servable, example, output, servable_requirements())
         except Exception as error:
-            self.gallery.failures["servable model"] = one_line(error)
-            self.tracker.artifact("failures/servable-model.txt", redact(traceback.format_exc()))
-            self.tracker.tags({"mlrun.failed.model": one_line(error)})
+            self.fail("servable model", error)
 
     def finish(self, best: int, metrics: dict[str, float]) -> Run:
         """Ends the run as FINISHED and returns it.

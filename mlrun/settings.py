@@ -78,6 +78,11 @@ class Settings(TrainingSettings):
         "val/loss", "metric that says which epoch is best", "Record"
     )
     log_model: Flag = setting(True, "log the best weights as a servable model", "Record")
+    report: Flag = setting(
+        True,
+        "write report.html, all of the run in one page; with visualisers none there is none",
+        "Record",
+    )
     experiment: Text = setting(
         None,
         "MLflow experiment; none takes MLflow's own (MLFLOW_EXPERIMENT_NAME, else Default)",

@@ -36,18 +36,17 @@ class Tested:
         return np.asarray(self.logits.argmax(1))
 
     @cached_property
-    def chances(self) -> NDArray[np.float64]:
+    def chances(self) -> NDArray[np.float32]:
         """The logits softmaxed, (N, K): rows that sum to 1."""
-        powers = np.exp(self.logits.astype(np.float64) - self.logits.max(1, keepdims=True))
+        powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
         return np.asarray(powers / powers.sum(1, keepdims=True))
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
         """The cross-entropy of each image, (N,): how far its label was from being predicted."""
-        logits = self.logits.astype(np.float64)
-        highest = logits.max(1)
-        total = np.log(np.exp(logits - highest[:, None]).sum(1)) + highest
-        return np.asarray(total - logits[np.arange(len(logits)), self.labels])
+        highest = self.logits.max(1)
+        total = np.log(np.exp(self.logits - highest[:, None]).sum(1, dtype=np.float64))
+        return np.asarray(total + highest - self.logits[np.arange(len(highest)), self.labels])
 
 
 @dataclass(frozen=True, eq=False)

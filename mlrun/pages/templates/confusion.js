@@ -149,7 +149,7 @@ function listPairs(root) {
         { type: "button" },
         make("b", { text: count.toLocaleString("en") }),
         make("span", { text: `${DATA.classes[is]} → ${DATA.classes[taken]}` }),
-        make("small", { text: `${percent(count / totals.get(is))} of ${DATA.classes[is]}` }),
+        make("small", { text: percent(count / totals.get(is)), title: `of ${DATA.classes[is]}` }),
       );
       button.addEventListener("click", () => openCell(is, taken));
       return make("li", {}, button);

@@ -123,7 +123,9 @@ class Timeline {
   }
 }
 
-for (const root of document.querySelectorAll("[data-timeline]")) new Timeline(root);
+for (const root of document.querySelectorAll("[data-timeline]")) {
+  if (root.querySelector("[data-slider]")) new Timeline(root);
+}
 
 for (const button of document.querySelectorAll("[data-enlarge]")) {
   const shown = button.querySelector("img");

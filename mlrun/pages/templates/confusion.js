@@ -44,6 +44,10 @@ class Matrix {
       event.preventDefault();
       this.move(next);
     });
+    table.addEventListener("focusin", (event) => {
+      const button = event.target.closest("[data-cell]");
+      if (button) this.choose(button.dataset.cell.split(",").map(Number));
+    });
     lightbox.addEventListener("close", () => this.opened && this.move(this.at));
   }
 
@@ -60,19 +64,22 @@ class Matrix {
     return [clamp(row + down, 0, this.size - 1), clamp(column + right, 0, this.size - 1)];
   }
 
-  move(place) {
-    this.opened = false;
+  // The one cell that TAB reaches.
+  choose(place) {
     this.button(this.at).tabIndex = -1;
     this.at = place;
     this.button(place).tabIndex = 0;
+  }
+
+  move(place) {
+    this.opened = false;
+    this.choose(place);
     this.button(place).focus();
   }
 
   open(place) {
     if (!counts.has(place.join(","))) return;
-    this.button(this.at).tabIndex = -1;
-    this.at = place;
-    this.button(place).tabIndex = 0;
+    this.choose(place);
     openCell(...place, (event) => this.step(event.key));
     this.opened = true;
   }

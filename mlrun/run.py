@@ -18,6 +18,7 @@ class Run:
     failures: what went wrong without stopping the run, by what was lost: a picture, the
         servable model.
     link, comparison_link: its page in MLflow's UI, and the page of its experiment's charts.
+    report_link: where MLflow's UI shows `report.html`; empty where there is none.
     """
 
     run_id: str
@@ -29,3 +30,4 @@ class Run:
     failures: dict[str, str]
     link: str
     comparison_link: str
+    report_link: str = ""

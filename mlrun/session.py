@@ -30,7 +30,7 @@ from mlrun.record.per_class import per_class
 from mlrun.record.steplog import StepLog
 from mlrun.record.system import SystemMetrics
 from mlrun.record.tracking import Status, Tracker
-from mlrun.reporting import account_of, log_report, tested_of
+from mlrun.reporting import PAGE, account_of, log_report, tested_of
 from mlrun.run import Run
 from mlrun.signals import undisturbed
 from mlrun.training.checkpoints import Checkpoints, digest
@@ -53,6 +53,7 @@ class Session:
 
     def __post_init__(self) -> None:
         settings = self.plan.settings
+        self.report_link = ""
         folder = run_folder(self.tracker.run_id)
         self.gallery = Gallery(self.plan, self.prepared, self.tracker, folder, self.say)
         self.steps = StepLog(self.tracker, self.prepared.state, settings.log_every)
@@ -208,6 +209,7 @@ class Session:
                 tags=self.description.tags,
             )
             log_report(self.tracker, told)
+            self.report_link = f"{self.tracker.link}/artifacts/{PAGE}"
         except Exception as error:
             self.fail("report", error)
 
@@ -251,6 +253,7 @@ class Session:
             failures={**self.gallery.failures, **refused},
             link=tracker.link,
             comparison_link=comparison_link,
+            report_link=self.report_link,
         )
 
     def end(self, status: Status, reason: str) -> None:

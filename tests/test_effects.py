@@ -90,7 +90,7 @@ def test_a_setting_changes_the_figures(store: str, name: str) -> None:
 
 def test_each_setting_has_a_test_of_its_effect() -> None:
     here = {name.removeprefix("test_effect_of_") for name in globals() if "effect_of" in name}
-    elsewhere = {"init_from", "strict"}  # test_transfer.py, test_cli.py
+    elsewhere = {"init_from", "strict", "report"}  # test_transfer.py, test_cli.py, test_report.py
     told = set(FIGURES) | here | elsewhere
     assert set(Settings.model_fields) - told == set()
 

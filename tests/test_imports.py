@@ -17,6 +17,7 @@ HEAVY = {
     "PIL",
     "requests",
     "captum",
+    "jinja2",
 }
 
 

@@ -239,3 +239,5 @@ def test_the_wheel_works_from_outside_the_checkout(home: Path) -> None:
     assert "lenet" in run("plugins")
     output = run("train", "--recipe", "digits", "--epochs", "1")
     assert f"({site / 'mlrun'}): cnn on digits" in output
+    (page,) = home.glob("mlruns/**/report.html")  # its templates are in the wheel
+    assert page.stat().st_size > 100_000

@@ -96,6 +96,7 @@ def drawings(folder: Path, keys: list[str], epochs: int, noise: int = 0) -> pict
 def test_a_run_logs_a_page_that_says_what_it_came_to(store: str) -> None:
     run = mlrun.train({**RUN, "run_name": "<script>alert(1)</script>", "lr": 0.01})
     assert run.failures == {}
+    assert run.report_link == f"{run.link}/artifacts/report.html"
     text = read(run.run_id, "report.html").decode()
     page = Page(text)
     kept = np.load(io.BytesIO(read(run.run_id, "predictions/test.npz")))
@@ -129,7 +130,7 @@ def test_a_run_logs_a_page_that_says_what_it_came_to(store: str) -> None:
     assert small["images"].shape == (len(small["places"]), 1, 8, 8)
 
 
-def test_effect_on_images_that_are_kept(store: str) -> None:
+def test_the_images_behind_a_cell_are_those_of_the_data_set(store: str) -> None:
     run = mlrun.train(RUN)
     page = Page(read(run.run_id, "report.html").decode())
     images = page.data["images"]
@@ -164,6 +165,7 @@ def test_effect_of_report(store: str) -> None:
         run = mlrun.train({**RUN, **change, "epochs": 0})
         logged = {*artifacts(run.run_id), *artifacts(run.run_id, "predictions")}
         assert not {Path(name).name for name in none} & logged
+        assert run.report_link == ""
 
 
 def test_a_run_without_a_test_part_tells_of_the_validation_part(store: str, tmp_path: Path) -> None:

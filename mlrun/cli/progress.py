@@ -64,11 +64,13 @@ class Lines:
     def finish(self) -> None:
         """Does nothing."""
 
-    def links(self, run: str, comparison: str) -> None:
-        """Prints where to look."""
+    def links(self, run: str, comparison: str, report: str) -> None:
+        """Prints where to look; `report` may be empty."""
         if run.startswith("http://127.0.0.1:5000/") and not served():
             self.note("start MLflow's UI with: mlrun ui")
         self.note(f"this run:   {run}")
+        if report:
+            self.note(f"its report: {report}")
         self.note(f"all runs:   {comparison}")
 
 

@@ -103,6 +103,6 @@ def run(plan: Plan, *, quiet: bool) -> int:
     for what, reason in done.failures.items():
         click.echo(f"Warning: {what} failed: {reason}", err=True)
     progress.note(f"best weights: epoch {done.best_epoch}, {done.best_weights}")
-    progress.links(done.link, done.comparison_link)
+    progress.links(done.link, done.comparison_link, done.report_link)
     click.echo(done.run_id)
     return 1 if plan.settings.strict and done.failures else 0

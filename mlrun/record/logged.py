@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import time
@@ -31,6 +32,7 @@ class LoggedRun:
     """A run that mlrun made, as MLflow has it.
 
     status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
+    started, ended: milliseconds since 1970; it has no end while it is running.
     settings: what it was started with.
     best_epoch: the epoch of its best weights; None where it has none.
     metrics: the last logged value of each.
@@ -42,6 +44,9 @@ class LoggedRun:
     run_id: str
     name: str
     status: str
+    started: int
+    ended: int | None
+    experiment_id: str
     settings: Settings
     best_epoch: int | None
     metrics: Mapping[str, float]
@@ -120,6 +125,9 @@ def find_run(reference: str) -> LoggedRun:
         run_id=run_id,
         name=run.info.run_name,
         status=tags.get("mlrun.status", run.info.status),
+        started=run.info.start_time,
+        ended=run.info.end_time,
+        experiment_id=run.info.experiment_id,
         settings=settings_of(client, run_id),
         best_epoch=None if best is None else int(best),
         metrics=run.data.metrics,
@@ -138,6 +146,7 @@ def open_store() -> MlflowClient:
         MlrunError: the store does not answer, or is a file that is not there.
     """
     uri: str = mlflow.get_tracking_uri()
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
     if store.first_use(uri):
         raise MlrunError(
             f"tracking store {redact(uri)}: there is none yet; go to the folder that the runs "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def grid_events(stem: str, png: bytes | Path, small: bytes | Path) -> list[Event
         Event("artifact", f"{stem}{SMALL_END}", small),
         Event("tag", "mlflow.loggedImages", "True"),
     ]
+
+
+def key_and_step(name: str) -> tuple[str, int] | None:
+    """Returns the key and the epoch of a picture in MLflow's image grid; None of any other file.
+
+    Args:
+        name: of a file in `images/`, as `grid_events` or MLflow's `log_image` makes it. That of
+            a small copy, which ends in `.webp`, is another file.
+    """
+    found = re.fullmatch(r"(.+)[+]step[+](\d+)[+]timestamp[+]\d+[+][^+]+\.png", name)
+    return None if found is None else (found[1].replace("~", "/"), int(found[2]))
 
 
 def figure_event(name: str, png: bytes | Path) -> Event:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, one_line
 from mlrun.record.events import Event
 from mlrun.record.pictures import THUMBNAIL, encode, thumbnail
 
@@ -87,6 +87,23 @@ def table_events(name: str, table: Table) -> list[Event]:
                 rows[row].append(finite(cell))
     content = json.dumps({"columns": list(table), "data": rows}, allow_nan=False)
     return [*events, Event("artifact", table_path(name), content.encode())]
+
+
+def read_table(content: str) -> Table | None:
+    """Returns a table from the content of its JSON file; None if images are among its cells.
+
+    Raises:
+        MlrunError: it is no such file.
+    """
+    try:
+        read = json.loads(content)
+        columns, rows = read["columns"], read["data"]
+        if any(isinstance(cell, dict) for row in rows for cell in row):
+            return None
+        cells = zip(*rows, strict=True) if rows else ([] for _ in columns)
+        return checked(dict(zip(columns, map(list, cells), strict=True)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MlrunError(f"it is no table ({one_line(error)})") from None
 
 
 def image_events(stem: str, image: NDArray[np.uint8]) -> list[Event]:

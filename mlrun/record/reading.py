@@ -1,0 +1,202 @@
+"""A run read back from MLflow as what a page tells of it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrun.errors import MlrunError, one_line
+from mlrun.pages.account import Account, Tested, Thumbnails
+from mlrun.record.logged import LoggedRun, answering
+from mlrun.record.pictures import key_and_step
+from mlrun.record.tables import Table, read_table
+
+T = TypeVar("T")
+AT_ONCE = 8  # downloads that wait for the store side by side
+MOST_STEPS = 2000  # points of a curve by optimiser step: more than a screen has columns
+FAILED = "mlrun.failed."  # tags of what went wrong without stopping the run
+
+
+def read_account(
+    run: LoggedRun, folder: Path, *, most_epochs: int | None = None, steps: bool = True
+) -> Account:
+    """Returns what MLflow has of a run, whatever became of it; what is missing is empty.
+
+    Args:
+        run: one that ended in any way, or is still running.
+        folder: takes the pictures and figures, in a folder of the run's own, and must stay
+            while the account is used.
+        most_epochs: so many pictures of each key at most, evenly spread, the first and the last
+            among them; None for all.
+        steps: whether to read the curves by optimiser step, which may take seconds each.
+
+    Raises:
+        MlrunError: the store does not answer, or a file of the run cannot be had or read.
+    """
+    place = folder / run.run_id
+    place.mkdir(parents=True, exist_ok=True)
+    tables = read_tables(run, place)
+    tested = read_tested(run, place)
+    return Account(
+        run_id=run.run_id,
+        name=run.name,
+        link=run.link,
+        status=run.status,
+        started=run.started,
+        seconds=None if run.ended is None else (run.ended - run.started) / 1000,
+        best_epoch=run.best_epoch,
+        params=run.params,
+        tags=run.tags,
+        history=read_history(run, steps=steps),
+        classes=tuple(str(name) for name in tables.get("per-class", {}).get("class", ())),
+        tested=tested,
+        thumbnails=None if tested is None else read_thumbnails(run, tested, place),
+        pictures=read_pictures(run, place, most_epochs),
+        figures=read_figures(run, place),
+        tables=tables,
+        failures={
+            name.removeprefix(FAILED): text
+            for name, text in run.tags.items()
+            if name.startswith(FAILED)
+        },
+    )
+
+
+def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, float]]]:
+    """Returns (step, value) pairs of each metric, but for those of the system.
+
+    Of several values at a step it is the last that was logged. A curve by optimiser step is
+    thinned to `MOST_STEPS` points, its first and its last among them.
+    """
+    left_out = ("system/",) if steps else ("system/", "step/")
+    names = sorted(name for name in run.metrics if not name.startswith(left_out))
+    found: dict[str, list[tuple[int, float]]] = {}
+    with answering():
+        for name in names:
+            entries = run.client.get_metric_history(run.run_id, name)
+            entries = sorted(entries, key=lambda entry: (entry.step, entry.timestamp))
+            pairs = list({entry.step: entry.value for entry in entries}.items())
+            found[name] = spread(pairs, MOST_STEPS) if name.startswith("step/") else pairs
+    return found
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Returns `most` of the items at most, evenly spread, the first and the last among them.
+
+    >>> spread(range(11), 3), spread("ab", 3)
+    ([0, 5, 10], ['a', 'b'])
+    """
+    if len(items) <= most:
+        return list(items)
+    places = np.linspace(0, len(items) - 1, most).round().astype(int)
+    return [items[place] for place in places]
+
+
+def read_tables(run: LoggedRun, folder: Path) -> dict[str, Table]:
+    """Returns the tables of the run by name, but for those with images."""
+    paths = [path for path in files_in(run, "tables") if path.suffix == ".json"]
+    tables = {}
+    for path, file in fetch(run, paths, folder).items():
+        try:
+            table = read_table(file.read_text(encoding="utf-8"))
+        except (MlrunError, UnicodeDecodeError) as error:
+            raise unreadable(run, path, error) from None
+        if table is not None:
+            tables[path.stem] = table
+    return tables
+
+
+def read_pictures(
+    run: LoggedRun, folder: Path, most_epochs: int | None
+) -> dict[str, dict[int, Path]]:
+    """Returns the pictures under a slider, PNG files, by key and epoch in ascending order."""
+    named = {path: key_and_step(path.name) for path in files_in(run, "images")}
+    by_key: dict[str, dict[int, PurePosixPath]] = {}
+    for path, what in named.items():
+        if what is not None:
+            by_key.setdefault(what[0], {})[what[1]] = path
+    wanted = {
+        key: spread(sorted(paths), most_epochs or len(paths)) for key, paths in by_key.items()
+    }
+    files = fetch(run, (by_key[key][epoch] for key in wanted for epoch in wanted[key]), folder)
+    return {
+        key: {epoch: files[by_key[key][epoch]] for epoch in epochs}
+        for key, epochs in sorted(wanted.items())
+    }
+
+
+def read_figures(run: LoggedRun, folder: Path) -> dict[str, Path]:
+    """Returns the final figures, PNG files, by name."""
+    paths = [path for path in files_in(run, "figures") if path.suffix == ".png"]
+    return {path.stem: file for path, file in fetch(run, paths, folder).items()}
+
+
+def read_tested(run: LoggedRun, folder: Path) -> Tested | None:
+    """Returns what the best weights say of the test part, or else of the validation part."""
+    there = {path.name for path in files_in(run, "predictions")}
+    for part in ("test", "val"):
+        if f"{part}.npz" in there:
+            arrays = read_arrays(run, f"predictions/{part}.npz", folder)
+            try:
+                return Tested(
+                    part=part,
+                    what=run.tags.get(f"mlrun.evaluation.{part}", ""),
+                    logits=arrays["logits"],
+                    labels=arrays["labels"],
+                    indices=arrays["indices"],
+                )
+            except KeyError as error:
+                raise unreadable(run, PurePosixPath(f"predictions/{part}.npz"), error) from None
+    return None
+
+
+def read_thumbnails(run: LoggedRun, tested: Tested, folder: Path) -> Thumbnails | None:
+    """Returns small copies of the tested images; None of a run that kept none."""
+    path = PurePosixPath(f"predictions/{tested.part}-images.npz")
+    if path not in files_in(run, "predictions"):
+        return None
+    arrays = read_arrays(run, str(path), folder)
+    try:
+        return Thumbnails(arrays["places"], arrays["images"])
+    except KeyError as error:
+        raise unreadable(run, path, error) from None
+
+
+def read_arrays(run: LoggedRun, path: str, folder: Path) -> Mapping[str, NDArray[Any]]:
+    """Returns the arrays of an `.npz` artifact by name; raises MlrunError."""
+    (file,) = fetch(run, [PurePosixPath(path)], folder).values()
+    try:
+        with np.load(file) as kept:
+            return {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise unreadable(run, PurePosixPath(path), error) from None
+
+
+def unreadable(run: LoggedRun, path: PurePosixPath, error: Exception) -> MlrunError:
+    """Returns the error for a file of the run that is not what its name says."""
+    return MlrunError(f"run {run.run_id}: its artifact {path} cannot be read ({one_line(error)})")
+
+
+def files_in(run: LoggedRun, folder: str) -> list[PurePosixPath]:
+    """Returns the paths of the run's artifacts in `folder`; none if there is no such folder."""
+    with answering():
+        found = run.client.list_artifacts(run.run_id, folder)
+    return [PurePosixPath(item.path) for item in found if not item.is_dir]
+
+
+def fetch(
+    run: LoggedRun, paths: Iterable[PurePosixPath], folder: Path
+) -> dict[PurePosixPath, Path]:
+    """Returns where each artifact now lies: below `folder`, in a folder called as it is there."""
+    wanted = list(paths)
+    for parent in {path.parent for path in wanted}:  # MLflow puts a file into the folder itself
+        (folder / parent).mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        files = pool.map(lambda path: run.download(str(path), folder / path.parent), wanted)
+        return dict(zip(wanted, files, strict=True))

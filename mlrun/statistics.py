@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -83,17 +84,19 @@ class Difference:
     second: int
     p: float
 
-    @property
-    def sentence(self) -> str:
-        """What it comes to, in plain words, about `the first` and `the second` model."""
+    def told(self, first: str, second: str) -> str:
+        """Returns what it comes to, in plain words that call the models `first` and `second`."""
         if self.p >= 0.05:
-            return f"no difference that {self.images:,} images could show (p = {self.p:.2g})"
-        better, most, least = "the first", self.first, self.second
+            return (
+                f"{first} and {second}: no difference that {self.images:,} images could show "
+                f"(p = {self.p:.2g})"
+            )
+        better, worse, most, least = first, second, self.first, self.second
         if self.second > self.first:
-            better, most, least = "the second", self.second, self.first
+            better, worse, most, least = second, first, self.second, self.first
         return (
-            f"{better} is better: right on {most:,} images that the other has wrong, the other "
-            f"way round {least:,} (p = {self.p:.2g})"
+            f"{better} is better than {worse}: right on {most:,} images that the other has wrong, "
+            f"the other way round {least:,} (p = {self.p:.2g})"
         )
 
 
@@ -114,3 +117,19 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
     apart = only_first + only_second
     p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
     return Difference(len(first), only_first, only_second, p)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Returns p-values corrected for being several, after Holm (1979), in the same order.
+
+    Those below 0.05 hold together: that any of them is there by chance has at most that
+    probability, however the tests depend on one another.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected, largest = [0.0] * len(chances), 0.0
+    for done, place in enumerate(sorted(range(len(chances)), key=lambda k: chances[k])):
+        largest = max(largest, min(1.0, chances[place] * (len(chances) - done)))
+        corrected[place] = largest
+    return corrected

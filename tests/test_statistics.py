@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from mlrun.errors import MlrunError
-from mlrun.statistics import calibration, interval, mcnemar
+from mlrun.statistics import calibration, holm, interval, mcnemar
 
 
 @pytest.mark.parametrize("right", [0, 1, 17, 352, 359, 360])
@@ -70,14 +71,22 @@ def test_mcnemars_p_is_that_of_statsmodels(seed: int) -> None:
 def test_what_mcnemars_test_comes_to_is_said_in_plain_words() -> None:
     first = np.ones(10_000, dtype=bool)
     second = first.copy()
-    assert mcnemar(first, second).sentence == (
-        "no difference that 10,000 images could show (p = 1)"
+    assert mcnemar(first, second).told("A", "B") == (
+        "A and B: no difference that 10,000 images could show (p = 1)"
     )
     second[:12] = False
-    assert mcnemar(first, second).sentence == (
-        "the first is better: right on 12 images that the other has wrong, the other way round 0 "
+    assert mcnemar(first, second).told("A", "B") == (
+        "A is better than B: right on 12 images that the other has wrong, the other way round 0 "
         "(p = 0.00049)"
     )
-    assert mcnemar(second, first).sentence.startswith("the second is better: right on 12 images")
+    assert mcnemar(second, first).told("A", "B").startswith("B is better than A: right on 12")
     with pytest.raises(MlrunError, match=r"^10,000 and 3 images cannot be compared$"):
         mcnemar(first, np.ones(3, dtype=bool))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 66])
+def test_corrected_p_values_are_those_of_statsmodels(count: int) -> None:
+    chances = np.random.default_rng(count).random(count) ** 4
+    chances[: count // 3] = chances[-1]  # equal ones, as McNemar's exact test often gives
+    assert holm(chances.tolist()) == pytest.approx(multipletests(chances, method="holm")[1])
+    assert holm([]) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mlrun.errors import unknown
 from mlrun.record.logged import OURS, answering, open_store
@@ -72,7 +72,15 @@ def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
     )
 
 
-def differing(rows: Sequence[Row]) -> list[str]:
+class WithParams(Protocol):
+    """A run of which the params are known."""
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """As they are in MLflow."""
+
+
+def differing(rows: Sequence[WithParams]) -> list[str]:
     """Returns the names of the params that are not the same in all `rows`.
 
     A param that a run does not have, as it has another component or is of an older version,

@@ -1,0 +1,127 @@
+"""Runs side by side: called by what tells them apart, grouped where nothing but the seed does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlrun.pages.account import Account
+from mlrun.record.overview import differing
+
+SAME = ("seed", "run_name", "experiment")  # params in which the runs of a group may differ
+TELLING = ("model", "dataset", "lr")  # which come first in a label; the first two without a name
+UNNAMED = ("model", "dataset")
+
+Points = Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs whose params are the same but for the seed; mostly one.
+
+    label: what tells the group from the others.
+    runs: their places among the runs that are compared.
+    """
+
+    label: str
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Average:
+    """What the runs of a group come to at an epoch; the deviation is that of a sample (n - 1)."""
+
+    epoch: int
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+
+def grouped(accounts: Sequence[Account]) -> list[Group]:
+    """Returns the groups in the order of their first runs.
+
+    A run of which no params are known is a group of its own.
+    """
+    found: dict[object, list[int]] = {}
+    for place, account in enumerate(accounts):
+        same = frozenset((k, v) for k, v in account.params.items() if k not in SAME)
+        found.setdefault(same or place, []).append(place)
+    places = list(found.values())
+    first = [accounts[runs[0]] for runs in places]
+    return [Group(label, tuple(runs)) for label, runs in zip(labels(first), places, strict=True)]
+
+
+def labels(accounts: Sequence[Account]) -> list[str]:
+    """Returns a short text for each run, all of them different.
+
+    It is the names that the user gave, or else the params that tell the runs apart, as few as
+    it takes, and where those do not the beginning of the run's id.
+    """
+    names = [account.name for account in accounts]
+    given = all(account.params.get("run_name", "none") != "none" for account in accounts)
+    if given and len(set(names)) == len(names):
+        return names
+    differs = [name for name in differing(accounts) if name != "run_name"]
+    differs.sort(key=lambda name: TELLING.index(name) if name in TELLING else len(TELLING))
+    chosen: list[str] = []
+    found = [""] * len(accounts)
+    for name in differs:
+        longer = [in_words(account.params, [*chosen, name]) for account in accounts]
+        if len(set(longer)) > len(set(found)):
+            chosen, found = [*chosen, name], longer
+    return [
+        text
+        if found.count(text) == 1 and text
+        else f"{text or account.name} ({account.run_id[:8]})"
+        for text, account in zip(found, accounts, strict=True)
+    ]
+
+
+def in_words(params: Mapping[str, str], names: Sequence[str]) -> str:
+    """Returns the params of these names as a label.
+
+    >>> in_words({"model": "lenet", "lr": "0.01"}, ["model", "lr", "model.widths"])
+    'lenet, lr 0.01'
+    """
+    return ", ".join(
+        params[name] if name in UNNAMED else f"{name} {params[name]}"
+        for name in names
+        if name in params
+    )
+
+
+def run_labels(accounts: Sequence[Account], groups: Sequence[Group]) -> list[str]:
+    """Returns a label for each run: that of its group, and its seed where there are several."""
+    found = [""] * len(accounts)
+    for group in groups:
+        seeds = [accounts[place].params.get("seed", "") for place in group.runs]
+        for place, seed in zip(group.runs, seeds, strict=True):
+            again = f" ({accounts[place].run_id[:8]})" if seeds.count(seed) > 1 else ""
+            alone = len(group.runs) == 1
+            before = "" if len(groups) == 1 else f"{group.label}, "
+            found[place] = group.label if alone else f"{before}seed {seed}{again}"
+    return found
+
+
+def averaged(curves: Sequence[Points]) -> list[Average]:
+    """Returns mean and spread of several curves at each epoch that all of them have.
+
+    Args:
+        curves: (epoch, value) pairs; a curve without any is left out.
+    """
+    by_epoch = [dict(curve) for curve in curves if curve]
+    if not by_epoch:
+        return []
+    common = set.intersection(*(set(curve) for curve in by_epoch))
+    return [averaged_at(epoch, [curve[epoch] for curve in by_epoch]) for epoch in sorted(common)]
+
+
+def averaged_at(epoch: int, values: Sequence[float]) -> Average:
+    """Returns mean and spread of one or more values; the deviation of a single one is 0."""
+    held = np.asarray(values, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # of a loss that is not finite
+        deviation = float(held.std(ddof=1)) if len(held) > 1 else 0.0
+        return Average(epoch, float(held.mean()), deviation, float(held.min()), float(held.max()))

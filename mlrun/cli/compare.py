@@ -1,0 +1,67 @@
+"""`mlrun compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrun.cli import completion
+from mlrun.cli.pages import check_output, write_page
+from mlrun.errors import MlrunError
+from mlrun.signals import undisturbed
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, metavar="RUN RUN…")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="the file to write  [comparison.html, unless logged]",
+    shell_complete=completion.paths("file"),
+)
+@click.option("--force", is_flag=True, help="write over a file that is there")
+@click.option("--log", is_flag=True, help="log the page to MLflow, as a run of its own")
+@click.option(
+    "--last",
+    type=click.IntRange(1),
+    metavar="N",
+    help="the last N runs, besides those that are given",
+)
+@click.option("--experiment", metavar="NAME", help="that which the last runs are from")
+def command(
+    runs: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    log: bool,
+    last: int | None,
+    experiment: str | None,
+) -> None:
+    """Compare several runs in one page: params, curves, pictures, accuracies.
+
+    RUN is a run's id or a unique start of it. The page has the curves on one axis, the same
+    layers side by side under one slider, accuracies with 95 % intervals, McNemar's test for
+    each two runs that were tested on the same images, and the images about which they disagree.
+    Runs that differ only in the seed are drawn together, as mean and spread. Prints the path
+    of the page, and its address in MLflow if it is logged.
+    """
+    if experiment is not None and last is None:
+        raise MlrunError(f"--experiment {experiment} says where --last N runs are from; add --last")
+    if output is None and not log:
+        output = Path("comparison.html")
+    if output is not None:
+        check_output(output, force=force)
+    with undisturbed():
+        from mlrun.comparer import compare
+
+    made = compare(
+        runs,
+        last=last or 0,
+        experiment=experiment,
+        say=lambda text: click.echo(text, err=True),
+    )
+    if output is not None:
+        write_page(output, made.page)
+    if log:
+        click.echo(made.log())

@@ -1,0 +1,31 @@
+"""Writing a page to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrun.errors import MlrunError, one_line
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Raises MlrunError where a page cannot be written, before it is made.
+
+    Args:
+        path: of the page.
+        force: whether a file that is there may be written over.
+    """
+    if path.exists() and not force:
+        raise MlrunError(f"{path} is there already; add --force, or give another --output")
+    if not path.parent.is_dir():
+        raise MlrunError(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+def write_page(path: Path, page: str) -> None:
+    """Writes a page and prints its path; raises MlrunError."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise MlrunError(f"{path} cannot be written ({one_line(error)})") from None
+    click.echo(str(path))

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("mlrun.cli.evaluate", "Evaluate a run's best weights on changed or other data."),
     "predict": ("mlrun.cli.predict", "Classify image files with a run's best weights."),
     "runs": ("mlrun.cli.runs", "List the last runs: what differs, and the main figures."),
+    "report": ("mlrun.cli.report", "Make the page of a run again."),
     "compare": ("mlrun.cli.compare", "Compare several runs in one page."),
     "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),
     "recipes": ("mlrun.cli.recipes", "List the recipes, or show one."),

@@ -15,6 +15,7 @@ from mlrun.pages.page import render
 from mlrun.pages.pairs import Pair, Standing, best_place, pairs, standing
 from mlrun.pages.pictures import data_uri
 from mlrun.pages.scale import Scale, scale_over
+from mlrun.pages.tested import class_names
 from mlrun.record.overview import differing
 from mlrun.record.pictures import encode
 
@@ -231,23 +232,18 @@ def image_data(
     tested, pixels = account.tested, image.pixels
     assert tested is not None
     drawn = pixels[:3] if len(pixels) >= 3 else pixels[:1]
-    label = int(tested.labels[image.place])
+    label, names = int(tested.labels[image.place]), class_names(account, tested)
     return {
         "address": data_uri(encode(drawn.transpose(1, 2, 0), "PNG"), "png"),
         "label": label,
-        "name": class_name(account, label),
+        "name": names[label],
         "index": int(tested.indices[image.place]),
         "answers": {
             run: [
                 answer.predicted,
-                class_name(account, answer.predicted),
+                names[answer.predicted],
                 round(100 * answer.probability, 1),
             ]
             for run, answer in answers.items()
         },
     }
-
-
-def class_name(account: Account, label: int) -> str:
-    """Returns the name of a class, its number where the names are not known."""
-    return account.classes[label] if label < len(account.classes) else str(label)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from mlrun.pages.account import Account, Tested
 from mlrun.pages.pairs import Pair, right_in
@@ -74,27 +73,20 @@ def disagreements(
     for runs in sets:
         copies = small_copies(accounts, runs)
         tested = {run: one for run in runs if (one := accounts[run].tested) is not None}
-        chances = {run: softmax(one.logits.astype(np.float64), 1) for run, one in tested.items()}
-        places = chosen(tested, chances, sorted(copies), MOST // len(sets))
-        for place in places:
+        for place in chosen(tested, sorted(copies), MOST // len(sets)):
             answers = {
-                run: Answer(int(held[place].argmax()), float(held[place].max()))
-                for run, held in chances.items()
+                run: Answer(int(one.predicted[place]), float(one.chances[place].max()))
+                for run, one in tested.items()
             }
             found.append((copies[place], answers))
     return found
 
 
-def chosen(
-    tested: Mapping[int, Tested],
-    chances: Mapping[int, NDArray[np.float64]],
-    places: Sequence[int],
-    most: int,
-) -> list[int]:
+def chosen(tested: Mapping[int, Tested], places: Sequence[int], most: int) -> list[int]:
     """Returns `most` of `places` at most, ascending, shared out evenly among the pairs."""
     there = np.asarray(places, dtype=np.int64)
     right = {run: right_in(one)[there] for run, one in tested.items()}
-    sure = {run: held.max(1)[there] for run, held in chances.items()}
+    sure = {run: one.chances.max(1)[there] for run, one in tested.items()}
     wanted = []
     for first in tested:
         for second in tested:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrun.pages.account import Tested
-from mlrun.statistics import Difference, holm, interval, mcnemar
+from mlrun.pages.tested import right_interval
+from mlrun.statistics import Difference, holm, mcnemar
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,16 @@ class Pair:
 
 def right_in(tested: Tested) -> NDArray[np.bool_]:
     """Returns whether each tested image was taken for what it is: (N,)."""
-    right: NDArray[np.bool_] = tested.logits.argmax(1) == tested.labels
-    return right
+    return np.asarray(tested.predicted == tested.labels)
 
 
 def standing(tested: Tested) -> Standing | None:
     """Returns how well a run did; None where there is no image."""
-    right, total = int(right_in(tested).sum()), len(tested.labels)
-    return Standing(right, total, right / total, *interval(right, total)) if total else None
+    total = len(tested.labels)
+    if not total:
+        return None
+    right, low, high = right_interval(tested)
+    return Standing(right, total, right / total, low, high)
 
 
 def same_images(first: Tested, second: Tested) -> bool:

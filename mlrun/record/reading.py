@@ -61,11 +61,20 @@ def read_account(
         figures=read_figures(run, place),
         tables=tables,
         failures={
-            name.removeprefix(FAILED): text
+            lost(name.removeprefix(FAILED)): text
             for name, text in run.tags.items()
             if name.startswith(FAILED)
         },
     )
+
+
+def lost(name: str) -> str:
+    """Returns what was lost, as a run tells it, from the end of its tag's name.
+
+    >>> lost("grad-cam"), lost("model")
+    ('visualiser grad-cam', 'servable model')
+    """
+    return {"model": "servable model", "report": "report"}.get(name, f"visualiser {name}")
 
 
 def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, float]]]:

@@ -1,0 +1,46 @@
+"""`mlrun report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrun.cli import completion
+from mlrun.cli.pages import check_output, write_page
+from mlrun.signals import undisturbed
+
+
+@click.command("report")
+@click.argument("run_id", metavar="RUN_ID")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="the file to write  [report-RUN_ID.html, unless logged]",
+    shell_complete=completion.paths("file"),
+)
+@click.option("--force", is_flag=True, help="write over a file that is there")
+@click.option("--log", is_flag=True, help="log the page to the run, in the place of its own")
+def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
+    """Make the page of a run again, from what MLflow has of it.
+
+    RUN_ID is the run's id or a unique start of it. A run that ends well has its page as the
+    artifact report.html; this makes that of a run that was killed, failed, is still running,
+    or was made without. Prints the path of the page, and its address in MLflow if it is logged.
+    """
+    if output is not None:
+        check_output(output, force=force)
+    with undisturbed():
+        from mlrun.record.logged import find_run
+        from mlrun.remaking import remake
+
+    run = find_run(run_id)
+    if output is None and not log:
+        output = Path(f"report-{run.run_id[:8]}.html")
+        check_output(output, force=force)
+    made = remake(run)
+    if output is not None:
+        write_page(output, made.page)
+    if log:
+        click.echo(made.log())

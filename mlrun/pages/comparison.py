@@ -200,20 +200,22 @@ def cell(one: Row, other: Row, pair: Pair) -> dict[str, object]:
 
 
 def verdicts(rows: Sequence[Row], found: Sequence[Pair]) -> list[Pair]:
-    """Returns the pairs of the best run with each other one, of which a sentence is told."""
+    """Returns the pairs of the best run with each other one, the next best first."""
     best = best_place([row.test for row in rows])
-    return [pair for pair in found if best in (pair.first, pair.second)]
+    theirs = [pair for pair in found if best in (pair.first, pair.second)]
+    return sorted(theirs, key=lambda pair: -accuracies(rows, pair))
+
+
+def accuracies(rows: Sequence[Row], pair: Pair) -> float:
+    """Returns the sum of the accuracies of a pair; of a run that was not tested it is 0."""
+    tests = (rows[place].test for place in (pair.first, pair.second))
+    return math.fsum(one.accuracy for one in tests if one is not None)
 
 
 def default_pair(rows: Sequence[Row], found: Sequence[Pair]) -> Pair | None:
     """Returns the pair that is shown first: the best run and the one that is next to it."""
-    there = [pair for pair in verdicts(rows, found) if pair.difference is not None]
-
-    def together(pair: Pair) -> float:
-        tests = (rows[place].test for place in (pair.first, pair.second))
-        return math.fsum(one.accuracy for one in tests if one is not None)
-
-    return max(there, key=together, default=None)
+    there = (pair for pair in verdicts(rows, found) if pair.difference is not None)
+    return next(there, None)
 
 
 def as_data(pair: Pair) -> dict[str, object]:

@@ -50,21 +50,24 @@ def grouped(accounts: Sequence[Account]) -> list[Group]:
         same = frozenset((k, v) for k, v in account.params.items() if k not in SAME)
         found.setdefault(same or place, []).append(place)
     places = list(found.values())
-    first = [accounts[runs[0]] for runs in places]
-    return [Group(label, tuple(runs)) for label, runs in zip(labels(first), places, strict=True)]
+    seeds_told = all(len(runs) == 1 for runs in places)
+    names = labels([accounts[runs[0]] for runs in places], () if seeds_told else ("seed",))
+    return [Group(label, tuple(runs)) for label, runs in zip(names, places, strict=True)]
 
 
-def labels(accounts: Sequence[Account]) -> list[str]:
+def labels(accounts: Sequence[Account], untold: Sequence[str] = ()) -> list[str]:
     """Returns a short text for each run, all of them different.
 
     It is the names that the user gave, or else the params that tell the runs apart, as few as
-    it takes, and where those do not the beginning of the run's id.
+    it takes and none of `untold`, and where those do not the beginning of the run's id.
     """
     names = [account.name for account in accounts]
+    if len(accounts) == 1:
+        return names
     given = all(account.params.get("run_name", "none") != "none" for account in accounts)
     if given and len(set(names)) == len(names):
         return names
-    differs = [name for name in differing(accounts) if name != "run_name"]
+    differs = [name for name in differing(accounts) if name not in ("run_name", *untold)]
     differs.sort(key=lambda name: TELLING.index(name) if name in TELLING else len(TELLING))
     chosen: list[str] = []
     found = [""] * len(accounts)

@@ -1,0 +1,109 @@
+"""The comparison of three runs in a real browser: as a file, and in MLflow's artifact view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Frame, Page, expect
+from test_report_ui import pixels, watch
+from test_ui import CHROMIUM, browser_page, free_port, user_interface
+
+import mlrun
+from mlrun.comparer import compare
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+SETTINGS = {
+    "model": "cnn",
+    "model.channels": "4",
+    "log_model": False,
+    "visualisers": "weights",
+}
+
+
+def check_page(page: Page | Frame) -> None:
+    """Moves the slider, hides a run, asks about a pair, with mouse and keyboard."""
+    keyboard = page.page.keyboard if isinstance(page, Frame) else page.keyboard
+    expect(page.get_by_role("heading", level=1)).to_have_text("Comparison of 3 runs")
+    assert page.locator("#curves svg path.line").count() >= 2 * 4  # a group of two, and one run
+
+    slider = page.get_by_role("slider", name="Epoch")
+    pictures = page.locator("#pictures img")
+    expect(pictures).to_have_count(3)
+    before = [pixels(pictures.nth(place).screenshot()) for place in range(3)]
+    slider.press("Home")
+    expect(pictures.first).to_have_attribute("alt", "weights-conv1, lr 0.01, seed 0, epoch 0")
+    after = [pixels(pictures.nth(place).screenshot()) for place in range(3)]
+    for old, new in zip(before, after, strict=True):
+        assert old.shape == new.shape
+        assert (np.abs(old - new).max(-1) > 12).mean() > 0.02  # of the picture has changed
+    slider.press("End")
+    expect(pictures.nth(2)).to_have_attribute("alt", "weights-conv1, lr 0.001, epoch 1")
+    expect(page.get_by_text("drawn at epoch 1")).to_be_visible()  # that run ended there
+    page.locator("[data-toggle]").first.click()
+    expect(pictures.first).to_be_hidden()
+    expect(pictures.nth(1)).to_be_visible()
+
+    page.get_by_role("button", name="each run").click()
+    expect(page.locator("#curves figure").first.locator("path.line")).to_have_count(3)
+    page.get_by_role("button", name="test accuracy").click()
+    expect(page.get_by_role("columnheader", name="test accuracy")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
+
+    cells = page.locator(".matrix button")
+    expect(cells).to_have_count(6)
+    cells.nth(1).click()  # the first run against the last
+    verdict = page.locator("#verdict")
+    sentence = str(cells.nth(1).get_attribute("aria-label"))
+    assert "lr 0.001" in sentence
+    expect(verdict).to_have_text(sentence)
+    expect(page.locator("#said")).to_have_text(sentence)
+    keyboard.press("ArrowLeft")
+    expect(verdict).to_have_text(str(cells.nth(0).get_attribute("aria-label")))
+
+    sides = page.locator(".side")
+    expect(sides).to_have_count(2)
+    shown = sides.nth(0).locator("img").count() + sides.nth(1).locator("img").count()
+    assert shown > 0
+    thumbnail = pixels(page.locator(".side img").first.screenshot())
+    assert thumbnail.max() - thumbnail.min() > 100  # something is drawn
+    page.locator("#second").select_option(label="lr 0.01, seed 1")
+    expect(page.locator("#said")).to_contain_text("lr 0.01, seed 1")
+
+
+def test_a_comparison_is_read_as_a_file_and_in_mlflows_artifact_view(
+    store: str, home: Path
+) -> None:
+    different = [{"lr": 0.01, "seed": 0}, {"lr": 0.01, "seed": 1}, {"lr": 0.001, "epochs": 1}]
+    runs = [mlrun.train({"epochs": 2, **SETTINGS, **some}) for some in different]
+    made = compare([run.run_id for run in runs])
+    (home / "comparison.html").write_text(made.page)
+    link = made.log()
+    with browser_page() as page:
+        complaints, asked = watch(page)
+        page.goto((home / "comparison.html").as_uri())
+        check_page(page)
+        for width in (1400, 400):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert complaints == []
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+        port = free_port()
+        with user_interface(port):
+            page.set_viewport_size({"width": 1700, "height": 2600})
+            page.goto(link.replace(":5000/", f":{port}/"))
+            frame = page.frame_locator("iframe").first
+            expect(frame.get_by_role("heading", level=1)).to_be_visible()
+            (inside,) = (f for f in page.frames if f != page.main_frame)
+            complaints.clear()
+            asked.clear()
+            check_page(inside)
+            assert complaints == []
+            elsewhere = (f"http://127.0.0.1:{port}/", f"http://localhost:{port}/", "data:", "blob:")
+            assert [url for url in asked if not url.startswith(elsewhere)] == []

@@ -56,9 +56,11 @@ def test_the_page_shows_what_the_commands_print(
     assert second, stderr
     monkeypatch.setenv("COLUMNS", "100")
     commands = shown()
-    assert {line.split()[0] for line, _ in commands} == {"runs", "evaluate", "predict"}
+    names = {"runs", "evaluate", "predict", "compare", "report"}
+    assert {line.split()[0] for line, _ in commands} == names
     for line, output in commands:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-        args = shlex.split(line.replace(FIRST, first.strip()[:8]))
+        ids = line.replace(FIRST, first.strip()[:8]).replace(SECOND, second.strip()[:8])
+        args = shlex.split(ids)
         _, stdout, stderr = command(*args)
         assert masked(stdout + stderr) == masked(output), line

@@ -62,6 +62,8 @@ def test_help_loads_no_plugin_and_nothing_heavy(args: list[str]) -> None:
         ["evaluate", "--help"],
         ["predict", "--help"],
         ["runs", "--help"],
+        ["compare", "--help"],
+        ["report", "--help"],
     ],
 )
 def test_listing_and_resolving_load_nothing_heavy(args: list[str]) -> None:

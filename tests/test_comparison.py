@@ -42,7 +42,7 @@ def test_runs_that_differ_in_nothing_but_the_seed_are_a_group() -> None:
     runs = [
         account(1, {"seed": "0"}),
         account(2, {"seed": "0", "model": "cnn"}),
-        account(3, {"seed": "1", "experiment": "another"}),
+        account(3, {"seed": "1", "experiment": "another", "visualisers": "none"}),
         account(4, {"seed": "1", "model": "cnn", "model.dropout": "0.1"}),
         account(5, {"seed": "2", "run_name": "mine"}),
     ]
@@ -78,6 +78,10 @@ def test_runs_without_params_are_never_taken_for_alike() -> None:
             ["a, lr 1", "a, lr 2", "b, lr 2"],
         ),
         ([{"run_name": "one"}, {"run_name": "two"}], ["run 0", "run 1"]),  # what the user said
+        (
+            [{"init_from": "x" * 30}, {"init_from": "none", "weights.cmap": "grey"}],
+            [f"init_from {'x' * 23}…", "init_from none"],
+        ),
     ],
 )
 def test_labels_are_what_tells_runs_apart(

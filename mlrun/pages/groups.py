@@ -10,7 +10,23 @@ import numpy as np
 from mlrun.pages.account import Account
 from mlrun.record.overview import differing
 
-SAME = ("seed", "run_name", "experiment")  # params in which the runs of a group may differ
+SEED = "seed"
+RECORD = {  # params that say what is recorded and where; they change no figure
+    "run_name",
+    "experiment",
+    "tags",
+    "visualisers",
+    "probe",
+    "report",
+    "log_model",
+    "log_every",
+    "system_metrics",
+    "test_variants",
+    "strict",
+    "data_dir",
+}
+TRAINED = ("model.", "dataset.")  # options of these do; those of visualisers do not
+LONGEST = 24  # characters of a value in a label
 TELLING = ("model", "dataset", "lr")  # which come first in a label; the first two without a name
 UNNAMED = ("model", "dataset")
 
@@ -19,7 +35,7 @@ Points = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Group:
-    """Runs whose params are the same but for the seed; mostly one.
+    """Runs whose params are the same but for the seed and what is recorded; mostly one.
 
     label: what tells the group from the others.
     runs: their places among the runs that are compared.
@@ -47,19 +63,29 @@ def grouped(accounts: Sequence[Account]) -> list[Group]:
     """
     found: dict[object, list[int]] = {}
     for place, account in enumerate(accounts):
-        same = frozenset((k, v) for k, v in account.params.items() if k not in SAME)
+        params = account.params.items()
+        same = frozenset((k, v) for k, v in params if k != SEED and decides(k))
         found.setdefault(same or place, []).append(place)
     places = list(found.values())
     seeds_told = all(len(runs) == 1 for runs in places)
-    names = labels([accounts[runs[0]] for runs in places], () if seeds_told else ("seed",))
+    names = labels([accounts[runs[0]] for runs in places], seeds_told=seeds_told)
     return [Group(label, tuple(runs)) for label, runs in zip(names, places, strict=True)]
 
 
-def labels(accounts: Sequence[Account], untold: Sequence[str] = ()) -> list[str]:
+def decides(name: str) -> bool:
+    """Whether a param has a part in what the training comes to.
+
+    >>> decides("lr"), decides("model.dropout"), decides("weights.cmap"), decides("visualisers")
+    (True, True, False, False)
+    """
+    return name.startswith(TRAINED) if "." in name else name not in RECORD
+
+
+def labels(accounts: Sequence[Account], *, seeds_told: bool = True) -> list[str]:
     """Returns a short text for each run, all of them different.
 
     It is the names that the user gave, or else the params that tell the runs apart, as few as
-    it takes and none of `untold`, and where those do not the beginning of the run's id.
+    it takes, and where those do not the beginning of the run's id.
     """
     names = [account.name for account in accounts]
     if len(accounts) == 1:
@@ -67,7 +93,8 @@ def labels(accounts: Sequence[Account], untold: Sequence[str] = ()) -> list[str]
     given = all(account.params.get("run_name", "none") != "none" for account in accounts)
     if given and len(set(names)) == len(names):
         return names
-    differs = [name for name in differing(accounts) if name not in ("run_name", *untold)]
+    differs = [name for name in differing(accounts) if decides(name)]
+    differs = [name for name in differs if seeds_told or name != SEED]
     differs.sort(key=lambda name: TELLING.index(name) if name in TELLING else len(TELLING))
     chosen: list[str] = []
     found = [""] * len(accounts)
@@ -90,10 +117,15 @@ def in_words(params: Mapping[str, str], names: Sequence[str]) -> str:
     'lenet, lr 0.01'
     """
     return ", ".join(
-        params[name] if name in UNNAMED else f"{name} {params[name]}"
+        cut(params[name]) if name in UNNAMED else f"{name} {cut(params[name])}"
         for name in names
         if name in params
     )
+
+
+def cut(value: str) -> str:
+    """Returns a value as a label has room for it."""
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
 
 
 def run_labels(accounts: Sequence[Account], groups: Sequence[Group]) -> list[str]:

@@ -90,14 +90,16 @@ def fitting(files: Files, budget: int) -> tuple[dict[str, dict[int, Path]], list
     epochs = pictures.epochs_of(files)
     kept_epochs = set(pictures.kept_epochs(files, None, budget))
     kept = {
-        name: {epoch: path for epoch, path in held.items() if epoch in kept_epochs | {max(held)}}
+        name: {epoch: path for epoch, path in held.items() if epoch in kept_epochs}
         for name, held in files.items()
     }
+    lasts = {name: {max(held): held[max(held)]} for name, held in files.items()}
     notes = []
     if size(kept) > budget:
-        kept = {name: {max(held): held[max(held)]} for name, held in files.items()}
+        kept = lasts
         notes.append("To keep the page small, the pictures are of each run's last epoch alone.")
     elif len(kept_epochs) < len(epochs):
+        kept = {name: kept[name] | lasts[name] for name in files}
         notes.append(
             f"To keep the page small, the pictures are of {len(kept_epochs)} of "
             f"{len(epochs)} epochs, spread evenly."

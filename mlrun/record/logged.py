@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
@@ -146,7 +145,7 @@ def open_store() -> MlflowClient:
         MlrunError: the store does not answer, or is a file that is not there.
     """
     uri: str = mlflow.get_tracking_uri()
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file
+    store.without_bars()
     if store.first_use(uri):
         raise MlrunError(
             f"tracking store {redact(uri)}: there is none yet; go to the folder that the runs "

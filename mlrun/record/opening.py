@@ -24,6 +24,7 @@ LOG = logging.getLogger("mlrun.store")
 
 def check_store() -> None:
     """Raises MlrunError unless the tracking store in use answers within 10 seconds."""
+    store.without_bars()
     store.check(mlflow.get_tracking_uri())
 
 

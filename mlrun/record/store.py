@@ -18,6 +18,14 @@ DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 LOCAL_UI = "http://127.0.0.1:5000"
 
 
+def without_bars() -> None:
+    """Has MLflow draw no bar for each file it moves, as it does where tqdm is installed.
+
+    Who wants them sets the variable.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
 def check(uri: str) -> None:
     """Raises MlrunError unless the server at `uri` answers within 10 seconds.
 

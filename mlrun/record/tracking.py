@@ -15,7 +15,6 @@ from typing import Any, Literal
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 
 from mlrun.errors import one_line
@@ -253,14 +252,7 @@ def view_of(client: MlflowClient, experiment_id: str) -> str | None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what MLflow and Alembic say in passing off the terminal; warnings still show.
-
-    MLflow draws bars for artifacts where tqdm happens to be installed; not here, unless asked.
-    """
-    bars = MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    unasked = not bars.is_set()
-    if unasked:
-        bars.set(False)
+    """Keeps what MLflow and Alembic say in passing off the terminal; warnings still show."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -268,7 +260,5 @@ def quiet() -> Iterator[None]:
     try:
         yield
     finally:
-        if unasked:
-            bars.unset()
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

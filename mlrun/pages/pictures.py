@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 BUDGET = 20_000_000  # bytes of PNG files: more of them are thinned; in the page they take half
+PLAIN = 2_500_000  # bytes of PNG files, up to which they go into a page as they are
 
 Files = Mapping[str, Mapping[int, Path]]  # PNG files by key and epoch
 
@@ -27,13 +28,19 @@ class Still:
     height: int
 
 
-def still(path: Path) -> Still:
-    """Returns a PNG file as it stands in a page: not a pixel other, but smaller.
+def still(path: Path, *, smaller: bool = True) -> Still:
+    """Returns a PNG file as it stands in a page, not a pixel other.
+
+    Args:
+        path: of the file.
+        smaller: as lossless WebP, half the size, which takes some 25 ms; else as it is.
 
     Raises:
         OSError: it is not there, or no picture.
     """
     with Image.open(path) as image:
+        if not smaller:
+            return Still(data_uri(path.read_bytes(), "png"), *image.size)
         image.load()
     buffer = io.BytesIO()
     colours = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA")
@@ -47,13 +54,21 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def stills(files: Files, kept: Iterable[int]) -> dict[str, dict[int, Still]]:
-    """Returns what stands under a slider, by key and epoch, of the epochs that are kept."""
+    """Returns what stands under a slider, by key and epoch, of the epochs that are kept.
+
+    A few files are taken as they are, so that the end of a run does not wait for them.
+    """
     wanted = set(kept)
-    drawn = {
-        key: {epoch: still(path) for epoch, path in sorted(by_epoch.items()) if epoch in wanted}
+    chosen = {
+        key: {epoch: path for epoch, path in sorted(by_epoch.items()) if epoch in wanted}
         for key, by_epoch in files.items()
     }
-    return {key: by_epoch for key, by_epoch in drawn.items() if by_epoch}
+    size = sum(path.stat().st_size for by_epoch in chosen.values() for path in by_epoch.values())
+    return {
+        key: {epoch: still(path, smaller=size > PLAIN) for epoch, path in by_epoch.items()}
+        for key, by_epoch in chosen.items()
+        if by_epoch
+    }
 
 
 def frames(drawn: Mapping[str, Mapping[int, Still]]) -> dict[str, list[list[object]]]:

@@ -48,7 +48,9 @@ def report(account: Account, *, budget: int = pictures.BUDGET) -> str:
         robustness=[key for key in charts if key.startswith("robustness/")],
         variants=variants(account),
         inside=inside,
-        figures={name: pictures.still(path) for name, path in account.figures.items()},
+        figures={
+            name: pictures.still(path, smaller=False) for name, path in account.figures.items()
+        },
         tables={name: table for name, table in account.tables.items() if name not in TOLD},
         longest_table=LONGEST_TABLE,
         settings=settings(account),

@@ -74,5 +74,6 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def encode(image: NDArray[np.uint8], kind: str) -> bytes:
     """Returns uint8 (H, W, 3), or (H, W, 1) for grey, as the bytes of a PNG or WebP file."""
     buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, kind)
+    options = {"method": 1} if kind == "WEBP" else {}  # twice as fast, a fifth larger
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, kind, **options)
     return buffer.getvalue()

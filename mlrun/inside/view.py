@@ -97,25 +97,26 @@ class View:
             import torch
 
             return torch.tensor([-1])
-        return self.labels("val")[self._probe_places]
+        return self._selection("val").labels[self._probe_places]
 
     @property
     def probes(self) -> Tensor:
         """The images to look into, uint8 (P, C, H, W): the one that `probe` asks for, or a few.
 
-        Without it, they are the first validation image of each class, of ten at most, the same
-        in every epoch, and in every run with the same data and seed. With it, P is 1, and H and
-        W are the image's own, not those of `shape`.
+        Without it, they are the first image of each class, of ten at most, in the data set's
+        part that validation images are from: the same in every epoch and in every run with the
+        same data, whatever its seed; so some may be trained on. With it, P is 1, and H and W
+        are the image's own, not those of `shape`.
         """
         if self._probe is not None:
             return self._probe.image.clone()
-        return self.images("val", self._probe_places)
+        return self._selection("val").images[self._probe_places]  # indexed, and so a copy
 
     @property
-    def _probe_places(self) -> list[int]:
-        labels = self.labels("val").tolist()
-        first = {label: place for place, label in reversed(list(enumerate(labels)))}
-        return [first[label] for label in sorted(first)][:10]
+    def _probe_places(self) -> Tensor:
+        labels = self._selection("val").labels
+        found = labels.unique()[:10]
+        return (labels == found[:, None]).byte().argmax(1)  # the first of several that are equal
 
     def inputs(self, images: Tensor) -> Tensor:
         """Returns raw images (N, C, H, W), 0–255, as the model wants them.

@@ -295,6 +295,7 @@ def test_broken_plugins_are_listed_with_the_reason(home: Path, tmp_path: Path) -
     assert "lenet" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_bar_is_shown_on_a_terminal(store: str) -> None:
     """A real pseudo-terminal; rich draws on it, and the run id still ends stdout."""
     import pty

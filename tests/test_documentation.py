@@ -59,6 +59,7 @@ def test_a_plugin_is_about_twenty_lines() -> None:
     assert len([line for line in lines if line.strip()]) <= 20
 
 
+@pytest.mark.slow
 def test_the_example_is_a_plugin_when_pip_has_installed_it(store: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

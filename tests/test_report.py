@@ -204,7 +204,7 @@ def test_a_report_that_fails_costs_only_that(store: str, monkeypatch: pytest.Mon
 def test_the_page_of_the_default_job_is_small(store: str) -> None:
     run = mlrun.train({"recipe": "digits", "epochs": 10, "log_model": False})
     content = read(run.run_id, "report.html")
-    assert sum(len(frames) for frames in Page(content.decode()).data["frames"].values()) == 66
+    assert sum(len(frames) for frames in Page(content.decode()).data["frames"].values()) == 77
     assert len(content) < LARGEST
 
 

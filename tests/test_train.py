@@ -243,7 +243,10 @@ def test_threads_and_random_states_are_the_caller_s_again(store: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
     store: str, sent: signal.Signals, code: int, word: str

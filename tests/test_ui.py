@@ -62,6 +62,7 @@ def browser_page() -> Iterator[Page]:
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(

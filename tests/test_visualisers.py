@@ -23,8 +23,10 @@ from mlrun.seam.registry import discover
 
 
 @pytest.mark.parametrize("name", [c.name for c in discover().of_kind("visualiser")])
-@pytest.mark.parametrize("model", ["cnn", "mlp", "logistic"])
-@pytest.mark.parametrize(("shape", "classes"), [((1, 6, 6), 3), ((3, 8, 5), 12)])
+@pytest.mark.parametrize(
+    ("model", "shape", "classes"),
+    [("cnn", (3, 8, 5), 12), ("mlp", (1, 6, 6), 3), ("logistic", (3, 8, 5), 12)],
+)
 def test_every_visualiser_draws_every_model(
     name: str, model: str, shape: tuple[int, int, int], classes: int
 ) -> None:

@@ -116,7 +116,8 @@ class View:
     def _probe_places(self) -> Tensor:
         labels = self._selection("val").labels
         found = labels.unique()[:10]
-        return (labels == found[:, None]).byte().argmax(1)  # the first of several that are equal
+        places: Tensor = (labels == found[:, None]).byte().argmax(1)  # of equal ones the first
+        return places
 
     def inputs(self, images: Tensor) -> Tensor:
         """Returns raw images (N, C, H, W), 0–255, as the model wants them.

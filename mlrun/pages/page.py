@@ -38,8 +38,6 @@ def render(
         scripts, styles: files of `templates/` besides those of every page.
         known: what the template itself names.
     """
-    from markupsafe import Markup
-
     script = "\n".join(['"use strict";', *map(source, (*SCRIPTS, *scripts))])
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -47,9 +45,9 @@ def render(
         .get_template(template)
         .render(
             known,
-            data=Markup(as_json(data)),
-            script=Markup(script),
-            style=Markup("\n".join(map(source, (*STYLES, *styles)))),
+            data=as_json(data),
+            script=script,
+            style="\n".join(map(source, (*STYLES, *styles))),
             policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{allowed}'",
         )

@@ -298,6 +298,7 @@ assert not any(m._forward_hooks for m in model.modules())
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+@pytest.mark.slow
 def test_a_run_draws_them_by_epoch_and_trains_as_it_would_without(store: str) -> None:
     given = {**without(QUICK, "model.widths"), "model": "cnn"}
     names = "saliency,grad-cam,activation-maximisation"

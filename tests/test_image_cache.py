@@ -170,6 +170,7 @@ def test_any_number_of_processes_makes_the_same_copy(tmp_path: Path) -> None:
         assert torch.equal(made[0].labels, other.labels)
 
 
+@pytest.mark.slow
 def test_a_script_may_load_without_a_guard(tmp_path: Path) -> None:
     """No process runs the user's script again, and it need not even be a file."""
     write_tree(tmp_path / "tree", count=100)

@@ -168,6 +168,7 @@ def test_neither_the_data_set_nor_its_plugin_is_needed(
     assert stdout.splitlines()[1].split()[:2] == ["lit.png", "half-lit"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_is_no_error(finished: str, pictures: Path) -> None:
     files = ["pictures/0.png"] * 3000
     done = subprocess.run(

@@ -201,6 +201,7 @@ def test_a_report_that_fails_costs_only_that(store: str, monkeypatch: pytest.Mon
     assert logged(run.run_id).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_the_page_of_the_default_job_is_small(store: str) -> None:
     run = mlrun.train({"recipe": "digits", "epochs": 10, "log_model": False})
     content = read(run.run_id, "report.html")

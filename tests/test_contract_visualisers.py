@@ -28,6 +28,7 @@ DATA = {
     "one pixel high": ((1, 1, 9), 3),
     "larger than its place": ((3, 120, 100), 3),
 }
+SLOW = ("two classes", "larger than its place")
 
 
 def tiny(shape: tuple[int, int, int], classes: int) -> View:
@@ -42,7 +43,9 @@ def tiny(shape: tuple[int, int, int], classes: int) -> View:
     return make_view(model, shape, classes)
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(
+    "data", [pytest.param(data, marks=[pytest.mark.slow] * (data in SLOW)) for data in DATA]
+)
 @pytest.mark.parametrize("name", VISUALISERS)
 def test_a_visualiser_draws_pictures_that_show_something_and_keeps_their_values(
     name: str, data: str

@@ -21,7 +21,14 @@ from mlrun.inside.sandbox import detached_copy, untouched
 from mlrun.inside.view import View
 from mlrun.plan import Chosen, Plan
 from mlrun.preparation import Prepared
-from mlrun.record.pictures import PNG_END, SMALL_END, figure_event, grid_events, grid_stem
+from mlrun.record.pictures import (
+    ORDER_TAG,
+    PNG_END,
+    SMALL_END,
+    figure_event,
+    grid_events,
+    grid_stem,
+)
 from mlrun.record.tables import Table
 from mlrun.record.tracking import Tracker
 from mlrun.seam.components import When
@@ -57,6 +64,7 @@ class Gallery:
     failures: by visualiser, the first thing that went wrong.
     album: PNG files of the pictures under a slider, by key and epoch.
     figures, tables: of the end, by name.
+    keys: of the pictures under a slider, in the order in which they are drawn.
     """
 
     plan: Plan
@@ -71,6 +79,7 @@ class Gallery:
     notes: list[str] = field(default_factory=list)
     kept: dict[str, Kept] = field(default_factory=dict)
     unrendered: list[Job] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.renderer = Renderer() if self.plan.visualisers else None
@@ -81,6 +90,7 @@ class Gallery:
         `known` are the evaluations that were made in it already, by part; `val` among them.
         """
         values: dict[str, NDArray[Any]] = {}
+        known_keys = len(self.keys)
         for chosen in self.due("epoch"):
             for drawing in self.draw(chosen, state, state.epoch, known, "val", final=False):
                 if isinstance(drawing.content, dict):
@@ -95,10 +105,12 @@ class Gallery:
                     kept.add(state.epoch, drawing.label, drawing.key, drawing.values)
                     values |= {f"{drawing.key}/{n}": array for n, array in drawing.values.items()}
         self.keep(values, state.epoch)
+        self.tell_keys(known_keys)
 
     def draw_end(self, state: TrainingState, best: int, tested: Evaluation) -> None:
         """Draws and logs the final figures and tables, from the weights of epoch `best`."""
         values: dict[str, NDArray[Any]] = {}
+        known_keys = len(self.keys)
         for chosen in self.due("end"):
             known = {tested.part: tested}
             for drawing in self.draw(chosen, state, best, known, tested.part, final=True):
@@ -111,6 +123,7 @@ class Gallery:
                 path = drawing.key if epoch is None else f"{drawing.key}/epoch-{epoch:04}"
                 values |= {f"{path}/{name}": array for name, array in drawing.values.items()}
         self.keep(values, END)
+        self.tell_keys(known_keys)
 
     def finish(self) -> None:
         """Waits until every picture is rendered and logged; a second time, does nothing."""
@@ -177,9 +190,16 @@ class Gallery:
             _probe=prepared.probe,
         )
 
+    def tell_keys(self, known: int) -> None:
+        """Logs the order in which pictures are drawn, if there are more keys than were `known`."""
+        if len(self.keys) > known:
+            self.tracker.tags({ORDER_TAG: ",".join(self.keys)})
+
     def submit(self, job: Job) -> None:
         """Has a picture rendered beside the training, and logged when that is done."""
         assert self.renderer is not None  # there are visualisers
+        if job.epoch is not None and job.key not in self.keys:
+            self.keys.append(job.key)
         self.renderer.submit(job.content, partial(self.take, job))
 
     def take(self, job: Job, rendered: Rendered | None) -> None:

@@ -47,9 +47,13 @@ def account(run_id: str, folder: Path, **asked: object) -> Account:
     return read_account(find_run(run_id), folder, **asked)
 
 
+NAMES = "weights,feature-maps,confusion-matrix,misclassified"
+
+
 def test_all_that_a_finished_run_logged_is_read(store: str, tmp_path: Path) -> None:
     settings = {"model": "cnn", "model.channels": "4", "epochs": 2, "log_model": False}
-    run = mlrun.train({**settings, "visualisers": "weights,confusion-matrix,misclassified"})
+    settings |= {"feature-maps.layers": "conv1,act1"}
+    run = mlrun.train({**settings, "visualisers": NAMES})
     found = account(run.run_id, tmp_path)
     assert (found.name, found.link, found.status) == (run.name, run.link, "FINISHED")
     assert found.best_epoch == run.best_epoch
@@ -64,7 +68,8 @@ def test_all_that_a_finished_run_logged_is_read(store: str, tmp_path: Path) -> N
     assert found.tested.what.startswith("test of digits (digest ")
     right = found.tested.logits.argmax(1) == found.tested.labels
     assert right.mean() == pytest.approx(run.metrics["test/accuracy"], abs=1e-6)
-    assert list(found.pictures) == ["weights-conv1"]
+    drawn = ["weights-conv1", "feature-maps-conv1", "feature-maps-act1"]  # in the run's order
+    assert list(found.pictures) == drawn
     assert list(found.pictures["weights-conv1"]) == [0, 1, 2]
     for file in [*found.pictures["weights-conv1"].values(), *found.figures.values()]:
         Image.open(file).verify()

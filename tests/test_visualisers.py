@@ -14,6 +14,7 @@ from drawn import figures, pictures, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
+from mlrun_visualisers.draw_weights import APART, by_unit
 from test_inside import convolutional, make_view
 from torch import nn
 
@@ -161,6 +162,21 @@ def test_kernels_of_several_channels_keep_their_units_together() -> None:
         for options in ({}, {"rows": 4, "columns": 9})
     ]
     assert np.array_equal(*matrix)
+
+
+def test_units_side_by_side_are_set_apart_in_their_order() -> None:
+    squares = [np.full((4, 4, 3), shade, dtype=np.uint8) for shade in range(10, 20)]
+    made = by_unit(squares, channels=2, columns=4, rows=3, gap=120)  # five units, two a row
+    wide, high = 4 + grids.GAP, 4 + grids.GAP
+    second = 2 * wide - grids.GAP + APART  # where the second unit of a row starts
+    for unit in range(5):
+        for channel in range(2):
+            left = unit % 2 * second + channel * wide
+            cell = made[unit // 2 * high :, left:][:4, :4]
+            assert (cell == 10 + 2 * unit + channel).all()
+    assert (made[:, 2 * wide - grids.GAP : second] == 255).all()
+    one = by_unit(squares[:2], channels=2, columns=4, rows=1, gap=120)  # fewer units than room
+    assert one.shape == (4, 2 * wide - grids.GAP, 3)
 
 
 def test_weights_between_the_least_and_the_largest_drawn_fill_the_colour_map() -> None:

@@ -44,7 +44,7 @@ def of_runs(files: Sequence[Files], budget: int = BUDGET) -> Album:
         files: of each run, PNG files by key and epoch.
         budget: bytes of files.
     """
-    keys = sorted({key for held in files for key in held})
+    keys = list(dict.fromkeys(key for held in files for key in held))
     common = [key for key in keys if sum(key in held for held in files) >= LEAST]
     all_files = {
         frame_key(run, key): held[key]

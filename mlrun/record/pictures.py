@@ -14,6 +14,7 @@ from PIL import Image
 from mlrun.record.events import Event
 
 THUMBNAIL = 420  # pixels: of the copy that MLflow shows in a grid at its own size; its own has 256
+ORDER_TAG = "mlrun.pictures"  # the keys of a run's grid in the order drawn, with commas between
 PNG_END, SMALL_END = ".png", "+compressed.webp"
 
 

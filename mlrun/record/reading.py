@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlrun.errors import MlrunError, one_line
 from mlrun.pages.account import Account, Tested, Thumbnails
 from mlrun.record.logged import LoggedRun, answering
-from mlrun.record.pictures import key_and_step
+from mlrun.record.pictures import ORDER_TAG, key_and_step
 from mlrun.record.tables import Table, read_table
 
 T = TypeVar("T")
@@ -124,7 +124,11 @@ def read_tables(run: LoggedRun, folder: Path) -> dict[str, Table]:
 def read_pictures(
     run: LoggedRun, folder: Path, most_epochs: int | None
 ) -> dict[str, dict[int, Path]]:
-    """Returns the pictures under a slider, PNG files, by key and epoch in ascending order."""
+    """Returns the pictures under a slider, PNG files, by key and epoch in ascending order.
+
+    The keys come in the order in which the run drew them, as far as it told.
+    """
+    order = run.tags.get(ORDER_TAG, "").split(",")
     named = {path: key_and_step(path.name) for path in files_in(run, "images")}
     by_key: dict[str, dict[int, PurePosixPath]] = {}
     for path, what in named.items():
@@ -136,8 +140,13 @@ def read_pictures(
     files = fetch(run, (by_key[key][epoch] for key in wanted for epoch in wanted[key]), folder)
     return {
         key: {epoch: files[by_key[key][epoch]] for epoch in epochs}
-        for key, epochs in sorted(wanted.items())
+        for key, epochs in sorted(wanted.items(), key=lambda item: place_in(order, item[0]))
     }
+
+
+def place_in(order: Sequence[str], key: str) -> tuple[int, str]:
+    """Returns what sorts keys: those of `order` as they stand there, others after them by name."""
+    return (order.index(key) if key in order else len(order), key)
 
 
 def read_figures(run: LoggedRun, folder: Path) -> dict[str, Path]:

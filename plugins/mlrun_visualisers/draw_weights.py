@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ from torch import nn
 
 from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.grids import (
+    WHITE,
     WIDEST,
     Floats,
+    Pixels,
     Scale,
     check_limit,
     coloured,
@@ -26,6 +28,7 @@ from mlrun_visualisers.grids import (
 )
 from mlrun_visualisers.layers import spread
 
+APART = 10  # pixels between units that stand side by side
 MOST_CHANNELS = 16  # input channels of a convolution that are drawn
 
 
@@ -81,13 +84,36 @@ def draw_layer(view: View, name: str, look: Look) -> Picture:
     size, most = tile_size(columns, rows), WIDEST // max(columns, rows)
     colours = coloured(drawn.reshape(-1, *drawn.shape[2:]), low, high, look.cmap)
     images = [enlarged(shrunk(one, most), size) for one in colours]
-    canvas = grid(images, columns, rows, gap=gap_colour(look.cmap))
+    canvas = by_unit(images, drawn.shape[1], columns, rows, gap=gap_colour(look.cmap))
     title = (
         f"{name} weights {shape_text(values.shape)}{what_of(units, drawn, columns)}\n"
         f"epoch {view.epoch}, scale {about}"
     )
     figure = framed(canvas, title=title, low=low, high=high, cmap=look.cmap)
     return Picture(figure, {"weights": drawn})
+
+
+def by_unit(
+    images: Sequence[Pixels], channels: int, columns: int, rows: int, *, gap: int
+) -> Pixels:
+    """Returns a grid in which units that stand side by side are set apart.
+
+    Args:
+        images: of one size, those of each unit, one a channel, together.
+        columns, rows: of the grid.
+        gap: the grey between images, 0–255.
+    """
+    across = columns // channels
+    if channels == 1 or columns % channels or across == 1:
+        return grid(images, columns, rows, gap=gap)
+    units = [images[start : start + channels] for start in range(0, len(images), channels)]
+    blocks = [
+        grid([image for unit in units[place::across] for image in unit], channels, rows, gap=gap)
+        for place in range(min(across, len(units)))
+    ]
+    apart = np.full((len(blocks[0]), APART, 3), WHITE, dtype=np.uint8)
+    joined = [part for block in blocks for part in (block, apart)]
+    return np.concatenate(joined[:-1], axis=1)
 
 
 def default_layers(view: View) -> list[str]:

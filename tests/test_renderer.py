@@ -15,7 +15,7 @@ import pytest
 from drawn import drawn_by
 from matplotlib.figure import Figure
 from PIL import Image
-from runs import artifacts_of
+from runs import QUICK, artifacts_of
 from test_inside import convolutional, make_view
 
 import mlrun
@@ -180,3 +180,16 @@ def test_values_that_are_too_large_are_left_out_and_it_is_said() -> None:
     large = np.zeros(2**24 + 1, dtype=np.float32)
     drawn_by(lambda view: mlrun.Picture(PICTURE, {"a": large}), "x", view)
     assert view.notes == ["the values behind x are not kept: 64 MiB, at most 64 are"]
+
+
+def test_without_visualisers_nothing_is_started_or_logged_for_them(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(renderer: Renderer) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(Renderer, "__init__", refuse)
+    run = mlrun.train(QUICK)
+    assert run.failures == {}
+    folders = {path.name for path in artifacts_of(run.run_id).iterdir()}
+    assert folders.isdisjoint({"images", "figures", "values", "report.html"})

@@ -12,7 +12,7 @@ from sklearn.calibration import calibration_curve
 from test_inside import convolutional, make_view
 from torch import nn
 
-from mlrun import MlrunError, View
+from mlrun import View
 from mlrun.seam.registry import discover
 
 
@@ -83,8 +83,3 @@ def test_what_is_drawn_is_the_table() -> None:
     assert [bar.get_height() for bar in lower.patches] == table["images"]
     assert [text.get_text() for text in lower.texts] == [str(n) for n in table["images"] if n]
     assert not figure_of(view, bins=30).axes[1].texts
-
-
-def test_no_bins_are_refused() -> None:
-    with pytest.raises(MlrunError, match=r"^calibration: bins must be at least 1$"):
-        drawn("calibration", two_classes(), bins=0)

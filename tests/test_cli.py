@@ -101,6 +101,10 @@ def test_quiet_prints_the_run_id_only(here: Here, store: str) -> None:
         (["train", "--model", "lent"], "unknown model lent; did you mean lenet?"),
         (["train", "--model.widht", "3", "--model", "mlp"], "unknown option of model mlp: widht;"),
         (["train", "--weights.cmap"], "data set"),
+        (
+            ["train", "--visualisers", "robustness", "--robustness.images", "0"],
+            "robustness.images: expected a whole number of at least 1, got '0'",
+        ),
         (["train", "--wieghts.cmap", "magma"], "wieghts.cmap: unknown component of this run"),
         (["train", "--recipe", "digit"], "unknown recipe digit; did you mean digits?"),
         (["train", "--dry-run", "perhaps"], "mlrun train: dry-run: expected true or false"),
@@ -118,7 +122,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 ) -> None:
     if args == ["train", "--weights.cmap"]:
         args = ["train", "--weights.columns"]  # an option without a value is `true`
-        message = "weights.columns: expected int|none, got 'true'"
+        message = "weights.columns: expected int≥1|none, got 'true'"
     done = here(*args)
     assert done.returncode == 2
     assert done.stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from mlrun_visualisers.captions import captioned, shortened, tile
 from mlrun_visualisers.draw_classes import class_means_of, counts_of
 from mlrun_visualisers.draw_mistakes import surest_mistakes
 from mlrun_visualisers.grids import text_width
+from mlrun_visualisers.projection import FEWEST
 from test_inside import make_view
 from torch import nn
 
 from mlrun import MlrunError, View
 from mlrun.data.probe import load_probe
+from mlrun.plan import plan_of
 from mlrun.seam.registry import discover
 
 VISUALISERS = [component.name for component in discover().of_kind("visualiser")]
@@ -107,19 +110,11 @@ def test_a_picture_by_epoch_has_the_same_key_and_size_in_each_epoch(name: str) -
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("samples", {"rows": 0}, "samples: rows and columns must be at least 1"),
         ("samples", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
-        ("misclassified", {"count": 0}, "misclassified: count and columns must be at least 1"),
         ("confusion-by-epoch", {"cmap": "nope"}, "cmap nope: matplotlib has no such colour map"),
-        ("top-losses", {"count": 0}, "top-losses: count and columns must be at least 1"),
-        ("calibration", {"bins": 0}, "calibration: bins must be at least 1"),
-        ("robustness", {"images": 0}, "robustness: images must be at least 1"),
-        ("weight-statistics", {"images": 0}, "weight-statistics: images must be at least 1"),
         ("weights", {"limit": 0.0}, "weights: limit 0; expected a number above 0"),
         ("feature-maps", {"limit": -1.0}, "feature-maps: limit -1; expected a number above 0"),
         ("layer-outputs", {"limit": float("inf")}, "layer-outputs: limit inf; expected a number"),
-        ("embedding", {"images": 2}, "embedding: images must be at least 3"),
-        ("class-means", {"columns": 0}, "class-means: columns and most must be at least 1"),
     ],
 )
 def test_options_that_make_no_picture_are_refused(
@@ -127,6 +122,41 @@ def test_options_that_make_no_picture_are_refused(
 ) -> None:
     with pytest.raises(MlrunError, match=message):
         drawn(name, tiny((1, 6, 6), 3), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "given", "message"),
+    [
+        ("weights", "columns", "0", "a whole number of at least 1, got '0'"),
+        ("weights", "limit", "inf", "a number above 0 and below inf, got 'inf'"),
+        ("saliency", "limit", "0", "a number above 0, got '0'"),
+        ("layer-outputs", "image", "-1", "a whole number of at least 0, got '-1'"),
+        ("activation-maximisation", "smoothness", "-1", "a number of at least 0, got '-1'"),
+        ("activation-maximisation", "lr", "0", "a number above 0, got '0'"),
+        ("embedding", "perplexity", "-1", "a number above 0, got '-1'"),
+        ("embedding-by-epoch", "images", "2", f"a whole number of at least {FEWEST}, got '2'"),
+        ("calibration", "bins", "0", "a whole number of at least 1, got '0'"),
+        ("robustness", "rotate", "15,200", "a number of at least 0 and of at most 180, got '200'"),
+    ],
+)
+def test_options_out_of_bounds_are_refused_before_a_run_is_opened(
+    name: str, option: str, given: str, message: str
+) -> None:
+    with pytest.raises(MlrunError) as caught:
+        plan_of({"visualisers": name, f"{name}.{option}": given})
+    assert str(caught.value) == f"{name}.{option}: expected {message}"
+
+
+def test_all_numbers_among_the_first_party_options_but_seeds_have_bounds() -> None:
+    found = [c for c in discover().of_kind("visualiser") if c.plugin == "mlrun-visualisers"]
+    unbounded = {
+        option.name
+        for component in found
+        for option in component.options
+        if re.search(r"\b(int|float)\b(?![≥>])", option.type)
+    }
+    assert len(found) > 15
+    assert unbounded == {"seed"}
 
 
 def test_class_means_are_numpy_s_also_when_they_come_in_many_chunks(

@@ -185,8 +185,6 @@ def test_of_a_large_layer_fewer_images_are_kept_and_the_user_is_told(
 
 
 def test_what_cannot_be_drawn_is_told() -> None:
-    with pytest.raises(MlrunError, match="embedding-by-epoch: images must be at least 3"):
-        made(at(0), images=2)
     with pytest.raises(MlrunError, match="nothing to draw: no epoch was kept"):
         made(replace(at(0), final=True))
     without = make_view(nn.Sequential(nn.Conv2d(1, 3, 6), nn.Flatten()))

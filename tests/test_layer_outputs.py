@@ -114,7 +114,6 @@ def test_a_model_of_one_module_has_one_row() -> None:
     [
         ({"image": 3}, "layer-outputs: image 3; expected 0 to 2, a probe image's place"),
         ({"image": -1}, "layer-outputs: image -1; expected 0 to 2"),
-        ({"channels": 0}, "layer-outputs: channels must be at least 1"),
         ({"layers": ("8",)}, "unknown layer 8"),
     ],
 )

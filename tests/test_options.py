@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from typing import Any, Literal, Optional
+import math
+from typing import Annotated, Any, Literal, Optional
 
 import pytest
+from annotated_types import Ge, Gt, Interval, Le, Lt, MultipleOf
 
 from mlrun.seam.options import REQUIRED, as_text, convert, describe, help_of_parameters, options_of
 
@@ -35,6 +37,15 @@ from mlrun.seam.options import REQUIRED, as_text, convert, describe, help_of_par
         (tuple[str, ...], "none", ()),
         (tuple[int, float], "1,2", (1, 2.0)),
         (tuple[str, ...] | None, "a,b", ("a", "b")),
+        (Annotated[int, Ge(1)], "1", 1),
+        (Annotated[int, Ge(1), Le(3)], 3, 3),
+        (Annotated[float, Gt(0), Lt(1)], "0.5", 0.5),
+        (Annotated[float, Gt(0)], "inf", math.inf),
+        (Annotated[int, Ge(0)], "9" * 400, int("9" * 400)),
+        (Annotated[int, Ge(1)] | None, "none", None),
+        (Annotated[int, Ge(1)] | None, "2", 2),
+        (tuple[Annotated[float, Gt(0)], ...], "1,2", (1.0, 2.0)),
+        (tuple[Annotated[float, Gt(0)], ...], "", ()),
     ],
 )
 def test_text_and_values_are_converted(annotation: Any, given: object, expected: object) -> None:
@@ -58,6 +69,27 @@ def test_text_and_values_are_converted(annotation: Any, given: object, expected:
         (int | None, "x", r"expected int\|none, got 'x'"),
         (tuple[int, ...], "1,x", "expected a whole number, got 'x'"),
         (tuple[int, int], "1", r"expected 2 values \(int,int\), got 1"),
+        (Annotated[int, Ge(1)], "0", "^expected a whole number of at least 1, got '0'$"),
+        (Annotated[int, Ge(1)], "x", "^expected a whole number, got 'x'$"),
+        (Annotated[int, Le(3)], 4, "^expected a whole number of at most 3, got '4'$"),
+        (Annotated[float, Gt(0)], "0", "^expected a number above 0, got '0'$"),
+        (Annotated[float, Lt(1)], 1, "^expected a number below 1, got '1'$"),
+        (
+            Annotated[float, Interval(gt=0, le=0.5)],
+            "0.6",
+            "^expected a number above 0 and of at most 0.5, got '0.6'$",
+        ),
+        (Annotated[float, Gt(0), Lt(math.inf)], "-1", "^expected a number above 0, got '-1'$"),
+        (
+            Annotated[float, Gt(0), Lt(math.inf)] | None,
+            "inf",
+            "^expected a number above 0 and below inf, got 'inf'$",
+        ),
+        (Annotated[float, Gt(0)], "nan", "^expected a number, got 'nan'$"),
+        (Annotated[int, Ge(1)] | None, "0", "^expected a whole number of at least 1, got '0'$"),
+        (Annotated[int, Ge(1)] | None, "x", r"^expected int≥1\|none, got 'x'$"),
+        (tuple[Annotated[float, Gt(0)], ...], "1,0", "^expected a number above 0, got '0'$"),
+        (tuple[Annotated[int, Ge(1)], int], "0,0", "^expected a whole number of at least 1, got"),
     ],
 )
 def test_a_wrong_value_says_what_was_expected_and_given(
@@ -109,6 +141,18 @@ def test_an_annotation_that_text_cannot_give_is_refused() -> None:
 
     def misfit(*, width: int = "wide") -> None: ...
 
+    def below(*, width: Annotated[int, Ge(1)] = 0) -> None: ...
+
+    def even(*, width: Annotated[int, MultipleOf(2)] = 2) -> None: ...
+
+    def long(*, name: Annotated[str, Ge(1)] = "a") -> None: ...
+
+    with pytest.raises(TypeError, match="width: its default: expected a whole number of at least"):
+        options_of(below)
+    with pytest.raises(TypeError, match=r"option width: MultipleOf.* is no bound of an option"):
+        options_of(even)
+    with pytest.raises(TypeError, match="option name is annotated"):
+        options_of(long)
     with pytest.raises(TypeError, match="option table is annotated dict"):
         options_of(with_dict)
     with pytest.raises(TypeError, match="option thing needs an annotation"):
@@ -120,6 +164,8 @@ def test_an_annotation_that_text_cannot_give_is_refused() -> None:
 def test_types_are_described_as_a_reader_would_write_them() -> None:
     assert describe(tuple[int, ...] | None) == "int,…|none"
     assert describe(Literal["a", "b"]) == "a|b"
+    assert describe(Annotated[int, Ge(1)] | None) == "int≥1|none"
+    assert describe(tuple[Annotated[float, Gt(0), Lt(math.inf)], ...]) == "float>0,…"
 
 
 def test_help_ends_where_the_section_ends() -> None:

@@ -85,7 +85,12 @@ def test_every_dependency_is_pinned_within_its_bounds_and_without_an_address() -
 def test_what_the_code_imports_is_declared() -> None:
     import ast
 
-    names = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn"}
+    names = {
+        "annotated_types": "annotated-types",
+        "yaml": "pyyaml",
+        "PIL": "pillow",
+        "sklearn": "scikit-learn",
+    }
     imported = set()
     for folder in ("mlrun", "plugins"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -117,8 +117,7 @@ def test_what_is_evaluated_of_some_images_is_what_is_evaluated_of_all() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": 0}, "robustness: images must be at least 1, and changes at least one"),
-        ({"changes": ()}, "robustness: images must be at least 1, and changes at least one"),
+        ({"changes": ()}, "robustness: changes is none; expected at least one"),
         ({"rotate": (200.0,)}, "robustness: rotate 200.0: expected a number from 0 to 180"),
         ({"noise": (0.0,)}, "robustness: noise has no amount above 0"),
     ],

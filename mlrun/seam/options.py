@@ -9,10 +9,13 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from mlrun.seam.bounds import OutOfBounds, bounds_of, check_within, signs
 
 REQUIRED = inspect.Parameter.empty
 SCALARS = (bool, int, float, str)
+NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
 
@@ -33,7 +36,7 @@ class Option:
 
     @property
     def type(self) -> str:
-        """The type as a reader would write it: `float`, `relu|tanh`, `int|none`, `int,…`."""
+        """The type as a reader would write it: `float`, `relu|tanh`, `int≥1|none`, `int,…`."""
         return describe(self.annotation)
 
     def convert(self, value: object) -> Any:
@@ -77,7 +80,9 @@ def annotation_of(parameter: inspect.Parameter, function: Callable[..., Any]) ->
         holder = types.SimpleNamespace(__annotations__={parameter.name: annotation})
         scope = {**vars(typing), **getattr(inspect.unwrap(function), "__globals__", {})}
         try:
-            return typing.get_type_hints(holder, globalns=scope)[parameter.name]
+            return typing.get_type_hints(holder, globalns=scope, include_extras=True)[
+                parameter.name
+            ]
         except (NameError, SyntaxError) as error:
             raise TypeError(f"option {parameter.name}: annotation {annotation}: {error}") from error
     if annotation is not REQUIRED:
@@ -102,14 +107,20 @@ def check_annotation(name: str, annotation: Any) -> None:
             if argument is not Ellipsis:
                 check_annotation(name, argument)
         return
+    if origin is Annotated and arguments[0] in (int, float):
+        try:
+            bounds_of(arguments[1:])
+        except TypeError as error:
+            raise TypeError(f"option {name}: {error}") from None
+        return
     raise TypeError(
         f"option {name} is annotated {annotation!r}; options are bool, int, float, str, "
-        "Literal, these or None, and tuples of them"
+        "Literal, these or None, tuples of them, and Annotated[int or float, Ge(…)]"
     )
 
 
 def describe(annotation: Any) -> str:
-    """Returns the type as a reader would write it."""
+    """Returns the type as a reader would write it, with its bounds."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "|".join(as_text(choice) for choice in arguments)
@@ -119,6 +130,8 @@ def describe(annotation: Any) -> str:
         return ",".join(describe(argument) for argument in arguments)
     if origin in (typing.Union, types.UnionType):
         return "|".join(describe(argument) for argument in arguments)
+    if origin is Annotated:
+        return describe(arguments[0]) + signs(bounds_of(arguments[1:]))
     return "none" if annotation is types.NoneType else str(annotation.__name__)
 
 
@@ -134,6 +147,10 @@ def convert(annotation: Any, value: object) -> Any:
         return convert_tuple(annotation, arguments, value)
     if origin in (typing.Union, types.UnionType):
         return convert_union(annotation, arguments, value)
+    if origin is Annotated:
+        number: Any = convert_scalar(arguments[0], value)
+        check_within(NAMES[arguments[0]], bounds_of(arguments[1:]), number, as_text(value))
+        return number
     if annotation is types.NoneType:
         if value is None or (isinstance(value, str) and value.lower() in ("none", "null", "")):
             return None
@@ -162,18 +179,20 @@ def convert_scalar(annotation: type, value: object) -> bool | int | float | str:
             return number
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    raise ValueError(f"expected {names[annotation]}, got {as_text(value)!r}")
+    raise ValueError(f"expected {NAMES[annotation]}, got {as_text(value)!r}")
 
 
 def convert_union(annotation: Any, arguments: tuple[Any, ...], value: object) -> Any:
     """Returns `value` as the first of `arguments` that takes it; None before all else."""
+    fault = ValueError(f"expected {describe(annotation)}, got {as_text(value)!r}")
     for argument in sorted(arguments, key=lambda a: a is not types.NoneType):
         try:
             return convert(argument, value)
+        except OutOfBounds as error:
+            fault = error
         except ValueError:
             continue
-    raise ValueError(f"expected {describe(annotation)}, got {as_text(value)!r}")
+    raise fault
 
 
 def convert_tuple(annotation: Any, arguments: tuple[Any, ...], value: object) -> tuple[Any, ...]:

@@ -26,13 +26,6 @@ class Ascent:
     jitter: int | None
     seed: int
 
-    def __post_init__(self) -> None:
-        if self.steps < 0 or self.smoothness < 0 or (self.jitter or 0) < 0 or not self.lr > 0:
-            raise MlrunError(
-                "activation-maximisation: steps, smoothness and jitter must be at least 0, and lr "
-                "above 0"
-            )
-
     def shift(self, shape: tuple[int, int, int]) -> int:
         """Returns by how many pixels an image of that shape is shifted at most."""
         return min(shape[1:]) // SHARE if self.jitter is None else self.jitter

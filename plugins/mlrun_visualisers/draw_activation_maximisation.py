@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun_visualisers.ascent import Ascent, climb, responses
 from mlrun_visualisers.captions import captioned, tile, tile_size
 from mlrun_visualisers.grids import colour_map, shape_text
@@ -14,8 +14,6 @@ def draw_activation_maximisation(
     view: View, *, layer: str | None, units: int, columns: int, ascent: Ascent, cmap: str
 ) -> Picture:
     """Returns the picture: an image for each unit, and the activation that it reaches."""
-    if units < 1 or columns < 1:
-        raise MlrunError("activation-maximisation: units and columns must be at least 1")
     colour_map(cmap)
     name = layer or ""
     with torch.no_grad():

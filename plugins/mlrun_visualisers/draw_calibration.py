@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun.statistics import Calibration, interval
 from mlrun.statistics import calibration as calibration_of
 
@@ -22,8 +22,6 @@ def draw_calibration(
     view: View, *, bins: int, part: str | None
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """Yields the reliability diagram, and a table of its bins."""
-    if bins < 1:
-        raise MlrunError("calibration: bins must be at least 1")
     found = view.predictions if part is None else view.evaluation(part)
     chances = found.logits.double().softmax(1).numpy()
     measured = calibration_of(chances, found.labels.numpy(), bins=bins)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun_visualisers.captions import captioned, shortened, slanted, tile, tile_size, write_below
 from mlrun_visualisers.grids import colour_map
 
@@ -65,8 +65,6 @@ def summary(counts: NDArray[np.int64], classes: tuple[str, ...]) -> str:
 
 def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -> Picture:
     """Returns the average training image of each class."""
-    if most < 1 or (columns is not None and columns < 1):
-        raise MlrunError("class-means: columns and most must be at least 1")
     colour_map(cmap)
     drawn = min(most, len(view.classes))
     across = columns or math.ceil(math.sqrt(drawn))

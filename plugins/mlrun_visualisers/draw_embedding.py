@@ -20,7 +20,6 @@ from mlrun_visualisers.captions import shortened
 from mlrun_visualisers.choice import random_places
 from mlrun_visualisers.grids import shape_text
 from mlrun_visualisers.projection import (
-    FEWEST,
     Floats,
     Labels,
     Numbers,
@@ -70,8 +69,6 @@ def draw_embedding(
     perplexity: float,
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """Yields the picture, and a table of its points."""
-    if images < FEWEST or perplexity <= 0:
-        raise MlrunError(f"embedding: images must be at least {FEWEST}, and perplexity above 0")
     found = view.predictions if part is None else view.evaluation(part)
     places = random_places(len(found.labels), images, seed)
     source = source_of(view, layer, "embedding")

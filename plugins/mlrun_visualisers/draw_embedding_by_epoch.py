@@ -13,7 +13,6 @@ from mlrun_visualisers.choice import random_places
 from mlrun_visualisers.draw_embedding import Limits, Points, scatter
 from mlrun_visualisers.grids import shape_text
 from mlrun_visualisers.projection import (
-    FEWEST,
     Basis,
     Floats,
     Numbers,
@@ -36,8 +35,6 @@ def draw_embedding_by_epoch(
     view: View, *, layer: str | None, part: str, images: int, seed: int
 ) -> Iterator[tuple[str, Picture]]:
     """Yields the values of an epoch, to be kept; at the end, the picture of each epoch."""
-    if images < FEWEST:
-        raise MlrunError(f"{NAME}: images must be at least {FEWEST}")
     if view.final:
         pictures = draw_epochs(view, layer=layer, part=part, seed=seed)
     else:

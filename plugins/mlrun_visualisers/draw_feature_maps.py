@@ -51,8 +51,6 @@ class Look:
     cmap: str
 
     def __post_init__(self) -> None:
-        if self.channels < 1 or (self.columns is not None and self.columns < 1):
-            raise MlrunError("feature-maps: images, channels and columns must be at least 1")
         check_limit("feature-maps", self.limit, self.scale)
 
     def in_a_row(self, maps: int, images: int) -> int:
@@ -67,8 +65,6 @@ def draw_feature_maps(
     view: View, *, layers: tuple[str, ...], images: int, look: Look
 ) -> Iterator[tuple[str, Picture]]:
     """Yields one picture for each call of each layer, named like the layer."""
-    if images < 1:
-        raise MlrunError("feature-maps: images, channels and columns must be at least 1")
     probes = view.probes[:images]
     found = view.activations(layers or default_layers(view), probes, required=bool(layers))
     for name, calls in found.items():

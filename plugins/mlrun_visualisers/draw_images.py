@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun_visualisers.captions import captioned, tile, tile_size
 from mlrun_visualisers.choice import random_places
 from mlrun_visualisers.grids import colour_map
@@ -12,8 +12,6 @@ def draw_samples(
     view: View, *, rows: int, columns: int, part: str, pick: str, seed: int, cmap: str
 ) -> Picture:
     """Returns a grid of images of a part with the names of their classes."""
-    if rows < 1 or columns < 1:
-        raise MlrunError("samples: rows and columns must be at least 1")
     colour_map(cmap)
     labels = view.labels(part)
     places = list(range(min(len(labels), rows * columns)))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun_visualisers.captions import message, tile
 from mlrun_visualisers.grids import (
     FONT,
@@ -33,8 +33,6 @@ COVERED = 0.99  # of the responses lie within the scale: a few are far larger th
 
 def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Picture:
     """Returns images with what each kernel makes of them, a column for each kernel."""
-    if images < 1:
-        raise MlrunError("kernels: images must be at least 1")
     kernels = line_kernels(size)
     chosen = images_of(view, part, images)
     stacked = torch.stack(list(kernels.values()))

@@ -66,8 +66,6 @@ def draw_layer_outputs(
     cmap: str,
 ) -> Picture:
     """Returns the picture: the image, and below it a row for each call of each layer."""
-    if channels < 1:
-        raise MlrunError("layer-outputs: channels must be at least 1")
     check_limit("layer-outputs", limit)
     probes = view.probes
     if not 0 <= image < len(probes):

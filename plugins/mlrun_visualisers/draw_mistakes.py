@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun_visualisers.captions import captioned, message, tile, tile_size
 from mlrun_visualisers.grids import Pixels, colour_map
 
@@ -25,8 +25,6 @@ def draw_misclassified(
     view: View, *, count: int, columns: int, part: str | None, cmap: str
 ) -> Drawn:
     """Yields the surest mistakes as a grid, and as a table."""
-    if count < 1 or columns < 1:
-        raise MlrunError("misclassified: count and columns must be at least 1")
     found = view.predictions if part is None else view.evaluation(part)
     chances = found.logits.softmax(1)
     places, wrong = surest_mistakes(chances, found.labels, count)
@@ -49,8 +47,6 @@ def draw_misclassified(
 
 def draw_top_losses(view: View, *, count: int, columns: int, part: str | None, cmap: str) -> Drawn:
     """Yields the images with the highest cross-entropy as a grid, and as a table."""
-    if count < 1 or columns < 1:
-        raise MlrunError("top-losses: count and columns must be at least 1")
     found = view.predictions if part is None else view.evaluation(part)
     losses = F.cross_entropy(found.logits.double(), found.labels, reduction="none")
     places = losses.sort(descending=True, stable=True).indices[:count].tolist()

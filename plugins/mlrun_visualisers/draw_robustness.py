@@ -43,8 +43,8 @@ def draw_robustness(
     seed: int,
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """Yields the picture, and a table of its points."""
-    if images < 1 or not amounts:
-        raise MlrunError("robustness: images must be at least 1, and changes at least one")
+    if not amounts:
+        raise MlrunError("robustness: changes is none; expected at least one")
     variants = variants_of(amounts, min(view.shape[1:]))
     part = part or ("test" if "test" in view.parts else "val")
     count = len(view.labels(part))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mlrun import MlrunError, Picture, View
+from mlrun import Picture, View
 from mlrun_visualisers.captions import shortened
 from mlrun_visualisers.grids import DPI, SIDE, power_of_two, shape_text, write_title
 from mlrun_visualisers.parameter_figures import (
@@ -43,8 +43,6 @@ def draw_weight_statistics(view: View, *, layers: Sequence[str], images: int) ->
 
     Its values are, for each layer, the `Figures` and the counts of both histograms.
     """
-    if images < 1:
-        raise MlrunError("weight-statistics: images must be at least 1")
     found = layers_of(view, layers, images)
     weights = [figures_of(layer.weights) for layer in found]
     gradients = [figures_of(layer.gradients) for layer in found]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 from mlrun import Picture, View
+from mlrun_visualisers.numbers_of_options import Amount, Count, Natural, Positive
 
 
 def saliency(
     view: View,
     *,
     target: Literal["true", "predicted"] = "true",
-    images: int = 10,
-    columns: int = 5,
+    images: Count = 10,
+    columns: Count = 5,
     scale: Literal["power-of-two", "own"] = "power-of-two",
-    limit: float | None = None,
+    limit: Positive | None = None,
     cmap: str = "inferno",
 ) -> Picture:
     """Which pixels matter: beside each probe image the gradient of its class's logit, by epoch.
@@ -47,10 +48,10 @@ def grad_cam(
     *,
     layer: str | None = None,
     target: Literal["true", "predicted"] = "true",
-    images: int = 10,
-    columns: int = 5,
+    images: Count = 10,
+    columns: Count = 5,
     scale: Literal["power-of-two", "own"] = "power-of-two",
-    limit: float | None = None,
+    limit: Positive | None = None,
     cmap: str = "turbo",
 ) -> Picture:
     """Where in the image a convolution sees what speaks for the class: Grad-CAM, by epoch.
@@ -86,12 +87,12 @@ def activation_maximisation(
     view: View,
     *,
     layer: str | None = None,
-    units: int = 10,
-    columns: int = 5,
-    steps: int = 128,
-    lr: float = 0.1,
-    smoothness: float = 0.5,
-    jitter: int | None = None,
+    units: Count = 10,
+    columns: Count = 5,
+    steps: Natural = 128,
+    lr: Positive = 0.1,
+    smoothness: Amount = 0.5,
+    jitter: Natural | None = None,
     seed: int = 0,
     cmap: str = "gray",
 ) -> Picture:

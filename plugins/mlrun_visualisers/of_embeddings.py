@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from mlrun import Picture, View
+from mlrun_visualisers.numbers_of_options import Points, Positive
 
 
 def embedding(
@@ -14,9 +15,9 @@ def embedding(
     layer: str | None = None,
     method: Literal["pca", "tsne"] = "pca",
     part: Literal["train", "val", "test"] | None = None,
-    images: int = 1000,
+    images: Points = 1000,
     seed: int = 0,
-    perplexity: float = 30.0,
+    perplexity: Positive = 30.0,
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """Images as points in a plane, by what a layer makes of them: PCA or t-SNE.
 
@@ -53,7 +54,7 @@ def embedding_by_epoch(
     *,
     layer: str | None = None,
     part: Literal["train", "val"] = "val",
-    images: int = 500,
+    images: Points = 500,
     seed: int = 0,
 ) -> Iterator[tuple[str, Picture]]:
     """The same images as points in a plane, before training and after each evaluated epoch.

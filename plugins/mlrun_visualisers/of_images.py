@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from mlrun import Picture, View
+from mlrun_visualisers.numbers_of_options import Count
 
 
 def samples(
     view: View,
     *,
-    rows: int = 5,
-    columns: int = 5,
+    rows: Count = 5,
+    columns: Count = 5,
     part: Literal["train", "val", "test"] = "train",
     pick: Literal["random", "first"] = "random",
     seed: int = 0,
@@ -47,7 +48,7 @@ def class_distribution(view: View) -> Picture:
 
 
 def class_means(
-    view: View, *, columns: int | None = None, cmap: str = "gray", most: int = 100
+    view: View, *, columns: Count | None = None, cmap: str = "gray", most: Count = 100
 ) -> Picture:
     """The average training image of each class.
 
@@ -64,7 +65,7 @@ def class_means(
 def kernels(
     view: View,
     *,
-    images: int = 5,
+    images: Count = 5,
     size: Literal[3, 5, 7, 9, 11] = 5,
     part: Literal["probes", "train", "val", "test"] = "probes",
     cmap: str = "RdBu_r",

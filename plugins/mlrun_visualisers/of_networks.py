@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from typing import Literal
 
 from mlrun import Picture, View
+from mlrun_visualisers.numbers_of_options import Count, Natural, Positive
 
 
 def weights(
     view: View,
     *,
     layers: tuple[str, ...] = (),
-    rows: int | None = None,
-    columns: int | None = None,
+    rows: Count | None = None,
+    columns: Count | None = None,
     scale: Literal["power-of-two", "min-max"] = "power-of-two",
-    limit: float | None = None,
+    limit: Positive | None = None,
     cmap: str = "RdBu_r",
-    most: int = 64,
+    most: Count = 64,
 ) -> Iterator[tuple[str, Picture]]:
     """Weights of linear layers and kernels of convolutions as grids of images, by epoch.
 
@@ -48,11 +49,11 @@ def feature_maps(
     view: View,
     *,
     layers: tuple[str, ...] = (),
-    images: int = 6,
-    channels: int = 12,
-    columns: int | None = None,
+    images: Count = 6,
+    channels: Count = 12,
+    columns: Count | None = None,
     scale: Literal["power-of-two", "min-max"] = "power-of-two",
-    limit: float | None = None,
+    limit: Positive | None = None,
     cmap: str = "viridis",
 ) -> Iterator[tuple[str, Picture]]:
     """What convolutions and activations make of fixed probe images, by epoch.
@@ -82,10 +83,10 @@ def feature_maps(
 def layer_outputs(
     view: View,
     *,
-    image: int = 0,
+    image: Natural = 0,
     layers: tuple[str, ...] = (),
-    channels: int = 16,
-    limit: float | None = None,
+    channels: Count = 16,
+    limit: Positive | None = None,
     cmap: str = "viridis",
 ) -> Picture:
     """What each layer makes of one probe image, a row a layer, by epoch.
@@ -109,7 +110,7 @@ def layer_outputs(
     )
 
 
-def weight_statistics(view: View, *, layers: tuple[str, ...] = (), images: int = 128) -> Picture:
+def weight_statistics(view: View, *, layers: tuple[str, ...] = (), images: Count = 128) -> Picture:
     """How the weights and gradients of each layer are spread, and how they went, by epoch.
 
     A row for each parameter of two or more axes: at the left its weights, up to the smallest

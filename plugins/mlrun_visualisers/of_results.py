@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from mlrun import Picture, View
+from mlrun_visualisers.numbers_of_options import Amount, Count, Degrees
 
 
 def confusion_matrix(view: View, *, cmap: str = "Blues") -> Picture:
@@ -60,8 +61,8 @@ def learning_curves(view: View, *, by: Literal["epoch", "step"] = "epoch") -> Pi
 def misclassified(
     view: View,
     *,
-    count: int = 25,
-    columns: int = 5,
+    count: Count = 25,
+    columns: Count = 5,
     part: Literal["train", "val", "test"] | None = None,
     cmap: str = "gray",
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
@@ -84,8 +85,8 @@ def misclassified(
 def top_losses(
     view: View,
     *,
-    count: int = 25,
-    columns: int = 5,
+    count: Count = 25,
+    columns: Count = 5,
     part: Literal["train", "val", "test"] | None = None,
     cmap: str = "gray",
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
@@ -106,7 +107,7 @@ def top_losses(
 
 
 def calibration(
-    view: View, *, bins: int = 15, part: Literal["train", "val", "test"] | None = None
+    view: View, *, bins: Count = 15, part: Literal["train", "val", "test"] | None = None
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
     """Accuracy against confidence (reliability diagram), and the expected calibration error.
 
@@ -133,11 +134,11 @@ def robustness(
         "blur",
         "shift",
     ),
-    rotate: tuple[float, ...] = (15.0, 30.0, 45.0, 60.0),
-    noise: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4),
-    blur: tuple[float, ...] = (),
-    shift: tuple[float, ...] = (),
-    images: int = 500,
+    rotate: tuple[Degrees, ...] = (15.0, 30.0, 45.0, 60.0),
+    noise: tuple[Amount, ...] = (0.1, 0.2, 0.3, 0.4),
+    blur: tuple[Amount, ...] = (),
+    shift: tuple[Amount, ...] = (),
+    images: Count = 500,
     part: Literal["train", "val", "test"] | None = None,
     seed: int = 0,
 ) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:

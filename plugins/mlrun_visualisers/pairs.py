@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,10 +32,6 @@ class Look:
     cmap: str
 
     def __post_init__(self) -> None:
-        if self.columns < 1:
-            raise MlrunError(f"{self.visualiser}: columns must be at least 1")
-        if self.limit is not None and not 0 < self.limit < math.inf:
-            raise MlrunError(f"{self.visualiser}: limit {self.limit:g}; expected a number above 0")
         if self.limit is not None and self.scale == "own":
             raise MlrunError(
                 f"{self.visualiser}: limit fixes one scale for all; leave it out, or scale own"

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from mlrun import MlrunError, View
+from mlrun import View
 from mlrun_visualisers.grids import shape_text
 
 SHORT_NAMES = 24  # characters: a longer pair of classes takes two lines
@@ -48,8 +48,6 @@ def ask(view: View, target: str, images: int, visualiser: str) -> Asked:
         images: how many at most, from 1.
         visualiser: its name, for what the user is told.
     """
-    if images < 1:
-        raise MlrunError(f"{visualiser}: images must be at least 1")
     chosen, logits = answered(view, view.probes[:images], visualiser)
     labels = view.probe_labels[:images]
     guesses = logits.argmax(1)

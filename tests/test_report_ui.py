@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Frame, Page, expect
+from playwright.sync_api import Frame, Locator, Page, expect
 from runs import read
 from test_ui import CHROMIUM, browser_page, free_port, user_interface
 
@@ -42,6 +42,17 @@ def watch(page: Page) -> tuple[list[str], list[str]]:
     return complaints, asked
 
 
+def check_slider(slider: Locator, pictures: Locator, first: str) -> None:
+    """Moves the slider to the first epoch: the three pictures change; `first` is its alt there."""
+    before = [pixels(pictures.nth(place).screenshot()) for place in range(3)]
+    slider.press("Home")
+    expect(pictures.first).to_have_attribute("alt", first)
+    after = [pixels(pictures.nth(place).screenshot()) for place in range(3)]
+    for old, new in zip(before, after, strict=True):
+        assert old.shape == new.shape
+        assert (np.abs(old - new).max(-1) > 12).mean() > 0.02  # of the picture has changed
+
+
 def check_page(page: Page | Frame) -> None:
     """Moves the slider, opens a cell of the confusion matrix, with mouse and keyboard."""
     keyboard = page.page.keyboard if isinstance(page, Frame) else page.keyboard
@@ -49,13 +60,7 @@ def check_page(page: Page | Frame) -> None:
     pictures = page.locator("#inside img")
     expect(pictures).to_have_count(3)  # conv1's weights and maps, and maps of its activation
     assert "epoch 2" in str(slider.get_attribute("aria-valuetext"))
-    before = [pixels(pictures.nth(place).screenshot()) for place in range(3)]
-    slider.press("Home")
-    expect(pictures.first).to_have_attribute("alt", "weights-conv1, epoch 0")
-    after = [pixels(pictures.nth(place).screenshot()) for place in range(3)]
-    for old, new in zip(before, after, strict=True):
-        assert old.shape == new.shape
-        assert (np.abs(old - new).max(-1) > 12).mean() > 0.02  # of the picture has changed
+    check_slider(slider, pictures, "weights-conv1, epoch 0")
 
     slider.evaluate("slider => slider.blur()")
     keyboard.press("ArrowRight")

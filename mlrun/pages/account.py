@@ -30,7 +30,7 @@ class Tested:
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
 
-    @property
+    @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The class with the highest logit, (N,)."""
         return np.asarray(self.logits.argmax(1))

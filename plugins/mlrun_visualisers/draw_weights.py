@@ -58,7 +58,7 @@ class Look:
         """Returns the rows and columns of a grid of so many units of so many images each."""
         columns = math.ceil(math.sqrt(units))
         if channels > 1:
-            columns = channels * max(1, round(math.sqrt(units / channels)))
+            columns = channels * math.ceil(math.sqrt(units / channels))  # wide, not tall
         if self.rows:
             columns = -(-units * channels // self.rows)
         columns = self.columns or columns

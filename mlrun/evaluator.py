@@ -18,6 +18,7 @@ from mlrun.preparation import data_digest, evaluated_at_once
 from mlrun.record.description import evaluated_on, evaluation_tag, test_arrays
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.restoring import Restored, choose, restore
+from mlrun.threads import use_threads
 from mlrun.training import devices
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.evaluation import evaluate as evaluate_batches
@@ -101,6 +102,7 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
     settings = run.settings
     with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
         restored = restore(run, device, asked.plugins, asked.model_options)
+        use_threads(settings, restored.model, restored.weights.shape, device)
         selection = select_part(restored, asked)
         described = describe(run, asked, selection)
         if known:

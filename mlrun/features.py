@@ -80,10 +80,10 @@ class Features:
 
     def instead_of_images(self, prepared: Prepared) -> Prepared:
         """Returns the run with the features to train on; what it evaluates are still images."""
-        ready = self.parts["train"].ready
-        assert ready is not None
         procedure = replace(prepared.procedure, forward=self.forward)
-        return replace(prepared, train=prepared.train.holding(ready), procedure=procedure)
+        return replace(
+            prepared, train=prepared.train.holding(self.parts["train"].source), procedure=procedure
+        )
 
 
 def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from mlrun.gallery import Gallery
 from mlrun.progress import Progress
@@ -17,6 +17,7 @@ from mlrun.training.checkpoints import Checkpoints
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import TrainingFailed
 from mlrun.training.state import TrainingState
+from mlrun.training.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class RunListener:
             self.checkpoints.save(state, metrics[self.settings.monitor])
         self.gallery.draw_epoch(state, found)
 
-    def after_step(self, state: TrainingState, loss: Tensor, hits: Tensor, count: int) -> None:
+    def after_step(self, state: TrainingState, tally: Tally) -> None:
         """Logs a step's figures where they are asked for, and tells them to the user."""
-        self.steps.add(loss, hits, count)
+        self.steps.add(tally)
         if self.progress is not None:
-            self.progress.step(state, loss, hits)
+            self.progress.step(state, tally)
 
     def evaluate(self, state: TrainingState) -> None:
         """Evaluates between two steps, as `evaluate_every … steps` asks for."""

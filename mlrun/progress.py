@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mlrun.training.state import TrainingState
+    from mlrun.training.tally import Tally
 
 
 class Progress(Protocol):
@@ -23,8 +22,8 @@ class Progress(Protocol):
     def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
         """Training starts: so many steps in all, and so many steps and examples an epoch."""
 
-    def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
-        """A step is done; loss and hits are still on the device."""
+    def step(self, state: TrainingState, tally: Tally) -> None:
+        """A step is done, the last in `tally`; to ask for its figures makes the device wait."""
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch is done, and perhaps evaluated; 0 is before training."""

@@ -9,6 +9,7 @@ from mlrun.inside.layers import layer_table
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared, prepare
 from mlrun.progress import Progress
+from mlrun.threads import use_threads
 from mlrun.training import devices
 
 
@@ -27,7 +28,9 @@ def ready(plan: Plan, progress: Progress | None = None) -> Iterator[Prepared]:
     settings = plan.settings
     device = devices.resolve(settings.device)
     with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
-        yield prepare(plan, device)
+        prepared = prepare(plan, device)
+        use_threads(settings, prepared.model, prepared.data.shape, device)
+        yield prepared
 
 
 def dry_run(plan: Plan, progress: Progress | None = None) -> str:

@@ -45,7 +45,11 @@ class Settings(TrainingSettings):
         False, "fail where an operation of torch is not reproducible", "Machine"
     )
     threads: Count = setting(
-        0, "CPU threads of torch; 0 takes torch's own choice", "Machine", ge=0, le=1024
+        0,
+        "CPU threads of torch; 0 takes what a step's work is worth, at most torch's own choice",
+        "Machine",
+        ge=0,
+        le=1024,
     )
 
     evaluate_every: EvaluateEvery = setting(

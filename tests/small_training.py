@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mlrun.data.batches import Batches
 from mlrun.data.normalisation import Normalisation
@@ -15,6 +15,7 @@ from mlrun.training.loop import fit
 from mlrun.training.precision import Precision
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
+from mlrun.training.tally import Tally
 
 CPU = torch.device("cpu")
 NORMALISATION = Normalisation((0.5,), (0.25,))
@@ -47,8 +48,9 @@ class Listener:
     evaluated: list[int] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
 
-    def after_step(self, state: TrainingState, loss: Tensor, hits: Tensor, count: int) -> None:
-        self.steps.append((state.step, loss.item(), hits.item(), count))
+    def after_step(self, state: TrainingState, tally: Tally) -> None:
+        loss, hits = tally.losses[-1].item(), tally.hits()[-1].item()
+        self.steps.append((state.step, loss, hits, tally.sizes[-1]))
 
     def evaluate(self, state: TrainingState) -> None:
         self.evaluated.append(state.step)

@@ -303,7 +303,7 @@ def test_progress_is_told_in_order(store: str) -> None:
         def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
             self.calls.append(("start", steps, steps_an_epoch, examples))
 
-        def step(self, state: object, loss: object, hits: object) -> None:
+        def step(self, state: object, tally: object) -> None:
             self.calls.append("step")
 
         def epoch(self, epoch: int, metrics: object) -> None:

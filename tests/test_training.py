@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+import small_training
 import torch
 import torch.nn.functional as F
 from sklearn import metrics as sklearn_metrics
 from small_training import CPU, NORMALISATION, batches, network, selection, training
 from torch import Tensor, nn
 
+from mlrun.data.normalisation import Normalisation
 from mlrun.data.randomness import derive_seed, generator
 from mlrun.errors import MlrunError
 from mlrun.settings import Settings
@@ -66,9 +71,75 @@ def test_each_optimiser_is_torch_s(name: str, kind: type[torch.optim.Optimizer])
     found = make_optimiser(
         network(), Settings.parse({"optimiser": name, "lr": 0.5, "weight_decay": 0.1})
     )
-    assert type(found) is kind
+    assert isinstance(found, kind)
     assert found.param_groups[0]["lr"] == 0.5
     assert found.param_groups[0]["weight_decay"] == 0.1
+
+
+class Doubled(nn.Module):
+    """A network that computes in float64, where rounding does not hide a difference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network().double()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images.double() / 128 - 1)
+        return logits
+
+
+PLAIN = {
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}),
+    "adam": (torch.optim.Adam, {"fused": False}),
+    "adamw": (torch.optim.AdamW, {"fused": False, "weight_decay": 0.01}),
+    "rmsprop": (torch.optim.RMSprop, {"momentum": 0.9}),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_is_fast_gives_the_plain_loop_s_numbers_over_50_steps(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float64, against torch's own optimiser, zero_grad, floats in memory and an index."""
+    kind, options = PLAIN[name]
+    given = {key: value for key, value in options.items() if key != "fused"}
+    monkeypatch.setattr(small_training, "NORMALISATION", Normalisation((0.0,), (1 / 255,)))
+    ours = training(Doubled(), optimiser=name, lr=0.01, batch_size=8, steps=50, **given).run()
+    model, data = Doubled(), selection()
+    optimiser = kind(model.parameters(), lr=0.01, **options)
+    images, losses, right = data.images.to(torch.float32), [], []
+    for epoch in range(1, 7):
+        order = torch.randperm(70, generator=generator(5, "order", epoch))
+        for places in order.split(8):
+            optimiser.zero_grad()
+            logits = model(images[places])
+            loss = F.cross_entropy(logits.float(), data.labels[places])
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+            right.append(int((logits.argmax(1) == data.labels[places]).sum()))
+    assert [loss for _, loss, _, _ in ours.listener.steps] == pytest.approx(losses[:50], rel=1e-6)
+    assert [hits for _, _, hits, _ in ours.listener.steps] == right[:50]
+
+
+def test_an_optimiser_does_not_load_torch_s_compiler() -> None:
+    """Which takes two seconds, at the start of every run."""
+    code = """
+        import sys, torch
+        from mlrun.settings import Settings
+        from mlrun.training.optimisers import make_optimiser
+        for name in ("sgd", "adam", "adamw", "rmsprop"):
+            model = torch.nn.Linear(2, 2)
+            optimiser = make_optimiser(model, Settings(optimiser=name))
+            model(torch.ones(1, 2)).sum().backward()
+            optimiser.step()
+            optimiser.load_state_dict(optimiser.state_dict())
+        print("torch._dynamo" in sys.modules)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 def test_a_model_says_which_parameters_are_trained_at_which_rate() -> None:

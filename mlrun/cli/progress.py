@@ -17,9 +17,9 @@ from mlrun.settings import Settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-    from torch import Tensor
 
     from mlrun.training.state import TrainingState
+    from mlrun.training.tally import Tally
 
 REFRESH = 0.5  # seconds between two looks at the loss, which make the device wait
 
@@ -54,7 +54,7 @@ class Lines:
             f"{counted(examples, 'example')}{cut_short}"
         )
 
-    def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
+    def step(self, state: TrainingState, tally: Tally) -> None:
         """Does nothing."""
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -87,7 +87,6 @@ class Terminal(Lines):
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.epochs = -(-steps // steps_an_epoch)
-        self.steps, self.examples = steps_an_epoch, examples
         self.began = self.looked = 0.0
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -100,29 +99,25 @@ class Terminal(Lines):
         self.task = self.bar.add_task(
             "", total=steps, epoch=min(1, self.epochs), epochs=self.epochs, figures=""
         )
-        self.hits: list[Tensor] = []
         self.bar.start()
 
-    def step(self, state: TrainingState, loss: Tensor, hits: Tensor) -> None:
+    def step(self, state: TrainingState, tally: Tally) -> None:
         """Moves the bar; looks at the figures twice a second."""
         now = time.monotonic()
-        if (state.step - 1) % self.steps == 0:  # an epoch begins: only training is timed
+        if len(tally.sizes) == 1:  # an epoch begins: only training is timed
             self.began, self.looked = now, now
-            self.hits.clear()
-        self.hits.append(hits)
         if self.bar is None or now - self.looked < REFRESH:
             return
-        import torch
-
         self.looked = now
-        batch = self.examples / self.steps
-        share = torch.stack(self.hits).float().mean().item() / batch
-        speed = len(self.hits) * batch / (now - self.began)
+        done = sum(tally.sizes)
+        accuracy = tally.hits().sum().item() / done
+        speed = (done - tally.sizes[0]) / (now - self.began)
         self.bar.update(
             self.task,
             completed=state.step,
             epoch=state.epoch + 1,
-            figures=f"loss {loss.item():.4f}  accuracy {share:.4f}  {speed:,.0f} examples/s",
+            figures=f"loss {tally.losses[-1].item():.4f}  accuracy {accuracy:.4f}  "
+            f"{speed:,.0f} examples/s",
         )
 
     def note(self, text: str) -> None:

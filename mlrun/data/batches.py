@@ -13,8 +13,7 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.data.randomness import generator
 from mlrun.data.splits import Selection
 
-READY_COPY = 512 * 2**20  # bytes: up to here a selection is kept as standardised float32
-CHUNK = 64 * 2**20  # bytes of images that are moved or standardised at once
+CHUNK = 64 * 2**20  # bytes of images that are copied to an accelerator at once
 
 Change = Callable[[Tensor, int, int], Tensor]
 
@@ -22,10 +21,9 @@ Change = Callable[[Tensor, int, int], Tensor]
 class Batches:
     """The images of one selection as batches of standardised float32 on the device.
 
-    A selection whose float32 copy takes at most `READY_COPY` bytes is standardised once and
-    kept on the device. A larger one is standardised batch by batch, by the same formula, so
-    the numbers do not depend on its size: from a uint8 copy on the accelerator, if that takes
-    at most half of its free memory, else from where the data set has it.
+    They lie as bytes and are standardised batch by batch: that takes no longer than to gather
+    floats, which are four times as many bytes, and a data set needs no second place in memory.
+    An accelerator gets a copy of its own, if it takes at most half of its free memory.
 
     Args:
         selection: which images.
@@ -38,6 +36,13 @@ class Batches:
         seed: the run's seed.
         change: called with each batch of standardised images, the epoch and the batch's number
             in it, from 0; what it returns goes out in their place.
+
+    Attributes:
+        labels: int64 (N,), on the device.
+        source: what the examples are gathered from: uint8 (M, C, H, W), or what is held in
+            their place.
+        rows: int64 (N,), where each example lies in `source`; on its device.
+        standardised: whether `source` goes out as it is.
     """
 
     def __init__(
@@ -63,29 +68,11 @@ class Batches:
         self.seed = seed
         self.change = change
         self.labels = selection.labels[selection.indices].to(device)
-        self.ready: Tensor | None = None
-        self.raw: Tensor | None = None
-        size = len(selection) * selection.images[0].numel()  # bytes as uint8
-        if 4 * size <= READY_COPY:
-            self.ready = torch.cat([normalisation(chunk) for chunk in self._chunks()])
-        elif size <= room_on(device):
-            self.raw = self._copy()
-
-    def _chunks(self) -> Iterator[Tensor]:
-        """Yields the selection's raw images on the device, some MiB at a time."""
-        images = self.selection.images
-        for some in self.selection.indices.split(max(1, CHUNK // images[0].numel())):
-            yield images[some].to(self.device)
-
-    def _copy(self) -> Tensor:
-        """Returns the selection's raw images on the device, where there is room for them once."""
-        shape = self.selection.images.shape[1:]
-        copy = torch.empty((len(self.selection), *shape), dtype=torch.uint8, device=self.device)
-        done = 0
-        for chunk in self._chunks():
-            copy[done : done + len(chunk)] = chunk
-            done += len(chunk)
-        return copy
+        self.source, self.rows = selection.images, selection.indices
+        self.standardised = False
+        if len(selection) * selection.images[0].numel() <= room_on(device):
+            self.source = copied(selection, device)
+            self.rows = torch.arange(len(selection), device=device)
 
     def in_order(self, batch_size: int) -> Batches:
         """Returns batches of the same images, not copied: all, in their order, unchanged."""
@@ -100,19 +87,17 @@ class Batches:
         twin = self.in_order(self.batch_size)
         twin.selection = replace(self.selection, indices=self.selection.indices[chosen])
         twin.labels = self.labels[chosen.to(self.labels.device)]
-        for name in ("ready", "raw"):
-            held = getattr(self, name)
-            if held is not None:
-                setattr(twin, name, held[chosen.to(held.device)])
+        twin.rows = self.rows[chosen.to(self.rows.device)]
         return twin
 
-    def holding(self, ready: Tensor) -> Batches:
-        """Returns batches of the same examples, with `ready`, (N, …), in the images' place.
+    def holding(self, examples: Tensor) -> Batches:
+        """Returns batches of the same examples, with `examples`, (N, …), in the images' place.
 
-        They go to the device from where `ready` lies: there, or on the host.
+        They go to the device from where `examples` lies: there, or on the host.
         """
         twin = copy.copy(self)
-        twin.ready, twin.raw = ready, None
+        twin.source, twin.standardised = examples, True
+        twin.rows = torch.arange(len(examples), device=examples.device)
         return twin
 
     @property
@@ -135,27 +120,39 @@ class Batches:
         else:
             order = torch.arange(count)
         order = order[: self.examples]
-        # split() cuts the indices once an epoch; on an accelerator they go over in one piece
-        there = order.to(self.device).split(self.batch_size * self.accumulate)
-        held = self.raw if self.ready is None else self.ready
-        on_host = held is None or held.device.type == "cpu"
-        places = order.split(self.batch_size * self.accumulate) if on_host else there
-        for step, (labelled, some) in enumerate(zip(there, places, strict=True)):
-            images = self.gather(some)
+        at_once = self.batch_size * self.accumulate
+        # labels and places are gathered and cut once an epoch, and go over in one piece: that
+        # leaves one gather a step, and on an accelerator no transfer
+        labels = self.labels.index_select(0, order.to(self.device)).split(at_once)
+        rows = self.rows.index_select(0, order.to(self.rows.device)).split(at_once)
+        for step, (some, own) in enumerate(zip(rows, labels, strict=True)):
+            images = self._take(some)
             if self.change is not None:
                 images = self.change(images, number, step)
-            yield images, self.labels[labelled]
+            yield images, own
 
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""
-        if self.ready is not None:
-            return self.ready[places].to(self.device)
-        if self.raw is not None:
-            images = self.raw[places]
-        else:
-            images = self.selection.images[self.selection.indices[places]].to(self.device)
-        standardised: Tensor = self.normalisation(images)
-        return standardised
+        return self._take(self.rows[places.to(self.rows.device)])
+
+    def _take(self, rows: Tensor) -> Tensor:
+        """Returns what lies in these rows of the source, ready for the model, on the device."""
+        # index_select copies whole rows: half the time of source[rows]
+        found = self.source.index_select(0, rows).to(self.device)
+        if self.standardised:
+            return found
+        images: Tensor = self.normalisation(found)
+        return images
+
+
+def copied(selection: Selection, device: torch.device) -> Tensor:
+    """Returns the selection's images, uint8 (N, C, H, W), on a device with room for them once."""
+    images = selection.images
+    copy = torch.empty((len(selection), *images.shape[1:]), dtype=torch.uint8, device=device)
+    size = max(1, CHUNK // images[0].numel())
+    for to, rows in zip(copy.split(size), selection.indices.split(size), strict=True):
+        to.copy_(images[rows])
+    return copy
 
 
 def room_on(device: torch.device) -> int:

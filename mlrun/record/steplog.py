@@ -7,22 +7,21 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from mlrun.record.tracking import Tracker
 from mlrun.training.state import TrainingState
+from mlrun.training.tally import Tally
 
 SECONDS = 2.0  # how long figures may stay on the device before it is waited for
 
 
 class Entry(NamedTuple):
-    """The figures of one step; `time` in milliseconds since 1970, loss and accuracy scalars."""
+    """One step; `place` in its epoch, from 0, and `time` in milliseconds since 1970."""
 
     step: int
+    place: int
     time: int
     lr: float
-    loss: Tensor
-    accuracy: Tensor
 
 
 @dataclass
@@ -34,31 +33,36 @@ class StepLog:
 
     state: of the training whose steps these are.
     every: steps between two entries; 0 for none.
+    tally: of the epoch whose entries are pending.
     """
 
     tracker: Tracker
     state: TrainingState
     every: int
+    tally: Tally = field(default_factory=Tally)
     pending: list[Entry] = field(default_factory=list)
     flushed: float = field(default_factory=time.monotonic)
 
-    def add(self, loss: Tensor, hits: Tensor, count: int) -> None:
-        """Takes the figures of the step that the state has reached, of `count` examples."""
-        step, rates = self.state.step, self.state.optimiser.param_groups
+    def add(self, tally: Tally) -> None:
+        """Takes the last step in `tally`, which the state has reached."""
+        step = self.state.step
         if not self.every or step % self.every:
             return
-        now, lr = time.time_ns() // 1_000_000, float(rates[0]["lr"])
-        self.pending.append(Entry(step, now, lr, loss, hits / count))
+        self.tally = tally
+        lr = float(self.state.optimiser.param_groups[0]["lr"])
+        place = len(tally.sizes) - 1
+        self.pending.append(Entry(step, place, time.time_ns() // 1_000_000, lr))
         if time.monotonic() - self.flushed > SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Records and logs what has come together."""
+        """Records and logs what has come together; to be called before the epoch ends."""
         self.flushed = time.monotonic()
         if not self.pending:
             return
-        losses = torch.stack([entry.loss for entry in self.pending]).tolist()
-        accuracies = torch.stack([entry.accuracy for entry in self.pending]).tolist()
+        places = [entry.place for entry in self.pending]
+        losses = torch.stack([self.tally.losses[place] for place in places]).tolist()
+        accuracies = self.tally.accuracies(places)
         for entry, loss, accuracy in zip(self.pending, losses, accuracies, strict=True):
             figures = {"step/loss": loss, "step/accuracy": accuracy, "step/lr": entry.lr}
             self.state.record_step(entry.step, figures)

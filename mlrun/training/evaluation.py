@@ -85,6 +85,10 @@ def criterion(
             divided by the number of examples, not by the sum of their weights.
     """
     own = getattr(model, "loss", None)
+    if own is None and weights is None:  # the same in one operation less
+        return lambda logits, labels: F.cross_entropy(
+            logits.float(), labels, label_smoothing=label_smoothing
+        )
     if own is None:
         return lambda logits, labels: (
             F.cross_entropy(

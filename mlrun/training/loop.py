@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from mlrun.training.evaluation import Criterion, Forward, whole
 from mlrun.training.modes import set_training_mode
 from mlrun.training.precision import Precision
 from mlrun.training.state import TrainingState
+from mlrun.training.tally import Answers, Tally
+
+Targets = tuple[Tensor, Tensor, float]  # labels, labels mixed in, and the share of the first
 
 
 class TrainingFailed(Exception):
@@ -55,8 +58,8 @@ class Procedure:
 class Listener(Protocol):
     """Who is told how training gets on."""
 
-    def after_step(self, state: TrainingState, loss: Tensor, hits: Tensor, count: int) -> None:
-        """Takes a step's mean loss and right answers, both on the device, of `count` examples."""
+    def after_step(self, state: TrainingState, tally: Tally) -> None:
+        """Takes what the epoch's steps came to so far; to ask it makes the device wait."""
 
     def evaluate(self, state: TrainingState) -> None:
         """May evaluate between two steps; the time it takes is not counted."""
@@ -99,22 +102,21 @@ def train_epoch(
     optimiser, scaler, device = state.optimiser, state.scaler, batches.device
     epoch = state.epoch + 1
     seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
-    losses: list[Tensor] = []
-    hits: list[Tensor] = []
-    sizes: list[int] = []
+    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    tally = Tally()
     set_training_mode(state.model)
     started, paused = time.perf_counter(), 0.0
-    for images, labels in batches.epoch(epoch):
-        seed_step(device, seeds + len(sizes))
+    for step, (images, labels) in enumerate(batches.epoch(epoch)):
+        seed_step(device, seeds + step)
         state.schedule.set_rates(state.step)
-        optimiser.zero_grad(set_to_none=True)
-        others, share = labels, 1.0
+        for parameter in trained:  # 25 µs less than optimiser.zero_grad()
+            parameter.grad = None
+        targets: Targets = (labels, labels, 1.0)
         if procedure.mixing is not None:
-            seed = derive_seed(procedure.seed, "mixing", epoch, len(sizes))
+            seed = derive_seed(procedure.seed, "mixing", epoch, step)
             mixed = procedure.mixing(images, seed=seed)
-            images, others, share = mixed.images, labels.roll(1), mixed.share
-        examples = Examples(images, labels, others, share)
-        loss, right = backward(state, examples, procedure, batches.batch_size)
+            images, targets = mixed.images, (labels, labels.roll(1), mixed.share)
+        loss, logits = backward(state, images, targets, procedure, batches.batch_size)
         if procedure.clip_norm:
             scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
@@ -123,10 +125,8 @@ def train_epoch(
         state.step += 1
         if state.average is not None:
             state.average.update(state.step)
-        losses.append(loss)
-        hits.append(right)
-        sizes.append(len(labels))
-        listener.after_step(state, loss, right, len(labels))
+        tally.add(loss, Answers(logits, *targets))
+        listener.after_step(state, tally)
         if procedure.evaluate_every and state.step % procedure.evaluate_every == 0:
             synchronise(device)
             before = time.perf_counter()
@@ -140,58 +140,54 @@ def train_epoch(
     synchronise(device)
     seconds = time.perf_counter() - started - paused
     state.epoch = epoch
-    figures = means(losses, hits, sizes, epoch, state.schedule.rates[0])
-    figures |= state.schedule.figures()
-    return {**figures, "examples_per_second": sum(sizes) / seconds, "epoch_seconds": seconds}
-
-
-class Examples(NamedTuple):
-    """What one step trains on.
-
-    images: standardised float32 (N, C, H, W), or their features (N, …).
-    labels, others: int64 (N,); the images' own labels, and those that were mixed in.
-    share: what an image's own label keeps of it, 0–1.
-    """
-
-    images: Tensor
-    labels: Tensor
-    others: Tensor
-    share: float
+    figures = means(tally, epoch, state.schedule.rates[0]) | state.schedule.figures()
+    examples = sum(tally.sizes)
+    return {**figures, "examples_per_second": examples / seconds, "epoch_seconds": seconds}
 
 
 def backward(
-    state: TrainingState, examples: Examples, procedure: Procedure, batch_size: int
+    state: TrainingState,
+    images: Tensor,
+    targets: Targets,
+    procedure: Procedure,
+    batch_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Computes the gradients of one step; returns its mean loss and right answers.
+    """Computes the gradients of one step; returns its mean loss and its logits, both detached.
 
-    The examples go through the model `batch_size` at a time.
+    The images go through the model `batch_size` at a time.
     """
-    losses, hits = [], []
-    labels, share = examples.labels, examples.share
-    parts = (tensor.split(batch_size) for tensor in examples[:3])
+    labels, others, share = targets
+    if len(labels) <= batch_size:  # as a rule; to cut the batch would cost as much as a layer
+        return backward_part(state, images, targets, procedure, len(labels))
+    done = []
+    parts = (tensor.split(batch_size) for tensor in (images, labels, others))
     for some, own, other in zip(*parts, strict=True):
-        with procedure.precision.autocast():
-            logits = procedure.forward(state.model, some)
-        loss = procedure.loss_of(logits, own)
-        predicted = logits.detach().argmax(1)
-        right = (predicted == own).sum()
-        if share < 1:
-            loss = share * loss + (1 - share) * procedure.loss_of(logits, other)
-            right = share * right + (1 - share) * (predicted == other).sum()
-        if len(own) < len(labels):
-            loss = loss * (len(own) / len(labels))
-        objective = loss * len(labels) if procedure.reduction == "sum" else loss
-        state.scaler.scale(objective).backward()
-        losses.append(loss.detach())
-        hits.append(right)
-    if len(losses) == 1:
-        return losses[0], hits[0]
-    return torch.stack(losses).sum(), torch.stack(hits).sum()
+        done.append(backward_part(state, some, (own, other, share), procedure, len(labels)))
+    losses, logits = zip(*done, strict=True)
+    return torch.stack(losses).sum(), torch.cat(logits)
 
 
-def means(
-    losses: list[Tensor], hits: list[Tensor], sizes: list[int], epoch: int, start: float
-) -> dict[str, float]:
+def backward_part(
+    state: TrainingState, images: Tensor, targets: Targets, procedure: Procedure, size: int
+) -> tuple[Tensor, Tensor]:
+    """Adds the gradients of some of a step's `size` examples; returns their loss and logits.
+
+    The loss is their share of the step's mean.
+    """
+    labels, others, share = targets
+    with procedure.precision.autocast():
+        logits = procedure.forward(state.model, images)
+    loss = procedure.loss_of(logits, labels)
+    if share < 1:
+        loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
+    if len(labels) < size:
+        loss = loss * (len(labels) / size)
+    objective = loss * size if procedure.reduction == "sum" else loss
+    state.scaler.scale(objective).backward()
+    return loss.detach(), logits.detach()
+
+
+def means(tally: Tally, epoch: int, start: float) -> dict[str, float]:
     """Returns the means of an epoch's steps, weighed by their sizes.
 
     `start` is the learning rate that the schedule multiplies.
@@ -199,15 +195,15 @@ def means(
     Raises:
         TrainingFailed: a loss is not finite.
     """
-    mean_losses = torch.stack(losses).cpu().double()
-    if not torch.isfinite(mean_losses).all():
-        first = int((~torch.isfinite(mean_losses)).nonzero()[0])
+    losses = torch.stack(tally.losses).cpu().double()
+    if not torch.isfinite(losses).all():
+        first = int((~torch.isfinite(losses)).nonzero()[0])
         raise TrainingFailed(
-            f"the loss is {mean_losses[first].item()} at step {first + 1} of epoch {epoch}; "
+            f"the loss is {losses[first].item()} at step {first + 1} of epoch {epoch}; "
             f"try a smaller lr than {start:g}"
         )
-    weights = torch.tensor(sizes, dtype=torch.float64)
+    sizes = torch.tensor(tally.sizes, dtype=torch.float64)
     return {
-        "train/loss": (mean_losses * weights).sum().item() / sum(sizes),
-        "train/accuracy": torch.stack(hits).sum().item() / sum(sizes),
+        "train/loss": ((losses * sizes).sum() / sizes.sum()).item(),
+        "train/accuracy": tally.hits().sum().item() / sum(tally.sizes),
     }

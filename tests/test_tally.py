@@ -1,0 +1,50 @@
+"""What the steps of an epoch come to, against each step counted by itself."""
+
+from __future__ import annotations
+
+import torch
+
+from mlrun.training.tally import COUNTED_AT_ONCE, Answers, Tally
+
+
+def answers(step: int, count: int = 6, share: float = 1.0) -> Answers:
+    drawn = torch.Generator().manual_seed(step)
+    logits = torch.randn(count, 4, generator=drawn)
+    labels, others = torch.randint(0, 4, (2, count), generator=drawn)
+    return Answers(logits, labels, others, share)
+
+
+def right(given: Answers) -> float:
+    """By the loop that one would write."""
+    own = (given.logits.argmax(1) == given.labels).sum().item()
+    other = (given.logits.argmax(1) == given.others).sum().item()
+    return given.share * own + (1 - given.share) * other
+
+
+def test_right_answers_are_counted_step_by_step_however_many_wait() -> None:
+    given = [answers(step, count=3 if step % 7 == 6 else 6) for step in range(2 * COUNTED_AT_ONCE)]
+    tally = Tally()
+    for place, some in enumerate(given):
+        tally.add(torch.tensor(float(place)), some)
+        if place in (0, 5, 40):  # to look changes nothing
+            assert tally.hits().tolist() == [right(one) for one in given[: place + 1]]
+    assert tally.hits().tolist() == [right(one) for one in given]
+    assert tally.sizes == [len(some.labels) for some in given]
+    assert tally.losses[9] == 9.0
+
+
+def test_accuracies_are_fractions_of_each_step_s_own_examples() -> None:
+    tally = Tally()
+    steps = [answers(0), answers(1, count=4), answers(2)]
+    for some in steps:
+        tally.add(torch.tensor(0.0), some)
+    assert tally.accuracies([1, 2]) == [right(steps[1]) / 4, right(steps[2]) / 6]
+    assert tally.accuracies([]) == []
+
+
+def test_mixed_images_count_by_the_share_of_the_label() -> None:
+    tally = Tally()
+    steps = [answers(3, share=0.75), answers(4), answers(5, share=0.25)]
+    for some in steps:
+        tally.add(torch.tensor(0.0), some)
+    torch.testing.assert_close(tally.hits(), torch.tensor([right(some) for some in steps]))

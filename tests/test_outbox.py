@@ -129,3 +129,27 @@ def test_putting_never_waits_for_a_store_that_does() -> None:
     store.waits.set()
     outbox.close()
     assert [name for names in store.requests for name in names] == list("abcdef")
+
+
+def test_requests_that_may_go_side_by_side_do_not_wait_for_each_other() -> None:
+    together = threading.Barrier(3)
+    sent: list[str] = []
+
+    def send(events: list[Event]) -> None:
+        together.wait(10)  # breaks unless three are on their way at once
+        sent.append(events[0].name)
+
+    store = Store()
+    outbox = Outbox(
+        {"metric": store.take, "artifact": send},
+        {"metric": 1, "artifact": 1},
+        lambda error: False,
+        abreast={"artifact"},
+    )
+    for name in "xyz":
+        outbox.put(Event("artifact", name, b""))
+    put(outbox, "abc")
+    outbox.close()
+    assert sorted(sent) == ["x", "y", "z"]
+    assert store.requests == [["a"], ["b"], ["c"]]
+    assert outbox.lost == []

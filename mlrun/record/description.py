@@ -19,8 +19,8 @@ from mlrun.data.variants import Variant
 from mlrun.inside.layers import layer_table
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared, data_digest
+from mlrun.record.events import LoggedData
 from mlrun.record.pictures import encode
-from mlrun.record.tracking import LoggedData
 from mlrun.seam import sources
 from mlrun.training import devices
 from mlrun.training.evaluation import Evaluation

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["metric", "param", "tag", "artifact"]
+Kind = Literal["metric", "param", "tag", "input", "colour", "artifact"]
+
+
+@dataclass(frozen=True)
+class LoggedData:
+    """One part of a data set as MLflow shows it among a run's inputs."""
+
+    name: str
+    digest: str
+    source: str
+    context: str
+    profile: Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that was logged; sending it twice changes nothing in MLflow.
 
-    kind: `metric`, `param`, `tag` or `artifact`.
+    kind: `metric`, `param`, `tag`, `input` (a part of the data set), `colour` (the run's own on
+        MLflow's pages, chosen when it is sent) or `artifact`.
     name: the key; of an artifact, its path in the run, the same whenever it is sent.
-    value: a number, a text, or an artifact's content: bytes, or a file of the same name.
+    value: a number, a text, a part of a data set, or an artifact's content: bytes, or a file of
+        the same name.
     step: of a metric, the epoch; in the section `step/`, the optimiser step.
     timestamp: when it happened, milliseconds since 1970.
     """
 
     kind: Kind
     name: str
-    value: float | str | bytes | Path
+    value: float | str | bytes | Path | LoggedData
     step: int = 0
     timestamp: int = field(default_factory=lambda: time.time_ns() // 1_000_000)

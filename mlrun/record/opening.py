@@ -54,9 +54,8 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
                 run = client.get_run(adopted)
             else:
                 experiment_id = experiment_of(client, experiment)
-                look = {appearance.COLOUR_TAG: colour_for(client, experiment_id)}
                 run = client.create_run(
-                    experiment_id, run_name=run_name, tags={**tags, **launch_tags(), **look}
+                    experiment_id, run_name=run_name, tags={**tags, **launch_tags()}
                 )
     except MlrunError:
         raise
@@ -70,17 +69,8 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     tracker = Tracker(client, uri, run)
     if adopted:
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.given_tags})
-        tracker.tags({appearance.COLOUR_TAG: colour_for(client, run.info.experiment_id)})
+    tracker.colour()
     return tracker
-
-
-def colour_for(client: MlflowClient, experiment_id: str) -> str:
-    """Returns a colour for a run that tells it from the last coloured one before it."""
-    latest = client.search_runs(
-        [experiment_id], max_results=5, order_by=["attributes.start_time DESC"]
-    )
-    colours = (run.data.tags.get(appearance.COLOUR_TAG) for run in latest)
-    return appearance.next_colour(next((colour for colour in colours if colour), None))
 
 
 def locate(experiment: str | None) -> tuple[str, str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,15 +16,16 @@ from mlrun.record.events import Event, Kind
 GATHER = 0.5  # seconds: how long events wait for others to share a request
 GRACE = 30.0  # seconds: how long a closing run goes on trying a store that fails
 PAUSES = (0.5, 30.0)  # seconds between tries of one parcel: the first, and the longest
+ABREAST = 4  # requests at once, of the kinds that may go side by side
 
 Send = Callable[[list[Event]], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Parcel:
-    """Events that go in one request, and when to try next."""
+    """Events of one kind that go in one request, and when to try next."""
 
-    send: Send
+    kind: Kind
     events: list[Event]
     pause: float = PAUSES[0]
     due: float = 0.0
@@ -41,6 +43,8 @@ class Outbox:
             change nothing.
         at_once: by kind, the most events that `send` may be given.
         is_refused: whether an error means that the store will never take these events.
+        abreast: kinds whose requests do not wait for each other, so that the end of a run with
+            many files takes as long as a few; a `send` of these is called from several threads.
         trouble: told once, in the sending thread, that the store fails, and why.
 
     Attributes:
@@ -54,11 +58,13 @@ class Outbox:
         at_once: Mapping[Kind, int],
         is_refused: Callable[[Exception], bool],
         trouble: Callable[[str], None] = lambda reason: None,
+        abreast: Collection[Kind] = (),
     ) -> None:
         self.refused: list[tuple[Event, str]] = []
         self.lost: list[tuple[Event, str]] = []
         self.trouble = trouble
         self._send, self._at_once, self._is_refused = send, at_once, is_refused
+        self._abreast = abreast
         self._told = False
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._hurry = threading.Event()
@@ -93,15 +99,24 @@ class Outbox:
     def _consume(self) -> None:
         waiting: list[Parcel] = []
         open_ = True
-        while open_ or waiting:
-            taken = self._take(waiting)
-            if None in taken:
-                open_ = False
-                self._queue.task_done()
-            waiting += self._pack([event for event in taken if event is not None])
-            for parcel in [p for p in waiting if self._is_due(p)]:
-                waiting.remove(parcel)
-                waiting += self._deliver(parcel)
+        with ThreadPoolExecutor(ABREAST, "mlrun-outbox") as pool:
+            while open_ or waiting:
+                taken = self._take(waiting)
+                if None in taken:
+                    open_ = False
+                    self._queue.task_done()
+                waiting += self._pack([event for event in taken if event is not None])
+                due = [parcel for parcel in waiting if self._is_due(parcel)]
+                waiting = [parcel for parcel in waiting if parcel not in due]
+                waiting += self._deliver_all(due, pool)
+
+    def _deliver_all(self, parcels: list[Parcel], pool: ThreadPoolExecutor) -> list[Parcel]:
+        """Sends parcels, in order but for those that may go side by side; returns what is left."""
+        beside = [parcel for parcel in parcels if parcel.kind in self._abreast]
+        going = [pool.submit(self._deliver, parcel) for parcel in beside]
+        left = [self._deliver(parcel) for parcel in parcels if parcel.kind not in self._abreast]
+        left += [delivery.result() for delivery in going]
+        return [parcel for some in left for parcel in some]
 
     def _take(self, waiting: list[Parcel]) -> list[Event | None]:
         """Returns what is on the queue, once something is or a waiting parcel is due."""
@@ -123,10 +138,9 @@ class Outbox:
     def _pack(self, events: list[Event]) -> list[Parcel]:
         """Returns the events as parcels of one kind, none too large."""
         parcels = []
-        for kind, send in self._send.items():
+        for kind, size in self._at_once.items():
             some = [event for event in events if event.kind == kind]
-            size = self._at_once[kind]
-            parcels += [Parcel(send, some[i : i + size]) for i in range(0, len(some), size)]
+            parcels += [Parcel(kind, some[i : i + size]) for i in range(0, len(some), size)]
         return parcels
 
     def _is_due(self, parcel: Parcel) -> bool:
@@ -139,14 +153,14 @@ class Outbox:
         reason = parcel.reason
         if self._deadline is None or time.monotonic() < self._deadline:
             try:
-                parcel.send(parcel.events)
+                self._send[parcel.kind](parcel.events)
                 self._done(parcel)
                 return []
             except Exception as error:
                 reason = one_line(error)
                 if self._is_refused(error):
                     if len(parcel.events) > 1:  # each by itself: the others may be taken
-                        return [Parcel(parcel.send, [event]) for event in parcel.events]
+                        return [Parcel(parcel.kind, [event]) for event in parcel.events]
                     self.refused.append((parcel.events[0], reason))
                     self._done(parcel)
                     return []
@@ -158,7 +172,7 @@ class Outbox:
             self._told = True
             self.trouble(reason)
         pause = min(2 * parcel.pause, PAUSES[1])
-        return [Parcel(parcel.send, parcel.events, pause, time.monotonic() + parcel.pause, reason)]
+        return [Parcel(parcel.kind, parcel.events, pause, time.monotonic() + parcel.pause, reason)]
 
     def _done(self, parcel: Parcel) -> None:
         for _ in parcel.events:

@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -19,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from mlrun.errors import one_line
 from mlrun.record import appearance, store
-from mlrun.record.events import Event, Kind
+from mlrun.record.events import Event, Kind, LoggedData
 from mlrun.record.outbox import Outbox
 from mlrun.record.tables import TABLES_TAG, Table, table_events, with_table
 
@@ -28,20 +27,11 @@ AT_ONCE: dict[Kind, int] = {  # MLflow's limits of a request; artifacts go one b
     "metric": 1000,
     "param": 100,
     "tag": 100,
+    "input": 100,
+    "colour": 1,
     "artifact": 1,
 }
 REJECTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"}
-
-
-@dataclass(frozen=True)
-class LoggedData:
-    """One part of a data set as MLflow shows it among a run's inputs."""
-
-    name: str
-    digest: str
-    source: str
-    context: str
-    profile: Mapping[str, object]
 
 
 class Tracker:
@@ -67,10 +57,13 @@ class Tracker:
                 "metric": self._send_metrics,
                 "param": self._send_params,
                 "tag": self._send_tags,
+                "input": self._send_inputs,
+                "colour": self._send_colour,
                 "artifact": self._send_artifact,
             },
             AT_ONCE,
             is_refused,
+            abreast={"artifact"},
         )
 
     @property
@@ -120,24 +113,14 @@ class Tracker:
         self._tables = with_table(self._tables, name)
         self.tags({TABLES_TAG: self._tables})
 
-    def inputs(self, parts: list[LoggedData]) -> None:
+    def inputs(self, parts: Iterable[LoggedData]) -> None:
         """Logs the data sets of the run."""
-        self._client.log_inputs(
-            self.run_id,
-            datasets=[
-                DatasetInput(
-                    Dataset(
-                        name=part.name,
-                        digest=part.digest,
-                        source_type="local",
-                        source=json.dumps({"uri": part.source}),
-                        profile=json.dumps(dict(part.profile)),
-                    ),
-                    [InputTag("mlflow.data.context", part.context)],
-                )
-                for part in parts
-            ],
-        )
+        for part in parts:
+            self.log(Event("input", part.name, part))
+
+    def colour(self) -> None:
+        """Gives the run a colour that tells it from the one before it."""
+        self.log(Event("colour", appearance.COLOUR_TAG, ""))
 
     def model(self, module: Any, example: Any, output: Any, requirements: list[str]) -> None:
         """Logs `module` as the run's servable model (pt2), once.
@@ -225,6 +208,14 @@ class Tracker:
     def _send_tags(self, events: list[Event]) -> None:
         self._client.log_batch(self.run_id, tags=[RunTag(e.name, str(e.value)) for e in events])
 
+    def _send_inputs(self, events: list[Event]) -> None:
+        parts = [event.value for event in events if isinstance(event.value, LoggedData)]
+        self._client.log_inputs(self.run_id, datasets=[as_input(part) for part in parts])
+
+    def _send_colour(self, events: list[Event]) -> None:
+        colour = colour_for(self._client, self.experiment_id)
+        self._client.set_tag(self.run_id, appearance.COLOUR_TAG, colour)
+
     def _send_artifact(self, events: list[Event]) -> None:
         (event,) = events
         path = PurePosixPath(event.name)
@@ -237,6 +228,27 @@ class Tracker:
             file = Path(temporary, path.name)
             file.write_bytes(event.value)
             self._client.log_artifact(self.run_id, str(file), folder)
+
+
+def as_input(part: LoggedData) -> DatasetInput:
+    """Returns a part of a data set as MLflow takes it."""
+    dataset = Dataset(
+        name=part.name,
+        digest=part.digest,
+        source_type="local",
+        source=json.dumps({"uri": part.source}),
+        profile=json.dumps(dict(part.profile)),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", part.context)])
+
+
+def colour_for(client: MlflowClient, experiment_id: str) -> str:
+    """Returns a colour for a run that tells it from the last coloured one before it."""
+    latest = client.search_runs(
+        [experiment_id], max_results=5, order_by=["attributes.start_time DESC"]
+    )
+    colours = (run.data.tags.get(appearance.COLOUR_TAG) for run in latest)
+    return appearance.next_colour(next((colour for colour in colours if colour), None))
 
 
 def is_refused(error: Exception) -> bool:

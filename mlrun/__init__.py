@@ -1,8 +1,9 @@
 """Train image classifiers and look inside them.
 
 A plugin author imports `hookimpl`, `ImageData`, `Part`, `View`, `Picture` and `MlrunError`
-from here; a user of the library `train`, `Settings` and `Run`. Importing this package loads
-neither torch nor MLflow: the last three are looked up when they are first asked for.
+from here; a user of the library `train`, `shared_data`, `Settings` and `Run`. Importing this
+package loads neither torch nor MLflow: `train`, `Settings` and `Run` are looked up when they are
+first asked for.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mlrun.errors import MlrunError, RunFailed
 from mlrun.inside.picture import Picture
 from mlrun.inside.view import View
 from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
+from mlrun.sharing import shared_data
 from mlrun.version import __version__
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ __all__ = [
     "View",
     "__version__",
     "hookimpl",
+    "shared_data",
     "train",
 ]
 

@@ -16,6 +16,7 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.data.randomness import derive_seed
 from mlrun.errors import MlrunError, one_line
 from mlrun.plan import Chosen, Plan
+from mlrun.sharing import LOADED
 from mlrun.training.devices import own_random_states
 from mlrun.training.evaluation import criterion
 from mlrun.training.modes import set_training_mode
@@ -32,7 +33,18 @@ def named(what: str) -> Iterator[None]:
 
 
 def load_data(chosen: Chosen, data_dir: Path) -> ImageData:
-    """Returns the data set, checked."""
+    """Returns the data set, checked; one that a run of the same `shared_data` block loaded."""
+    loaded = LOADED.get()
+    key = f"{chosen.component.qualified} in {data_dir.expanduser().absolute()}: {chosen.options}"
+    if loaded is None:
+        return loaded_anew(chosen, data_dir)
+    if key not in loaded:
+        loaded[key] = loaded_anew(chosen, data_dir)
+    return loaded[key]
+
+
+def loaded_anew(chosen: Chosen, data_dir: Path) -> ImageData:
+    """Returns the data set as its plugin loads it, checked."""
     with named(f"data set {chosen.component.name}"):
         try:
             data = chosen.component.function(data_dir.expanduser(), **chosen.options)

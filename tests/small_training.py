@@ -49,7 +49,7 @@ class Listener:
     epochs: list[dict[str, float]] = field(default_factory=list)
 
     def after_step(self, state: TrainingState, tally: Tally) -> None:
-        loss, hits = tally.losses[-1].item(), tally.hits()[-1].item()
+        loss, hits = tally.losses()[-1].item(), tally.hits()[-1].item()
         self.steps.append((state.step, loss, hits, tally.sizes[-1]))
 
     def evaluate(self, state: TrainingState) -> None:

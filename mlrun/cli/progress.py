@@ -116,7 +116,7 @@ class Terminal(Lines):
             self.task,
             completed=state.step,
             epoch=state.epoch + 1,
-            figures=f"loss {tally.losses[-1].item():.4f}  accuracy {accuracy:.4f}  "
+            figures=f"loss {tally.losses()[-1].item():.4f}  accuracy {accuracy:.4f}  "
             f"{speed:,.0f} examples/s",
         )
 

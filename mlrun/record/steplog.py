@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
-
 from mlrun.record.tracking import Tracker
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally
@@ -61,7 +59,7 @@ class StepLog:
         if not self.pending:
             return
         places = [entry.place for entry in self.pending]
-        losses = torch.stack([self.tally.losses[place] for place in places]).tolist()
+        losses = self.tally.losses()[places].tolist()
         accuracies = self.tally.accuracies(places)
         for entry, loss, accuracy in zip(self.pending, losses, accuracies, strict=True):
             figures = {"step/loss": loss, "step/accuracy": accuracy, "step/lr": entry.lr}

@@ -147,16 +147,16 @@ def evaluate(
     autocast = precision.autocast if precision else nullcontext
     labels = batches.labels.cpu()
     logits = torch.empty(0)
-    losses: list[Tensor] = []
+    losses = torch.empty(len(batches), device=batches.device)
     done = 0
     with evaluating(model):
-        for images, targets in batches.epoch(0):
+        for place, (images, targets) in enumerate(batches.epoch(0)):
             with torch.inference_mode(), autocast():
                 outputs = forward(model, images)
             if not done:
                 logits = torch.empty(len(labels), outputs.shape[1])
             with torch.inference_mode():
-                losses.append(loss_of(outputs, targets) * len(targets))
+                losses[place] = loss_of(outputs, targets) * len(targets)  # no list: see Tally
                 logits[done : done + len(outputs)] = outputs  # one copy only: K may be large
             done += len(outputs)
     return Evaluation(
@@ -164,6 +164,6 @@ def evaluate(
         logits=logits,
         labels=labels,
         indices=batches.selection.indices,
-        loss=torch.stack(losses).cpu().double().sum().item() / len(labels),
+        loss=losses.cpu().double().sum().item() / len(labels),
         accuracy=(logits.argmax(1) == labels).double().mean().item(),
     )

@@ -195,7 +195,7 @@ def means(tally: Tally, epoch: int, start: float) -> dict[str, float]:
     Raises:
         TrainingFailed: a loss is not finite.
     """
-    losses = torch.stack(tally.losses).cpu().double()
+    losses = tally.losses().cpu().double()
     if not torch.isfinite(losses).all():
         first = int((~torch.isfinite(losses)).nonzero()[0])
         raise TrainingFailed(

@@ -29,26 +29,31 @@ class Answers(NamedTuple):
 class Tally:
     """The losses and right answers of an epoch's steps; they stay on the device until asked for.
 
-    Right answers are counted many steps at a time, which takes three small operations out of
-    each step.
+    They are counted many steps at a time. That takes three small operations out of each step,
+    and keeps memory whole: a scalar that stays behind after each step would split what the step
+    gave back.
 
-    losses: of each step, a scalar on the device: the mean over its examples.
     sizes: examples of each step.
     """
 
     def __init__(self) -> None:
-        self.losses: list[Tensor] = []
         self.sizes: list[int] = []
-        self._waiting: list[Answers] = []
-        self._counted: list[Tensor] = []
+        self._waiting: list[tuple[Tensor, Answers]] = []
+        self._losses: list[Tensor] = []
+        self._hits: list[Tensor] = []
 
     def add(self, loss: Tensor, answers: Answers) -> None:
-        """Takes the mean loss of one more step, detached, and its answers."""
-        self.losses.append(loss)
+        """Takes the mean loss of one more step, a detached scalar, and its answers."""
         self.sizes.append(len(answers.labels))
-        self._waiting.append(answers)
+        self._waiting.append((loss, answers))
         if len(self._waiting) == COUNTED_AT_ONCE:
             self._count()
+
+    def losses(self) -> Tensor:
+        """Returns the mean loss of each step so far, (steps,), on the device."""
+        self._count()
+        self._losses = [torch.cat(self._losses)]
+        return self._losses[0]
 
     def hits(self) -> Tensor:
         """Returns the right answers of each step so far, (steps,), on the device.
@@ -56,8 +61,8 @@ class Tally:
         Of mixed images an answer is right by the share of the label that it gives.
         """
         self._count()
-        self._counted = [torch.cat(self._counted)]
-        return self._counted[0]
+        self._hits = [torch.cat(self._hits)]
+        return self._hits[0]
 
     def accuracies(self, places: Sequence[int]) -> list[float]:
         """Returns the accuracy, 0–1, of the steps at `places` (from 0); waits for the device."""
@@ -65,14 +70,20 @@ class Tally:
         return [right / self.sizes[place] for right, place in zip(hits, places, strict=True)]
 
     def _count(self) -> None:
-        """Counts the right answers of the steps that wait."""
-        for _, steps in groupby(self._waiting, lambda answers: answers.logits.shape):
-            logits, labels, others, shares = zip(*steps, strict=True)
-            predicted = torch.stack(logits).argmax(2)
-            right = (predicted == torch.stack(labels)).sum(1)
-            if min(shares) < 1:
-                share = torch.tensor(shares, device=right.device)
-                mixed_in = (predicted == torch.stack(others)).sum(1)
-                right = share * right + (1 - share) * mixed_in
-            self._counted.append(right)
+        """Counts the steps that wait."""
+        for _, steps in groupby(self._waiting, lambda step: step[1].logits.shape):
+            losses, answers = zip(*steps, strict=True)
+            self._losses.append(torch.stack(losses))
+            self._hits.append(right_answers(answers))
         self._waiting.clear()
+
+
+def right_answers(answers: Sequence[Answers]) -> Tensor:
+    """Returns the right answers of each of some steps of one size, (steps,), on the device."""
+    logits, labels, others, shares = zip(*answers, strict=True)
+    predicted = torch.stack(logits).argmax(2)
+    right = (predicted == torch.stack(labels)).sum(1)
+    if min(shares) == 1:
+        return right
+    share = torch.tensor(shares, device=right.device)
+    return share * right + (1 - share) * (predicted == torch.stack(others)).sum(1)

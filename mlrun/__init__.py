@@ -2,23 +2,38 @@
 
 A plugin author imports `hookimpl`, `ImageData`, `Part`, `View`, `Picture` and `MlrunError`
 from here; a user of the library `train`, `shared_data`, `Settings` and `Run`. Importing this
-package loads neither torch nor MLflow: `train`, `Settings` and `Run` are looked up when they are
-first asked for.
+package loads next to nothing: each name is looked up when it is first asked for.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from mlrun.data.images import ImageData, Part
-from mlrun.errors import MlrunError, RunFailed
-from mlrun.inside.picture import Picture
-from mlrun.inside.view import View
-from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
-from mlrun.sharing import shared_data
 from mlrun.version import __version__
 
 if TYPE_CHECKING:
+    from mlrun.data.images import ImageData, Part
+    from mlrun.errors import MlrunError, RunFailed
+    from mlrun.inside.picture import Picture
+    from mlrun.inside.view import View
     from mlrun.runner import Run, train
+    from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
     from mlrun.settings import Settings
+    from mlrun.sharing import shared_data
+
+PLACES = {
+    "SEAM_VERSION": "mlrun.seam.hookspecs",
+    "ImageData": "mlrun.data.images",
+    "MlrunError": "mlrun.errors",
+    "Part": "mlrun.data.images",
+    "Picture": "mlrun.inside.picture",
+    "Run": "mlrun.run",
+    "RunFailed": "mlrun.errors",
+    "Settings": "mlrun.settings",
+    "View": "mlrun.inside.view",
+    "hookimpl": "mlrun.seam.hookspecs",
+    "shared_data": "mlrun.sharing",
+    "train": "mlrun.runner",
+}
 
 __all__ = [
     "SEAM_VERSION",
@@ -38,12 +53,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Run", "train"):
-        import mlrun.runner
-
-        return getattr(mlrun.runner, name)
-    if name == "Settings":
-        from mlrun.settings import Settings
-
-        return Settings
-    raise AttributeError(f"module 'mlrun' has no attribute {name!r}")
+    if name not in PLACES:
+        raise AttributeError(f"module 'mlrun' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(PLACES[name]), name)
+    return value

@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
 
 from mlrun.errors import MlrunError, one_line, redact
-from mlrun.inside.drawing import Drawing, draw
 from mlrun.inside.kept import END, Kept, file_name, write_values
-from mlrun.inside.renderer import Renderer
-from mlrun.inside.rendering import Rendered, render
 from mlrun.inside.sandbox import detached_copy, untouched
 from mlrun.inside.view import View
 from mlrun.plan import Chosen, Plan
@@ -34,6 +31,11 @@ from mlrun.record.tracking import Tracker
 from mlrun.seam.components import When
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
+
+if TYPE_CHECKING:  # they take matplotlib, which a run without pictures does not need
+    from mlrun.inside.drawing import Drawing
+    from mlrun.inside.renderer import Renderer
+    from mlrun.inside.rendering import Rendered
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,11 @@ class Gallery:
     keys: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.renderer = Renderer() if self.plan.visualisers else None
+        self.renderer: Renderer | None = None
+        if self.plan.visualisers:
+            from mlrun.inside.renderer import Renderer
+
+            self.renderer = Renderer()
 
     def draw_epoch(self, state: TrainingState, known: Mapping[str, Evaluation]) -> None:
         """Draws and logs the pictures of the epoch that `state` has reached.
@@ -147,6 +153,8 @@ class Gallery:
         final: bool,
     ) -> list[Drawing]:
         """Returns the pictures and tables of one visualiser; none if it fails."""
+        from mlrun.inside.drawing import draw
+
         told = len(self.notes)
         name = chosen.prefix.replace("/", "-")
         try:
@@ -215,6 +223,8 @@ class Gallery:
     def catch_up(self) -> None:
         """Renders and logs the pictures that the process beside could not render."""
         while self.unrendered:
+            from mlrun.inside.rendering import render
+
             job = self.unrendered.pop(0)
             try:
                 with untouched(self.prepared.device):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from data_files import load, serving, write_mnist
+from mlrun_datasets import embedded
 from sklearn.datasets import load_digits, load_sample_images
 from torchvision.datasets import MNIST
 
@@ -31,6 +32,19 @@ def test_digits_are_scikit_learn_s_without_any_file() -> None:
     whole[~tested] = data.train.images[:, 0].numpy()
     assert np.array_equal(np.round(whole / 255 * 16), bunch.images)
     assert np.array_equal(data.test.labels.numpy(), bunch.target[::5])
+
+
+def test_where_the_file_of_digits_is_elsewhere_scikit_learn_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = embedded.read_digits()
+
+    class Elsewhere:
+        def locate_file(self, path: str) -> Path:
+            return tmp_path / path
+
+    monkeypatch.setattr(embedded, "distribution", lambda name: Elsewhere())
+    assert np.array_equal(embedded.read_digits(), read)
 
 
 @pytest.mark.parametrize("size", [9, 28, 40])

@@ -48,7 +48,8 @@ def test_a_plugin_author_s_import_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
 def test_help_loads_no_plugin_and_nothing_heavy(args: list[str]) -> None:
     loaded = loaded_by(command(*args))
-    assert not loaded & (HEAVY | {"mlrun_models", "pydantic", "rich", "yaml"})
+    others = {"mlrun_models", "mlrun.seam", "mlrun.data", "pydantic", "rich", "yaml"}
+    assert not loaded & (HEAVY | others)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,15 @@ def test_checking_settings_loads_nothing_heavy() -> None:
 
 def test_a_dry_run_does_not_load_mlflow() -> None:
     assert "mlflow" not in loaded_by(command("train", "--recipe", "digits", "--dry-run"))
+
+
+def test_a_run_without_pictures_loads_no_matplotlib_nor_torch_s_compiler(store: str) -> None:
+    """A second and two, at the start of every run."""
+    loaded = loaded_by(
+        command("train", "--epochs=1", "--visualisers=none", "--log-model=false", "--quiet")
+    )
+    assert {"torch", "mlflow"} <= loaded
+    assert not loaded & {"matplotlib", "sklearn", "jinja2", "torch._dynamo", "torch._inductor"}
 
 
 def test_the_package_hands_out_what_it_says() -> None:

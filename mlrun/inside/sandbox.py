@@ -9,12 +9,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-import matplotlib
 import numpy as np
 import torch
 from torch import nn
 
-from mlrun.training.devices import own_random_states
+from mlrun.training.devices import own_random_states, set_deterministic
 
 
 def detached_copy(model: nn.Module) -> nn.Module:
@@ -45,6 +44,8 @@ def untouched(device: torch.device) -> Iterator[None]:
     MKL-DNN flags; matplotlib's settings; working directory, environment, warnings, NumPy's
     error handling and print options.
     """
+    import matplotlib
+
     numpy_state, python_state = np.random.get_state(), random.getstate()
     environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109  # a path may be gone
     errors, printing = np.geterr(), np.get_printoptions()
@@ -87,7 +88,7 @@ def torch_settings() -> Iterator[None]:
         if torch.get_default_device() != device:
             torch.set_default_device(device if device.type != "cpu" else None)
         torch.set_grad_enabled(grad)
-        torch.use_deterministic_algorithms(deterministic, warn_only=only_warn)
+        set_deterministic(deterministic, warn_only=only_warn)
         torch.autograd.set_detect_anomaly(anomaly, check_nan)
         torch.set_float32_matmul_precision(precision)
         cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled = flags

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -116,14 +117,28 @@ def inputs(plan: Plan, prepared: Prepared) -> list[LoggedData]:
 
 def environment(device: torch.device) -> str:
     """Returns the interpreter, platform, device and every installed package with its version."""
-    packages = sorted({f"{d.name}=={d.version}" for d in distributions() if d.name}, key=str.lower)
     head = [
         f"python {sys.version.split()[0]}",
         f"platform {platform.platform()}",
         f"device {device} ({devices.describe(device)})",
         f"threads {torch.get_num_threads()}",
     ]
-    return "\n".join([*head, "", *packages, ""])
+    return "\n".join([*head, "", *packages(), ""])
+
+
+def packages() -> list[str]:
+    """Returns every installed package with its version, `name==version`, by name.
+
+    They are read from the head of each package's metadata: to parse all of it takes a second.
+    """
+    found = set()
+    for distribution in distributions():
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        head = text.partition("\n\n")[0]
+        fields = dict(re.findall(r"^(Name|Version):[ \t]*(\S+)", head, re.MULTILINE))
+        if len(fields) == 2:
+            found.add(f"{fields['Name']}=={fields['Version']}")
+    return sorted(found, key=str.lower)
 
 
 def test_arrays(evaluation: Evaluation) -> bytes:

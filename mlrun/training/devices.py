@@ -68,9 +68,16 @@ def settings_of_a_run(
                 torch.set_num_threads(threads)
             yield
     finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        set_deterministic(strict, warn_only=warn_only)
         torch.backends.cudnn.deterministic = cudnn
         torch.set_num_threads(before)
+
+
+def set_deterministic(strict: bool, *, warn_only: bool) -> None:
+    """Puts torch's determinism back, where it was changed: to set it loads torch's compiler."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if before != strict or torch.is_deterministic_algorithms_warn_only_enabled() != warn_only:
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
 
 
 def own_random_states(device: torch.device) -> AbstractContextManager[None]:

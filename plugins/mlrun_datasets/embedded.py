@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distribution
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits as read_digits
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
@@ -29,12 +30,12 @@ def load_digits(size: int | None = None) -> ImageData:
             f"--dataset.size {size}: the digits are {DIGIT} × {DIGIT} and are only enlarged; "
             f"give at least {DIGIT}"
         )
-    bunch = read_digits()
-    grey = torch.from_numpy(bunch.images).unsqueeze(1)  # float64 (1797, 1, 8, 8), 0–16
+    table = torch.from_numpy(read_digits())
+    grey = table[:, :-1].view(-1, 1, DIGIT, DIGIT)  # float64 (1797, 1, 8, 8), 0–16
     if size is not None:
         grey = F.interpolate(grey, (size, size), mode="bilinear", align_corners=False)
     images = (grey * 255 / 16).round().to(torch.uint8)
-    labels = torch.from_numpy(bunch.target).to(torch.int64)
+    labels = table[:, -1].to(torch.int64)
     tested = torch.arange(len(labels)) % 5 == 0
     return ImageData(
         train=Part(images[~tested], labels[~tested]),
@@ -43,6 +44,23 @@ def load_digits(size: int | None = None) -> ImageData:
         source="Optical Recognition of Handwritten Digits, UCI (scikit-learn's load_digits)",
         licence="CC BY 4.0",
     )
+
+
+def read_digits() -> np.ndarray:
+    """Returns scikit-learn's table of digits, float64 (1797, 65): 64 pixels, 0–16, and the label.
+
+    It is read where the package lies, since to import scikit-learn takes a second; from
+    `load_digits` itself where there is no such file.
+    """
+    file = Path(
+        str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz"))
+    )
+    if file.is_file():
+        return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return np.column_stack([bunch.data, bunch.target])
 
 
 def load_photographs(size: int) -> ImageData:
@@ -54,6 +72,8 @@ def load_photographs(size: int) -> ImageData:
     Raises:
         MlrunError: a photograph does not hold two tiles of that size.
     """
+    from sklearn.datasets import load_sample_images
+
     photographs = load_sample_images().images  # uint8 (427, 640, 3), china's and the flower's
     height, width, _ = photographs[0].shape
     if not 0 < size <= min(height, width // 2):

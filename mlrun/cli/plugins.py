@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,16 +56,11 @@ def named(registry: Registry, name: str) -> list[Component]:
 
 def list_all(registry: Registry) -> None:
     """Prints a table by kind, then what is broken."""
-    shared = {
-        c.name
-        for c in registry.components
-        for o in registry.components
-        if c.kind == o.kind and c.name == o.name and c is not o
-    }
+    owners = Counter((component.kind, component.name) for component in registry.components)
     formatter = click.HelpFormatter(width=100)
     for kind in KINDS:
         rows = [
-            (c.qualified if c.name in shared else c.name, f"{c.summary}  [{c.origin}]")
+            (c.qualified if owners[kind, c.name] > 1 else c.name, f"{c.summary}  [{c.origin}]")
             for c in registry.of_kind(kind)
         ]
         with formatter.section(TITLES[kind]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlrun.data.variants import Variant
+from mlrun.distributions import name_and_version
 from mlrun.inside.layers import layer_table
 from mlrun.plan import Plan
 from mlrun.preparation import Prepared, data_digest
@@ -127,18 +127,9 @@ def environment(device: torch.device) -> str:
 
 
 def packages() -> list[str]:
-    """Returns every installed package with its version, `name==version`, by name.
-
-    They are read from the head of each package's metadata: to parse all of it takes a second.
-    """
-    found = set()
-    for distribution in distributions():
-        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-        head = text.partition("\n\n")[0]
-        fields = dict(re.findall(r"^(Name|Version):[ \t]*(\S+)", head, re.MULTILINE))
-        if len(fields) == 2:
-            found.add(f"{fields['Name']}=={fields['Version']}")
-    return sorted(found, key=str.lower)
+    """Returns every installed package with its version, `name==version`, by name."""
+    found = filter(None, map(name_and_version, distributions()))
+    return sorted({f"{name}=={version}" for name, version in found}, key=str.lower)
 
 
 def test_arrays(evaluation: Evaluation) -> bytes:

@@ -81,6 +81,14 @@ class Registry:
         return self.warnings + broken
 
 
+class Hooks(pluggy.PluginManager):
+    """Pluggy, which looks only at names that a plugin may have given: half of the time."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """Returns what a hook's marker says, of a function that has one."""
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+
 def discover(files: Sequence[Path] = ()) -> Registry:
     """Returns what every installed plugin and each plugin file in `files` registers.
 
@@ -91,6 +99,8 @@ def discover(files: Sequence[Path] = ()) -> Registry:
         MlrunError: one of `files` cannot be used.
     """
     registry = Registry()
+    manager = Hooks("mlrun")
+    manager.add_hookspecs(hookspecs)
     taken: dict[str, str] = {}
     for source in chosen(sources.sources(), os.environ.get("MLRUN_PLUGINS"), registry):
         owner = taken.setdefault(source.name, source.distribution)
@@ -102,7 +112,7 @@ def discover(files: Sequence[Path] = ()) -> Registry:
         try:
             module = source.load()
             elapsed = time.perf_counter() - started
-            registry.components += components_of(source, module)
+            registry.components += components_of(source, module, manager)
         except (Exception, SystemExit) as error:
             note_broken(
                 registry, source, str(error) if type(error) is MlrunError else one_line(error)
@@ -121,7 +131,7 @@ def discover(files: Sequence[Path] = ()) -> Registry:
                 "rename the file"
             )
         try:
-            registry.components += components_of(source, module)
+            registry.components += components_of(source, module, manager)
         except Exception as error:
             reason = str(error) if type(error) is MlrunError else one_line(error)
             raise MlrunError(f"--plugin {path}: {reason}") from error
@@ -150,8 +160,12 @@ def note_broken(registry: Registry, source: sources.Source, reason: str) -> None
     registry.broken.append(Broken(source.name, source.distribution, source.version, reason))
 
 
-def components_of(source: sources.Source, plugin: ModuleType) -> list[Component]:
+def components_of(
+    source: sources.Source, plugin: ModuleType, manager: pluggy.PluginManager
+) -> list[Component]:
     """Returns what one plugin registers, all or nothing.
+
+    `manager` knows the hooks and no plugin, and does so again afterwards.
 
     Raises:
         MlrunError: the plugin wants a newer seam, misspells a hook or registers nothing.
@@ -163,14 +177,16 @@ def components_of(source: sources.Source, plugin: ModuleType) -> list[Component]
             f"it was written for seam {wanted}, this mlrun has {hookspecs.SEAM_VERSION}; "
             "upgrade mlrun-vision"
         )
-    manager = pluggy.PluginManager("mlrun")
-    manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name=source.name)
-    check_hooks(manager, plugin)
     components: list[Component] = []
-    manager.hook.register_models(register=collector(components, source, "model"))
-    manager.hook.register_datasets(register=collector(components, source, "dataset"))
-    manager.hook.register_visualisers(register=collector(components, source, "visualiser"))
+    try:
+        manager.register(plugin, name=source.name)
+        check_hooks(manager, plugin)
+        manager.hook.register_models(register=collector(components, source, "model"))
+        manager.hook.register_datasets(register=collector(components, source, "dataset"))
+        manager.hook.register_visualisers(register=collector(components, source, "visualiser"))
+    finally:
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
     if not components:
         raise MlrunError(
             "it registers nothing; decorate register_models, register_datasets or "

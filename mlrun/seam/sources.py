@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from mlrun.distributions import name_and_version
 from mlrun.errors import MlrunError, one_line
 from mlrun.version import __version__
 
@@ -53,11 +54,12 @@ def sources() -> list[Source]:
     found = [] if root is None else checkout_sources(root)
     installed = []
     for entry in entry_points(group=GROUP):  # of two distributions of a name, the first on the path
-        if entry.dist is None:
+        known = entry.dist and name_and_version(entry.dist)
+        if not known:
             continue
-        name = normalised(entry.dist.name)
+        name, version = normalised(known[0]), known[1]
         if root is None or name != DISTRIBUTION:
-            installed.append(Source(entry.name, name, entry.dist.version, entry))
+            installed.append(Source(entry.name, name, version, entry))
     return found + sorted(installed, key=lambda s: (s.distribution != DISTRIBUTION, s.distribution))
 
 

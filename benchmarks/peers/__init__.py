@@ -1,0 +1,1 @@
+"""Programs that do what mlrun does, each in a process of its own."""

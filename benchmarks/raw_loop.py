@@ -68,7 +68,7 @@ class Beside(Clock):
         self.away[-1] += time.perf_counter() - started
 
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Ends an epoch; what is left of the raw loop's steps comes after mlrun's time was taken."""
+        """Ends an epoch; the raw loop's last steps come after mlrun's time was taken."""
         super().epoch(epoch, metrics)
         if not epoch:
             return
@@ -97,7 +97,9 @@ def raw_steps(name: Name, images: Tensor, labels: Tensor, **changed: object) -> 
     update = optimiser(name, model, **({"fused": True} if changed.get("fused") else {}))
     parameters = list(model.parameters())
     drawn = torch.Generator().manual_seed(0)
-    raw = ((images * 0.3081 + 0.1307) * 255).round().to(torch.uint8) if gather == "bytes" else images
+    raw = (
+        ((images * 0.3081 + 0.1307) * 255).round().to(torch.uint8) if gather == "bytes" else images
+    )
     scale, shift = torch.tensor([1 / (255 * 0.3081)]), torch.tensor([-0.1307 / 0.3081])
     model.train()
     while True:

@@ -40,7 +40,10 @@ def await_answer(port: int) -> None:
     """Waits until the server answers; raises RuntimeError if it does not."""
     deadline = time.monotonic() + STARTING
     while time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+        with (
+            suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5),
+        ):
             return
         time.sleep(0.5)
     raise RuntimeError(f"MLflow's server did not answer within {STARTING} s")
@@ -74,17 +77,20 @@ def accept(entry: socket.socket, port: int, delay: float) -> None:
             server = socket.create_connection(("127.0.0.1", port))
             for line in (client, server):
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            asked = threading.Event()  # a request is on its way, and has waited
             for source, sink, wait in ((client, server, delay), (server, client, 0.0)):
-                threading.Thread(target=carry, args=(source, sink, wait), daemon=True).start()
+                ends = (source, sink, wait, asked)
+                threading.Thread(target=carry, args=ends, daemon=True).start()
 
 
-def carry(source: socket.socket, sink: socket.socket, delay: float) -> None:
-    """Hands on what comes; the first of what comes together waits."""
+def carry(source: socket.socket, sink: socket.socket, delay: float, asked: threading.Event) -> None:
+    """Hands on what comes: of a request its first part waits, an answer makes way for the next."""
     with suppress(OSError):
-        last = 0.0
         while some := source.recv(65536):
-            if delay and time.monotonic() - last > delay / 2:
+            if not delay:
+                asked.clear()
+            elif not asked.is_set():
                 time.sleep(delay)
-            last = time.monotonic()
+                asked.set()
             sink.sendall(some)
         sink.shutdown(socket.SHUT_WR)

@@ -238,7 +238,6 @@ class Session:
             RunFailed: the store did not take everything.
         """
         tracker = self.tracker
-        comparison_link = tracker.comparison_link()
         self.end("FINISHED", "")
         if tracker.lost:
             raise RunFailed(f"run {tracker.run_id}: {self.lost_reason()}", tracker.run_id)
@@ -252,7 +251,7 @@ class Session:
             metrics=metrics,
             failures={**self.gallery.failures, **refused},
             link=tracker.link,
-            comparison_link=comparison_link,
+            comparison_link=tracker.comparison_link,
             report_link=self.report_link,
         )
 

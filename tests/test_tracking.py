@@ -241,13 +241,16 @@ def test_the_next_free_port_is_taken() -> None:
 
 def test_the_chart_page_opens_on_the_pictures(store: str) -> None:
     tracker = open_run()
-    assert "viewStateShareKey" not in tracker.comparison_link()
+    assert "viewStateShareKey" not in tracker.comparison_link
     tracker.show({"weights-conv1": None}, 3)
     tracker.show({"weights-fc1": None, "weights-conv1": None}, 5)
-    assert tracker.comparison_link().endswith("compareRunsMode=CHART&viewStateShareKey=mlrun")
+    assert tracker.comparison_link.endswith("compareRunsMode=CHART&viewStateShareKey=mlrun")
     tracker.close("FINISHED")
     state = MlflowClient().get_experiment("0").tags["mlflow.sharedViewState.mlrun"]
     assert appearance.keys_of(state) == ["weights-fc1", "weights-conv1"]
+    later = open_run()  # without pictures of its own
+    later.close("FINISHED")
+    assert later.comparison_link == tracker.comparison_link
     many = appearance.view_state([f"feature-maps-features.{n}.conv" for n in range(100)], 9)
     assert len(many) < 5000  # what a tag of an experiment can hold
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["metric", "param", "tag", "input", "colour", "artifact"]
+Kind = Literal["metric", "param", "tag", "input", "look", "artifact"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class LoggedData:
 class Event:
     """One thing that was logged; sending it twice changes nothing in MLflow.
 
-    kind: `metric`, `param`, `tag`, `input` (a part of the data set), `colour` (the run's own on
-        MLflow's pages, chosen when it is sent) or `artifact`.
+    kind: `metric`, `param`, `tag`, `input` (a part of the data set), `look` (how the run looks
+        on MLflow's pages, chosen when it is sent) or `artifact`.
     name: the key; of an artifact, its path in the run, the same whenever it is sent.
     value: a number, a text, a part of a data set, or an artifact's content: bytes, or a file of
         the same name.

@@ -69,7 +69,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     tracker = Tracker(client, uri, run)
     if adopted:
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.given_tags})
-    tracker.colour()
+    tracker.settle_in()
     return tracker
 
 

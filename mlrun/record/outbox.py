@@ -16,7 +16,7 @@ from mlrun.record.events import Event, Kind
 GATHER = 0.5  # seconds: how long events wait for others to share a request
 GRACE = 30.0  # seconds: how long a closing run goes on trying a store that fails
 PAUSES = (0.5, 30.0)  # seconds between tries of one parcel: the first, and the longest
-ABREAST = 4  # requests at once, of the kinds that may go side by side
+ABREAST = 8  # requests at once, of the kinds that may go side by side
 
 Send = Callable[[list[Event]], None]
 

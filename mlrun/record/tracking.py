@@ -28,7 +28,7 @@ AT_ONCE: dict[Kind, int] = {  # MLflow's limits of a request; artifacts go one b
     "param": 100,
     "tag": 100,
     "input": 100,
-    "colour": 1,
+    "look": 1,
     "artifact": 1,
 }
 REJECTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"}
@@ -51,6 +51,7 @@ class Tracker:
         self.given_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
         self._tables = self.given_tags.get(TABLES_TAG, "[]")
+        self._has_view = False
         self._client = client
         self._outbox = Outbox(
             {
@@ -58,12 +59,13 @@ class Tracker:
                 "param": self._send_params,
                 "tag": self._send_tags,
                 "input": self._send_inputs,
-                "colour": self._send_colour,
+                "look": self._send_look,
                 "artifact": self._send_artifact,
             },
             AT_ONCE,
             is_refused,
-            abreast={"artifact"},
+            # over a network requests wait, and not for each other; in a file they would
+            abreast=AT_ONCE if uri.startswith(("http://", "https://")) else {"artifact"},
         )
 
     @property
@@ -118,9 +120,9 @@ class Tracker:
         for part in parts:
             self.log(Event("input", part.name, part))
 
-    def colour(self) -> None:
-        """Gives the run a colour that tells it from the one before it."""
-        self.log(Event("colour", appearance.COLOUR_TAG, ""))
+    def settle_in(self) -> None:
+        """Gives the run a colour that tells it from the one before it, and looks for our view."""
+        self.log(Event("look", appearance.COLOUR_TAG, ""))
 
     def model(self, module: Any, example: Any, output: Any, requirements: list[str]) -> None:
         """Logs `module` as the run's servable model (pt2), once.
@@ -164,17 +166,17 @@ class Tracker:
             before = view_of(self._client, self.experiment_id)
             after = appearance.with_keys(before, keys, step)
             self._client.set_experiment_tag(self.experiment_id, appearance.VIEW_TAG, after)
+            self._has_view = True
 
     @property
     def link(self) -> str:
         """The address of the run's page."""
         return store.run_link(store.ui_base(self.uri), self.experiment_id, self.run_id)
 
+    @property
     def comparison_link(self) -> str:
-        """Returns the address of the experiment's chart page, with our view if it is there."""
-        key = ""
-        with suppress(Exception):
-            key = appearance.VIEW_KEY if view_of(self._client, self.experiment_id) else ""
+        """The address of the experiment's chart page, with our view if it is there."""
+        key = appearance.VIEW_KEY if self._has_view else ""
         return store.comparison_link(store.ui_base(self.uri), self.experiment_id, key)
 
     def flush(self) -> None:
@@ -212,9 +214,10 @@ class Tracker:
         parts = [event.value for event in events if isinstance(event.value, LoggedData)]
         self._client.log_inputs(self.run_id, datasets=[as_input(part) for part in parts])
 
-    def _send_colour(self, events: list[Event]) -> None:
+    def _send_look(self, events: list[Event]) -> None:
         colour = colour_for(self._client, self.experiment_id)
         self._client.set_tag(self.run_id, appearance.COLOUR_TAG, colour)
+        self._has_view = view_of(self._client, self.experiment_id) is not None or self._has_view
 
     def _send_artifact(self, events: list[Event]) -> None:
         (event,) = events

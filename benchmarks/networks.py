@@ -58,13 +58,13 @@ def network(name: Name) -> nn.Module:
     )
 
 
-def optimiser(name: Name, model: nn.Module, **options: bool) -> torch.optim.Optimizer:
-    """Returns its optimiser."""
+def optimiser(name: Name, model: nn.Module, *, fused: bool | None = None) -> torch.optim.Optimizer:
+    """Returns its optimiser; with `fused`, of the kind whose step is one operation."""
     import torch
 
     if name == "perceptron":
-        return torch.optim.SGD(model.parameters(), lr=0.01, **options)
-    return torch.optim.Adam(model.parameters(), lr=0.001, **options)
+        return torch.optim.SGD(model.parameters(), lr=0.01, fused=fused)
+    return torch.optim.Adam(model.parameters(), lr=0.001, fused=fused)
 
 
 def standardised(data: Path, *, train: bool = True) -> tuple[Tensor, Tensor]:

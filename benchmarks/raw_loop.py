@@ -9,7 +9,7 @@ default number of threads.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,6 @@ from benchmarks.networks import Name, network, optimiser, settings_of, standardi
 
 BLOCK = 50  # steps
 BOUNDS: dict[Name, float] = {"perceptron": 1.10, "lenet": 1.03}
-Steps = Callable[[], Iterator[None]]
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -67,7 +66,7 @@ class Beside(Clock):
         self.waiting = 0
         self.away[-1] += time.perf_counter() - started
 
-    def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Ends an epoch; the raw loop's last steps come after mlrun's time was taken."""
         super().epoch(epoch, metrics)
         if not epoch:
@@ -94,7 +93,7 @@ def raw_steps(name: Name, images: Tensor, labels: Tensor, **changed: object) -> 
     """
     gather, late = changed.get("gather", "index"), bool(changed.get("late"))
     model = network(name)
-    update = optimiser(name, model, **({"fused": True} if changed.get("fused") else {}))
+    update = optimiser(name, model, fused=True if changed.get("fused") else None)
     parameters = list(model.parameters())
     drawn = torch.Generator().manual_seed(0)
     raw = (

@@ -32,7 +32,8 @@ def run(bench: Bench) -> Iterator[Row]:
     """Yields the growth of time and memory, then the time of data that do not fit in memory."""
     sizes = (1_000, 2_000) if bench.quick else SIZES
     memory: list[float] = []
-    for name in ("lenet",) if bench.quick else STEPS:
+    names: list[Name] = ["lenet"] if bench.quick else list(STEPS)
+    for name in names:
         times: dict[int, list[float]] = {size: [] for size in sizes}
         for _ in range(bench.repetitions):
             held = {}

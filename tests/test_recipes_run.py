@@ -101,7 +101,7 @@ SHOWN = {
         f"{FIRST_LOOK} kernels", **LETTER, changes={"epochs": 1, "batch_size": 4}),
     "letters-deep": Shown(
         "107,098", f"{COUNTS} weights-conv1 weights-conv2 weights-conv3 layer-outputs", **LETTER,
-        above=("val/accuracy", 0.25), changes={"epochs": 1, "batch_size": 2}),
+        above=("val/accuracy", 0.25), changes={"epochs": 1, "batch_size": 2, "lr": 0.004}),
     "from-nothing": Shown(**DENSE_OF_E, above=("val/accuracy", 0)),
     "from-nothing-scaled": Shown(**DENSE_OF_E),
     "from-nothing-dropout": Shown(**DENSE_OF_E),

@@ -21,28 +21,29 @@ PROGRAMS = {"Lightning": "lightning_program", "a loop over a DataLoader": "loop_
 
 def run(bench: Bench) -> Iterator[Row]:
     """Yields the ratios of the others' epochs to mlrun's, and of their processes."""
+    programs = dict(PROGRAMS)
     if find_spec("lightning") is None:
         text = 'lightning is not installed: pip install -e ".[benchmarks]"'
         if not bench.quick:
             raise click.UsageError(text)
         click.echo(text, err=True)
-        PROGRAMS.pop("Lightning", None)
+        del programs["Lightning"]
     ours, theirs = (2, 2) if bench.quick else (6, 3)
-    epochs: dict[str, list[float]] = {name: [] for name in PROGRAMS}
-    processes: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    epochs: dict[str, list[float]] = {name: [] for name in programs}
+    processes: dict[str, list[float]] = {name: [] for name in programs}
     seconds = []
     for _ in range(bench.repetitions):
         with own_store(bench):
             mine = peer("mlrun_program", bench.data, ours)
         seconds.append(mine["epoch"])
-        for name, program in PROGRAMS.items():
+        for name, program in programs.items():
             with own_store(bench):
                 other = peer(program, bench.data, theirs)
             epochs[name].append(other["epoch"] / mine["epoch"])
             processes[name].append(other["process"] / theirs / (mine["process"] / ours))
     yield Row("epoch", "mlrun, an epoch", seconds, unit="s")
     for name, least in LEAST.items():
-        if name in PROGRAMS:
+        if name in programs:
             note = "aim 20" if name == "Lightning" else ""
             yield Row("epoch", f"{name} / mlrun, an epoch", epochs[name], least=least, note=note)
             what = f"{name} ({theirs} epochs) / mlrun ({ours}), whole processes, an epoch"

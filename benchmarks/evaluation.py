@@ -10,31 +10,7 @@ import mlrun
 from benchmarks.harness import Bench, Row, own_store
 
 VISUALISERS = "confusion-matrix,misclassified,top-losses,calibration"
-PLUGIN = '''"""A network that writes down what it is shown in evaluation mode."""
-
-import mlrun
-
-
-def watching(shape, classes):
-    """One linear layer."""
-    from pathlib import Path
-
-    from torch import nn
-
-    class Watching(nn.Sequential):
-        def forward(self, images):
-            if not self.training:
-                with Path("seen").open("ab") as file:
-                    file.write(images.detach().numpy().tobytes())
-            return super().forward(images)
-
-    return Watching(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
-
-
-@mlrun.hookimpl
-def register_models(register):
-    register(watching)
-'''
+PLUGIN = Path(__file__).parent / "peers" / "watching.py"
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -42,10 +18,9 @@ def run(bench: Bench) -> Iterator[Row]:
     from mlrun.plan import plan_of
     from mlrun.readiness import ready
 
-    settings = {"plugin": "watching.py", "model": "watching", "epochs": 1, "log_model": False}
+    settings = {"plugin": str(PLUGIN), "model": "watching", "epochs": 1, "log_model": False}
     with own_store(bench) as environment:
         folder = Path(environment["MLRUN_HOME"]).parent
-        (folder / "watching.py").write_text(PLUGIN)
         mlrun.train({**settings, "visualisers": VISUALISERS})
         seen = (folder / "seen").read_bytes()
         with ready(plan_of({**settings, "visualisers": "none"})) as prepared:

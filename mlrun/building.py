@@ -35,9 +35,9 @@ def named(what: str) -> Iterator[None]:
 def load_data(chosen: Chosen, data_dir: Path) -> ImageData:
     """Returns the data set, checked; one that a run of the same `shared_data` block loaded."""
     loaded = LOADED.get()
-    key = f"{chosen.component.qualified} in {data_dir.expanduser().absolute()}: {chosen.options}"
     if loaded is None:
         return loaded_anew(chosen, data_dir)
+    key = f"{chosen.component.qualified} in {data_dir.expanduser().absolute()}: {chosen.options}"
     if key not in loaded:
         loaded[key] = loaded_anew(chosen, data_dir)
     return loaded[key]

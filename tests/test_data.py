@@ -239,6 +239,11 @@ def test_batches_are_gathered_from_the_data_set_s_own_tensor_or_a_copy_on_the_de
         assert torch.equal(x, y)
 
 
+def test_an_accelerator_that_does_not_say_what_is_free_keeps_what_is_small() -> None:
+    assert batches_module.room_on(CPU) == 0
+    assert batches_module.room_on(torch.device("mps")) == batches_module.UNTOLD_ROOM
+
+
 def test_images_of_any_layout_in_memory_give_the_same_batches() -> None:
     given = part()
     last = given.images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)

@@ -5,44 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from conftest import ROOT
 from data_files import load
 from mlflow import MlflowClient
 
 import mlrun
 from mlrun.data.normalisation import Normalisation
 
-WATCHING = """
-import mlrun
-
-
-def watching(shape, classes):
-    from pathlib import Path
-
-    from torch import nn
-
-    class Watching(nn.Sequential):
-        def forward(self, images):
-            if not self.training:
-                with Path("seen").open("ab") as file:
-                    file.write(images.detach().numpy().tobytes())
-            return super().forward(images)
-
-    return Watching(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
-
-
-@mlrun.hookimpl
-def register_models(register):
-    register(watching)
-"""
+WATCHING = ROOT / "benchmarks" / "peers" / "watching.py"
 
 
 def test_figures_tables_predictions_pictures_and_report_come_from_one_pass(
     store: str, home: Path
 ) -> None:
-    (home / "watching.py").write_text(WATCHING)
     run = mlrun.train(
         {
-            "plugin": "watching.py",
+            "plugin": str(WATCHING),
             "model": "watching",
             "epochs": 1,
             "normalisation": "none",

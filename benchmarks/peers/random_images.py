@@ -6,6 +6,7 @@ Given to mlrun as `--plugin …/random_images.py`; the file, if one is named, is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import mlrun
@@ -63,6 +64,6 @@ def write(file: Path, count: int, channels: int, side: int) -> None:
 
 
 @mlrun.hookimpl
-def register_datasets(register: object) -> None:
+def register_datasets(register: Callable[..., object]) -> None:
     """Registers the data set."""
-    register(random_images)  # type: ignore[operator]  # what a hook is handed
+    register(random_images)

@@ -14,6 +14,7 @@ from mlrun.data.randomness import generator
 from mlrun.data.splits import Selection
 
 CHUNK = 64 * 2**20  # bytes of images that are copied to an accelerator at once
+UNTOLD_ROOM = 512 * 2**20  # bytes to keep on an accelerator that does not say what is free there
 
 Change = Callable[[Tensor, int, int], Tensor]
 
@@ -156,8 +157,11 @@ def copied(selection: Selection, device: torch.device) -> Tensor:
 
 
 def room_on(device: torch.device) -> int:
-    """Returns how many bytes of images to keep on an accelerator: half of what is free there."""
-    if device.type != "cuda":
-        return 0
-    free, _ = torch.cuda.mem_get_info(device)
-    return free // 2
+    """Returns how many bytes of images to keep on an accelerator: half of what is free there.
+
+    0 on the CPU, where images are gathered from where they lie.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free // 2
+    return 0 if device.type == "cpu" else UNTOLD_ROOM

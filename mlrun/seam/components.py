@@ -99,11 +99,11 @@ def component_name(function: Callable[..., Any], name: str | None) -> str:
     return label
 
 
-def check_call(function: Callable[..., Any], kind: Kind, label: str) -> None:
-    """Raises MlrunError unless `function` takes what the core will pass by position."""
+def check_call(signature: inspect.Signature, kind: Kind, label: str) -> None:
+    """Raises MlrunError unless a function takes what the core will pass by position."""
     expected = POSITIONAL[kind]
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    given = [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+    given = [p.name for p in signature.parameters.values() if p.kind in kinds]
     if len(given) != len(expected):
         raise MlrunError(
             f"{kind} {label} takes ({', '.join(given)}) by position; expected "

@@ -44,15 +44,21 @@ class Option:
         return convert(self.annotation, value)
 
 
-def options_of(function: Callable[..., Any]) -> tuple[Option, ...]:
+def options_of(
+    function: Callable[..., Any], signature: inspect.Signature | None = None
+) -> tuple[Option, ...]:
     """Returns the options that `function` declares, in their order.
+
+    Args:
+        function: of a component.
+        signature: its signature, where it is known already.
 
     Raises:
         TypeError: a parameter's annotation is missing or of a kind that text cannot give.
     """
     documented = help_of_parameters(inspect.getdoc(function) or "")
     found = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in (signature or inspect.signature(function)).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
         annotation = annotation_of(parameter, function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -224,7 +225,8 @@ def collector(
         label = component_name(function, name)
         if any(c.kind == kind and c.name == label for c in components):
             raise MlrunError(f"it registers the {kind} {label} twice")
-        check_call(function, kind, label)
+        signature = inspect.signature(function)
+        check_call(signature, kind, label)
         components.append(
             Component(
                 kind=kind,
@@ -233,7 +235,7 @@ def collector(
                 distribution=source.distribution,
                 version=source.version,
                 function=function,
-                options=options_of(function),
+                options=options_of(function, signature),
                 when=times(when),
                 needs=dict(needs or {}),
             )

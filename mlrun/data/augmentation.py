@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import torch
@@ -92,21 +93,18 @@ class Augmentation:
         if self.flip not in ("none", "horizontal", "vertical", "both"):
             raise ValueError(f"flip {self.flip}: expected none, horizontal, vertical or both")
 
-    @property
+    @cached_property  # asked for at each batch
     def active(self) -> bool:
         """Whether anything is on."""
         return self != Augmentation()
 
-    @property
+    @cached_property
     def _warps(self) -> bool:
         return bool(self.rotate or self.translate or self.shear or tuple(self.scale) != (1.0, 1.0))
 
-    def draw(self, count: int, *, seed: int) -> Draws:
-        """Returns the draws for a batch of `count` images, the same for the same seed.
-
-        Each option has columns of its own in one table of random numbers, so its draws do not
-        depend on what else is on; and rows for the images, so a longer batch begins alike.
-        """
+    @cached_property
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """The least and the greatest of each draw, float32, in the order of `Draws`."""
         limits = {
             "angle": (-self.rotate, self.rotate),
             "right": (-self.translate, self.translate),
@@ -120,8 +118,17 @@ class Augmentation:
         }
         bounds = [limits.get(name, (0, 1)) for name in Draws._fields]
         low, high = torch.tensor(bounds, dtype=torch.float32).unbind(1)
+        return low, high
+
+    def draw(self, count: int, *, seed: int) -> Draws:
+        """Returns the draws for a batch of `count` images, the same for the same seed.
+
+        Each option has columns of its own in one table of random numbers, so its draws do not
+        depend on what else is on; and rows for the images, so a longer batch begins alike.
+        """
+        low, high = self._bounds
         source = generator(seed, "augmentation")
-        numbers = torch.rand(count, len(bounds), dtype=torch.float32, generator=source)
+        numbers = torch.rand(count, len(low), dtype=torch.float32, generator=source)
         draws = Draws(*torch.lerp(low, high, numbers).unbind(1))
         return draws._replace(column=draws.column.floor(), row=draws.row.floor())
 

@@ -9,6 +9,7 @@ small, and so are the same for every device. Images that are given are never wri
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -43,8 +44,9 @@ def warp(
     lean, turn = (shear * RADIAN).tan(), angle * RADIAN
     cos, sin = turn.cos() / scale, turn.sin() / scale
     # the inverse map, in coordinates that run from -1 to 1 along either side
-    by_x = torch.stack([cos - sin * lean, sin * (-width / height)], 1)[:, :, None, None]
-    by_y = torch.stack([(sin + cos * lean) * (height / width), cos], 1)[:, :, None, None]
+    of_x = cos - sin * lean, sin * (-width / height)
+    of_y = (sin + cos * lean) * (height / width), cos
+    by_x, by_y = torch.stack([*of_x, *of_y], 1).view(-1, 2, 2, 1, 1).unbind(1)
     x = centres(width) - 2 * right[:, None]
     y = centres(height) - 2 * down[:, None]
     across, along = by_x * x[:, None, None, :], by_y * y[:, None, :, None]
@@ -54,6 +56,7 @@ def warp(
     return seen.add_(fill)
 
 
+@cache  # a few sides a process
 def centres(side: int) -> Tensor:
     """Returns where the pixels of a side have their centres when it runs from -1 to 1."""
     return torch.arange(1 - side, side, 2, dtype=torch.float32) / side

@@ -7,12 +7,31 @@ the process held.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
+from pathlib import Path
 
 import mlrun
 from benchmarks.clock import Clock
+
+STATUS = Path("/proc/self/status")
+
+
+def most_memory() -> int:
+    """Returns the most bytes that this process held.
+
+    Linux's `ru_maxrss` begins with what the process that started this one held, so it is asked
+    only where there is no other.
+    """
+    if STATUS.exists():
+        held = re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)
+        if held:
+            return 1024 * int(held[1])
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
 
 clock = Clock()
 started = time.perf_counter()
@@ -22,7 +41,7 @@ print(
         {
             "example": sum(clock.seconds) / clock.examples,
             "seconds": time.perf_counter() - started,
-            "memory": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "memory": most_memory(),
         }
     )
 )

@@ -14,7 +14,7 @@ from small_training import CPU, training
 import mlrun
 from mlrun.training import checkpoints
 from mlrun.training.checkpoints import Checkpoints
-from mlrun.training.series import Series
+from mlrun.training.series import Series, unpacked
 
 WITNESS = """
 def witness(view):
@@ -69,9 +69,9 @@ def test_what_was_put_down_is_a_copy_in_tensors_and_goes_on_where_it_was(tmp_pat
     Checkpoints(tmp_path, keep=1, monitor="val/loss").save(ours, 0.5)
     put_down = ours.state_dict()["steps"]
     ours.record_step(3, {"step/loss": 9.0})
-    kinds = {t.dtype for kept in put_down.values() for t in kept.values()}
-    assert kinds == {torch.int64, torch.float64}
-    assert put_down["step/loss"]["values"].tolist() == [1 / 3, 1 / 6]
+    assert (put_down["steps"].dtype, put_down["values"].dtype) == (torch.int64, torch.float64)
+    assert put_down["names"] == ["step/loss", "step/lr", "step/val-loss"]
+    assert put_down["values"].tolist() == [1 / 3, 1 / 6, 0.1, 0.1, 0.5]
     other = training().state
     other.load_state_dict(checkpoints.read(tmp_path / "last.pt", CPU))
     other.record_step(3, {"step/loss": 0.25})
@@ -101,11 +101,10 @@ def test_a_view_and_the_last_state_have_what_mlflow_has(
     assert [step for step, _ in seen["step/val-accuracy"]] == [0, 20, 40]
     (tmp_path / "last.pt").write_bytes(read(run.run_id, "checkpoints/last.pt"))
     kept = checkpoints.read(tmp_path / "last.pt", CPU)["steps"]
-    for name, pairs in seen.items():
-        assert [list(p) for p in Series.of_state(kept[name])] == pairs
+    assert {name: [list(p) for p in pairs] for name, pairs in unpacked(kept).items()} == seen
 
 
 def test_without_figures_by_step_there_are_none(store: str, tmp_path: Path) -> None:
     run = mlrun.train(QUICK)
     (tmp_path / "last.pt").write_bytes(read(run.run_id, "checkpoints/last.pt"))
-    assert checkpoints.read(tmp_path / "last.pt", CPU)["steps"] == {}
+    assert checkpoints.read(tmp_path / "last.pt", CPU)["steps"]["names"] == []

@@ -11,9 +11,7 @@ from torch import nn
 from mlrun.training.average import Average
 from mlrun.training.patience import Patience
 from mlrun.training.schedules import Schedule
-from mlrun.training.series import Series
-
-History = dict[str, list[tuple[int, float]]]
+from mlrun.training.series import Series, packed, unpacked
 
 
 @dataclass
@@ -37,7 +35,7 @@ class TrainingState:
     average: Average | None = None
     epoch: int = 0
     step: int = 0
-    history: History = field(default_factory=dict)
+    history: dict[str, Series] = field(default_factory=dict)
     steps: dict[str, Series] = field(default_factory=dict)
     stopped: str = ""
 
@@ -49,7 +47,7 @@ class TrainingState:
     def record(self, metrics: dict[str, float]) -> None:
         """Appends each of `metrics` to the history, at the present epoch."""
         for name, value in metrics.items():
-            self.history.setdefault(name, []).append((self.epoch, value))
+            self.history.setdefault(name, Series()).append(self.epoch, value)
 
     def record_step(self, step: int, figures: dict[str, float]) -> None:
         """Appends each of `figures` to the series of its name, at an optimiser step."""
@@ -59,7 +57,7 @@ class TrainingState:
     def state_dict(self) -> dict[str, Any]:
         """Returns the state as tensors and plain values, which `weights_only=True` reads."""
         return {
-            "version": 3,
+            "version": 4,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -68,8 +66,8 @@ class TrainingState:
             "average": None if self.average is None else self.evaluated.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
-            "history": {name: list(pairs) for name, pairs in self.history.items()},
-            "steps": {name: series.state_dict() for name, series in self.steps.items()},
+            "history": packed(self.history),
+            "steps": packed(self.steps),
             "stopped": self.stopped,
         }
 
@@ -80,8 +78,4 @@ class TrainingState:
         if self.average is not None:
             self.evaluated.load_state_dict(state["average"])
         self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
-        self.history = {
-            name: [(int(epoch), float(value)) for epoch, value in pairs]
-            for name, pairs in state["history"].items()
-        }
-        self.steps = {name: Series.of_state(kept) for name, kept in state["steps"].items()}
+        self.history, self.steps = unpacked(state["history"]), unpacked(state["steps"])

@@ -19,7 +19,7 @@ from mlrun.data.randomness import derive_seed
 from mlrun.errors import MlrunError
 from mlrun.training.average import Average
 from mlrun.training.checkpoints import digest
-from mlrun.training.evaluation import criterion
+from mlrun.training.evaluation import criterion, evaluate
 from mlrun.training.setup import class_weights
 from mlrun.training.state import TrainingState
 
@@ -204,6 +204,26 @@ def test_evaluations_between_steps_come_when_they_are_due_and_change_nothing() -
     plain = training(network(0.5)).run()
     assert plain.listener.evaluated == []
     assert weights_of(done.state.model) == weights_of(plain.state.model)
+
+
+def test_every_step_is_in_training_mode_whatever_was_evaluated() -> None:
+    class Evaluating(Listener):
+        def evaluate(self, state: TrainingState) -> None:
+            evaluate(state.model, batches(shuffle=False), part="val")
+
+        def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
+            self.evaluate(state)
+
+    seen = []
+    model = network(0.5).eval()
+    model.register_forward_pre_hook(
+        lambda module, _: seen.append((torch.is_grad_enabled(), module.training))
+    )
+    evaluated = training(model, evaluate_every="2 steps")
+    evaluated.listener = Evaluating()
+    evaluated.run()
+    assert seen.count((True, True)) == 6
+    assert set(seen) == {(True, True), (False, False)}
 
 
 def test_the_time_of_evaluations_between_steps_is_not_counted() -> None:

@@ -86,6 +86,7 @@ def fit(state: TrainingState, batches: Batches, procedure: Procedure, listener: 
         TrainingFailed: a loss is not finite.
     """
     deadline = time.monotonic() + procedure.seconds if procedure.seconds else float("inf")
+    set_training_mode(state.model)  # once: 60 µs, and what evaluates puts each mode back
     while state.step < procedure.steps and not state.stopped:
         metrics = train_epoch(state, batches, procedure, listener, deadline)
         listener.after_epoch(state, metrics)
@@ -104,7 +105,6 @@ def train_epoch(
     seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     tally = Tally()
-    set_training_mode(state.model)
     started, paused = time.perf_counter(), 0.0
     for step, (images, labels) in enumerate(batches.epoch(epoch)):
         seed_step(device, seeds + step)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.randomness import generator
+from mlrun.data.readahead import readahead_of
 from mlrun.data.splits import Selection
 
 CHUNK = 64 * 2**20  # bytes of images that are copied to an accelerator at once
@@ -44,6 +45,7 @@ class Batches:
             their place.
         rows: int64 (N,), where each example lies in `source`; on its device.
         standardised: whether `source` goes out as it is.
+        readahead: reads rows of `source` beforehand, where it is mapped from a file.
     """
 
     def __init__(
@@ -71,9 +73,11 @@ class Batches:
         self.labels = selection.labels[selection.indices].to(device)
         self.source, self.rows = selection.images, selection.indices
         self.standardised = False
+        self.readahead = readahead_of(self.source)
         if len(selection) * selection.images[0].numel() <= room_on(device):
             self.source = copied(selection, device)
             self.rows = torch.arange(len(selection), device=device)
+            self.readahead = None
 
     def in_order(self, batch_size: int) -> Batches:
         """Returns batches of the same images, not copied: all, in their order, unchanged."""
@@ -98,6 +102,7 @@ class Batches:
         """
         twin = copy.copy(self)
         twin.source, twin.standardised = examples, True
+        twin.readahead = None
         twin.rows = torch.arange(len(examples), device=examples.device)
         return twin
 
@@ -127,6 +132,9 @@ class Batches:
         labels = self.labels.index_select(0, order.to(self.device)).split(at_once)
         rows = self.rows.index_select(0, order.to(self.rows.device)).split(at_once)
         for step, (some, own) in enumerate(zip(rows, labels, strict=True)):
+            if self.readahead is not None:
+                for soon in rows[(step + 1 if step else 0) : step + 2]:  # one batch beforehand
+                    self.readahead(soon)
             images = self._take(some)
             if self.change is not None:
                 images = self.change(images, number, step)

@@ -1,0 +1,56 @@
+"""Images that are mapped from a file: read before they are asked for, many at a time."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from contextlib import suppress
+from pathlib import Path
+
+from torch import Tensor
+
+MAPS = Path("/proc/self/maps")
+
+
+class Readahead:
+    """Has the system read rows of a tensor from its file, and goes on at once.
+
+    A row of a mapped tensor that is not in memory is read when it is touched, page by page, with
+    much around it that a shuffled epoch has no use for. Told beforehand, the system reads the rows
+    alone, and all at once.
+
+    Args:
+        path: of the file.
+        start: the first row's place in it, in bytes.
+        size: bytes of a row.
+    """
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self.start, self.size = start, size
+        self.file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.file)
+
+    def __call__(self, rows: Tensor) -> None:
+        """Has these rows, int64 (n,), read."""
+        with suppress(OSError):  # it is only an advice
+            for row in rows.tolist():
+                place = self.start + row * self.size
+                os.posix_fadvise(self.file, place, self.size, os.POSIX_FADV_WILLNEED)
+
+
+def readahead_of(images: Tensor) -> Readahead | None:
+    """Returns what reads rows of `images` ahead; None where they are in no file that is known.
+
+    That is found in Linux's table of mappings, so that it does not matter who mapped them, nor
+    how.
+    """
+    size = images[0].numel() * images.element_size()
+    if not images.is_contiguous() or images.device.type != "cpu" or not MAPS.exists():
+        return None
+    with suppress(OSError, ValueError):
+        for line in MAPS.read_text().splitlines():
+            place, _, offset, _, inode, *path = line.split(maxsplit=5)
+            first, end = (int(part, 16) for part in place.split("-"))
+            if first <= images.data_ptr() < end and int(inode) and Path(path[0]).is_file():
+                return Readahead(Path(path[0]), int(offset, 16) + images.data_ptr() - first, size)
+    return None

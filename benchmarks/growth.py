@@ -3,6 +3,10 @@
 Random images, the same number of steps for each size; the time is that of the steps. All batches
 are whole ones: the short one at the end of each epoch takes as long for fewer examples, which tells
 in epochs of sixteen steps only. Each size is a process of its own, and the sizes take turns.
+
+Short epochs are slower than long ones by what comes once an epoch, and by what is kept after it:
+that leaves the processor's caches with something else, and is sent to MLflow beside the next. So a
+loop that one would write is measured too, with all of that and without.
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +26,11 @@ from benchmarks.harness import Bench, Row, output_of, own_store, peer
 from benchmarks.limits import memory_limit, within
 from benchmarks.networks import SETTINGS, Name
 from benchmarks.peers import random_images
+from benchmarks.turns import in_turns
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-STEPS: dict[Name, int] = {"perceptron": 4000, "lenet": 1500}
+STEPS: dict[Name, int] = {"perceptron": 8000, "lenet": 1500}
+BATCH = 64
 LIMIT = 2**30  # bytes of memory
 SIDE, CHANNELS = 64, 3  # 12,288 bytes an image
 GIB = 2**30
@@ -32,25 +39,50 @@ GIB = 2**30
 def run(bench: Bench) -> Iterator[Row]:
     """Yields the growth of time and memory, then the time of data that do not fit in memory."""
     sizes = (1_000, 2_000) if bench.quick else SIZES
+    first, last = sizes[0], sizes[-1]
     memory: list[float] = []
     names: list[Name] = ["lenet"] if bench.quick else list(STEPS)
     for name in names:
-        times: dict[int, list[float]] = {size: [] for size in sizes}
-        for _ in range(bench.repetitions):
-            held = {}
-            for size in sizes:
-                found = measured(bench, name, size)
-                times[size].append(found["example"])
-                held[size] = found["memory"]
-            growth = held[sizes[-1]] - held[sizes[0]]
-            memory.append(growth / (784 * (sizes[-1] - sizes[0])))
-        for size in sizes[1:]:
-            pairs = zip(times[size], times[sizes[0]], strict=True)
-            what = f"{name}: an example, of {size:,} images / of {sizes[0]:,}"
-            yield Row("growth", what, [large / small for large, small in pairs], 0.9, 1.1)
-    what = f"memory that {sizes[-1]:,} images take / their bytes"
-    yield Row("growth", what, memory, most=1.2)
+        programs = [mlrun_program(bench, name, size) for size in sizes]
+        found = [measured(bench, programs) for _ in range(bench.repetitions)]
+        memory += [(f[-1]["memory"] - f[0]["memory"]) / (784 * (last - first)) for f in found]
+        times = [[f["example"] for f in repetition] for repetition in found]
+        for place, size in enumerate(sizes[1:], 1):
+            ratios = [some[place] / some[0] for some in times]
+            what = f"{name}: an example, of {size:,} images / of {first:,}"
+            yield Row("growth", what, ratios, 0.9, 1.1)
+        yield once_an_epoch(f"{name}: mlrun", times, first)
+    yield from written_out(bench, first, sizes[1])
+    yield Row("growth", f"memory that {last:,} images take / their bytes", memory, most=1.2)
     yield from beyond_memory(bench)
+
+
+def once_an_epoch(what: str, times: Sequence[Sequence[float]], few: int) -> Row:
+    """Returns what an epoch takes beyond its steps: by how much steps of few images are slower.
+
+    `times`, of each repetition, are the seconds of an example: of few images, of ten times as many.
+    """
+    examples = few - few % BATCH
+    values = [1000 * examples * (some[0] - some[1]) for some in times]
+    return Row("growth", f"{what}, an epoch of {few:,} images beyond its steps", values, unit="ms")
+
+
+def written_out(bench: Bench, few: int, many: int) -> Iterator[Row]:
+    """Yields the same of a loop that one would write: bare, and where each epoch is kept."""
+    steps = 20 if bench.quick else STEPS["perceptron"]
+    kinds = ("bare", "kept")
+    programs = [
+        ["raw_growth_program", str(size), str(steps), kind]
+        for kind in kinds
+        for size in (few, many)
+    ]
+    found = [measured(bench, programs) for _ in range(bench.repetitions)]
+    for place, kind in enumerate(kinds):
+        times = [[f["example"] for f in some[2 * place : 2 * place + 2]] for some in found]
+        what = f"perceptron: a loop written out, {kind}"
+        ratios = [t[1] / t[0] for t in times]
+        yield Row("growth", f"{what}: an example, of {many:,} images / of {few:,}", ratios)
+        yield once_an_epoch(what, times, few)
 
 
 def settings_of(bench: Bench, steps: int, **others: object) -> dict[str, object]:
@@ -58,7 +90,7 @@ def settings_of(bench: Bench, steps: int, **others: object) -> dict[str, object]
     return {
         "plugin": str(Path(random_images.__file__)),
         "dataset": "random-images",
-        "batch_size": 64,
+        "batch_size": BATCH,
         "drop_last": True,
         "steps": 20 if bench.quick else steps,
         "normalisation": "0.5/0.25",
@@ -68,11 +100,25 @@ def settings_of(bench: Bench, steps: int, **others: object) -> dict[str, object]
     }
 
 
-def measured(bench: Bench, name: Name, size: int) -> dict[str, Any]:
-    """Returns what one run takes."""
+def mlrun_program(bench: Bench, name: Name, size: int) -> list[str]:
+    """Returns the program that trains a network on so many images, and its argument."""
     chosen = {**SETTINGS[name], "dataset.count": size}
-    with own_store(bench):
-        return peer("growth_program", json.dumps(settings_of(bench, STEPS[name], **chosen)))
+    return ["growth_program", json.dumps(settings_of(bench, STEPS[name], **chosen))]
+
+
+def measured(bench: Bench, programs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Returns what programs of `benchmarks.peers` print that take turns, each with its store."""
+    with ExitStack() as stack:
+        lines = in_turns(
+            [
+                (
+                    [sys.executable, "-m", f"benchmarks.peers.{name}", *arguments],
+                    stack.enter_context(own_store(bench)),
+                )
+                for name, *arguments in programs
+            ]
+        )
+    return [json.loads(line) for line in lines]
 
 
 def beyond_memory(bench: Bench) -> Iterator[Row]:

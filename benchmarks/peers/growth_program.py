@@ -1,7 +1,7 @@
 """One run of mlrun on random images: `python -m benchmarks.peers.growth_program SETTINGS`.
 
 Prints the seconds of a training step for an example, of the whole run, and the most memory that
-the process held.
+the process held. It waits for its turns.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import re
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlrun
 from benchmarks.clock import Clock
+from benchmarks.turns import Turn
 
 STATUS = Path("/proc/self/status")
 
@@ -33,7 +35,31 @@ def most_memory() -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-clock = Clock()
+class InTurns(Clock):
+    """Tells the time of the steps, less that of other processes' turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = Turn()
+        self.away = 0.0
+
+    def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
+        """Waits for the first turn."""
+        self.turn.wait()
+
+    def step(self, *told: object) -> None:
+        """Waits for the next turn where this one has lasted."""
+        self.away += self.turn.spent()
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Takes the time."""
+        super().epoch(epoch, metrics)
+        if self.seconds:
+            self.seconds[-1] -= self.away
+        self.away = 0.0
+
+
+clock = InTurns()
 started = time.perf_counter()
 mlrun.train(json.loads(sys.argv[1]), progress=clock)
 print(

@@ -133,7 +133,7 @@ def beyond_memory(bench: Bench) -> Iterator[Row]:
     shape = {"dataset.count": count, "dataset.channels": CHANNELS, "dataset.side": SIDE}
     others = {**SETTINGS["perceptron"], "normalisation": "none", **shape}
     ratios = []
-    for _ in range(min(bench.repetitions, 2)):
+    for _ in range(bench.repetitions):
         with own_store(bench):
             free = peer("growth_program", json.dumps(settings_of(bench, 500, **others)))
         forget(file)

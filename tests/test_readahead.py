@@ -12,6 +12,7 @@ import torch
 from small_training import CPU, NORMALISATION
 from torch import Tensor
 
+from mlrun.data import readahead
 from mlrun.data.batches import Batches
 from mlrun.data.readahead import readahead_of
 from mlrun.data.splits import Selection
@@ -71,6 +72,13 @@ def test_a_file_that_is_gone_costs_nothing(file: Path) -> None:
     images = mapped(file)
     file.unlink()
     assert readahead_of(images) is None
+
+
+def test_where_the_system_does_not_tell_what_is_mapped_nothing_is_read_ahead(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readahead, "MAPS", file.parent / "maps")
+    assert readahead_of(mapped(file)) is None
 
 
 def test_each_batch_is_read_while_the_one_before_it_is_used(file: Path, told: list[bytes]) -> None:

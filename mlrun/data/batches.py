@@ -73,11 +73,12 @@ class Batches:
         self.labels = selection.labels[selection.indices].to(device)
         self.source, self.rows = selection.images, selection.indices
         self.standardised = False
-        self.readahead = readahead_of(self.source)
+        self.readahead = None
         if len(selection) * selection.images[0].numel() <= room_on(device):
             self.source = copied(selection, device)
             self.rows = torch.arange(len(selection), device=device)
-            self.readahead = None
+        else:
+            self.readahead = readahead_of(self.source)
 
     def in_order(self, batch_size: int) -> Batches:
         """Returns batches of the same images, not copied: all, in their order, unchanged."""

@@ -49,8 +49,11 @@ def readahead_of(images: Tensor) -> Readahead | None:
         return None
     with suppress(OSError, ValueError):
         for line in MAPS.read_text().splitlines():
-            place, _, offset, _, inode, *path = line.split(maxsplit=5)
+            place, _, told = line.partition(" ")
             first, end = (int(part, 16) for part in place.split("-"))
-            if first <= images.data_ptr() < end and int(inode) and Path(path[0]).is_file():
+            if first <= images.data_ptr() < end:
+                _, offset, _, _, *path = told.split(maxsplit=4)
+                if not path or not Path(path[0]).is_file():  # memory, or a file that is gone
+                    return None
                 return Readahead(Path(path[0]), int(offset, 16) + images.data_ptr() - first, size)
     return None

@@ -14,13 +14,13 @@ from mlrun_visualisers.draw_classes import class_means_of, counts_of
 from mlrun_visualisers.draw_mistakes import surest_mistakes
 from mlrun_visualisers.grids import text_width
 from mlrun_visualisers.projection import FEWEST
-from test_inside import make_view
 from torch import nn
+from views import make_view
 
 from mlrun import MlrunError, View
 from mlrun.data.probe import load_probe
-from mlrun.plan import plan_of
 from mlrun.seam.registry import discover
+from mlrun.settings.plan import plan_of
 
 VISUALISERS = [component.name for component in discover().of_kind("visualiser")]
 BY_EPOCH = [c.name for c in discover().of_kind("visualiser") if "epoch" in c.when]

@@ -8,9 +8,9 @@ import torch
 from drawn import pictures, titles
 from mlrun_visualisers import grids
 from mlrun_visualisers.draw_feature_maps import LARGE, Look
-from test_inside import make_view
 from test_visualisers import decode
 from torch import nn
+from views import make_view
 
 from mlrun import MlrunError, View
 from mlrun.data.probe import Probe

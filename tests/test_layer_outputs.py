@@ -10,9 +10,9 @@ import torch
 from drawn import figures, pictures
 from mlrun_visualisers import grids
 from test_feature_maps import deep, probe
-from test_inside import make_view
 from test_visualisers import decode
 from torch import Tensor, nn
+from views import make_view
 
 from mlrun import MlrunError, View
 

@@ -10,9 +10,9 @@ import torch
 from drawn import pictures, titles
 from mlrun_visualisers import grids
 from mlrun_visualisers.draw_layer_outputs import BETWEEN, TEXT
-from test_inside import convolutional, make_view
 from test_visualisers import decode
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import MlrunError
 from mlrun.seam.registry import discover

@@ -11,8 +11,8 @@ from drawn import drawings_of, titles
 from mlrun_visualisers import grids
 from PIL import Image
 from runs import artifacts_of
-from test_inside import convolutional, make_view
 from test_visualisers import decode
+from views import convolutional, make_view
 
 import mlrun
 

@@ -15,11 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlrun_visualisers import grids
 from mlrun_visualisers.draw_weights import APART, by_unit
-from test_inside import convolutional, make_view
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import MlrunError
-from mlrun.inside.rendering import pixels
+from mlrun.inside.drawing.rendering import pixels
 from mlrun.seam.registry import discover
 
 

@@ -1,0 +1,66 @@
+"""What a plugin may use besides what `mlrun` itself exports.
+
+Everything here keeps its name, arguments and meaning as long as the seam has its version
+(`mlrun.SEAM_VERSION`); all else in mlrun may move. Importing this module loads next to nothing:
+each name is looked up when it is first asked for. The first-party plugins use nothing else.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlrun.data.decoding import DECODING_RULE, decode, is_image, quiet_decoding
+    from mlrun.errors import one_line, unknown
+    from mlrun.inside.layers import Layer, layers_of
+    from mlrun.record.folders import cache_folder
+    from mlrun.settings.changes import Variant
+    from mlrun.training.evaluation import Evaluation, criterion
+    from mlrun.training.optimisation.parts import is_named, top_layers
+    from mlrun.training.statistics import Calibration, calibration, interval
+
+PLACES = {
+    "DECODING_RULE": "mlrun.data.decoding",
+    "Calibration": "mlrun.training.statistics",
+    "Evaluation": "mlrun.training.evaluation",
+    "Layer": "mlrun.inside.layers",
+    "Variant": "mlrun.settings.changes",
+    "cache_folder": "mlrun.record.folders",
+    "calibration": "mlrun.training.statistics",
+    "criterion": "mlrun.training.evaluation",
+    "decode": "mlrun.data.decoding",
+    "interval": "mlrun.training.statistics",
+    "is_image": "mlrun.data.decoding",
+    "is_named": "mlrun.training.optimisation.parts",
+    "layers_of": "mlrun.inside.layers",
+    "one_line": "mlrun.errors",
+    "quiet_decoding": "mlrun.data.decoding",
+    "top_layers": "mlrun.training.optimisation.parts",
+    "unknown": "mlrun.errors",
+}
+
+__all__ = [
+    "DECODING_RULE",
+    "Calibration",
+    "Evaluation",
+    "Layer",
+    "Variant",
+    "cache_folder",
+    "calibration",
+    "criterion",
+    "decode",
+    "interval",
+    "is_image",
+    "is_named",
+    "layers_of",
+    "one_line",
+    "quiet_decoding",
+    "top_layers",
+    "unknown",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"module 'mlrun.plugin' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(PLACES[name]), name)
+    return value

@@ -1,8 +1,9 @@
-"""What the tests of training share: a small network, seventy images, and a listener."""
+"""What the tests of training share: a small network, seventy images, and a callback."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -12,7 +13,10 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.data.splits import Selection
 from mlrun.machine.precision import Precision
 from mlrun.settings import Settings
+from mlrun.training.callbacks import Callback, Epoch
+from mlrun.training.evaluation import Evaluation, evaluate
 from mlrun.training.loop import fit
+from mlrun.training.procedure import Procedure
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally
@@ -40,46 +44,60 @@ def network(dropout: float = 0.0) -> nn.Module:
     )
 
 
-@dataclass
-class Listener:
-    """Keeps what it is told."""
+class Recorder(Callback):
+    """Keeps what it is told of the steps, the evaluations between them, and the epochs."""
 
-    steps: list[tuple[int, float, float, int]] = field(default_factory=list)
-    evaluated: list[int] = field(default_factory=list)
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, float, float, int]] = []
+        self.evaluated: list[int] = []
+        self.epochs: list[dict[str, float]] = []
 
-    def after_step(self, state: TrainingState, tally: Tally) -> None:
+    def on_step_end(self, state: TrainingState, tally: Tally) -> None:
         loss, hits = tally.losses()[-1].item(), tally.hits()[-1].item()
         self.steps.append((state.step, loss, hits, tally.sizes[-1]))
 
-    def evaluate(self, state: TrainingState) -> None:
+    def on_evaluate(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
         self.evaluated.append(state.step)
 
-    def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        self.epochs.append(metrics)
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        if epoch.number:
+            self.epochs.append(dict(epoch.metrics))
+
+
+def evaluate_part(model: nn.Module, part: str) -> Evaluation:
+    return evaluate(model, batches(shuffle=False), part=part)
 
 
 @dataclass
 class Training:
-    """A state, and the settings, batches and listener it is trained with."""
+    """A state, and what it is trained with.
+
+    evaluate: evaluates a part; without it nothing is evaluated.
+    """
 
     state: TrainingState
     settings: Settings
     batches: Batches
-    listener: Listener
+    recorder: Recorder
+    evaluate: Callable[[nn.Module, str], Evaluation] | None = None
 
     def run(self, **changed: object) -> Training:
         """Trains as the settings say, with those that are `changed` in their place."""
         settings = self.settings.model_copy(update=changed)
-        procedure = make_procedure(
-            self.state.model,
-            settings,
-            Precision(settings.precision, "cpu"),
-            class_weights(settings.class_weights, self.batches.labels, CLASSES),
-            total_steps(settings, len(self.batches)),
-        )
-        fit(self.state, self.batches, procedure, self.listener)
+        procedure = procedure_of(replace(self, settings=settings))
+        fit(self.state, self.batches, procedure, [self.recorder], self.evaluate)
         return self
+
+
+def procedure_of(training: Training) -> Procedure:
+    settings = training.settings
+    return make_procedure(
+        training.state.model,
+        settings,
+        Precision(settings.precision, "cpu"),
+        class_weights(settings.class_weights, training.batches.labels, CLASSES),
+        total_steps(settings, len(training.batches)),
+    )
 
 
 def training(model: nn.Module | None = None, **settings: object) -> Training:
@@ -96,4 +114,4 @@ def training(model: nn.Module | None = None, **settings: object) -> Training:
         total_steps(parsed, len(data)),
         len(data),
     )
-    return Training(state, parsed, data, Listener())
+    return Training(state, parsed, data, Recorder())

@@ -18,7 +18,7 @@ from mlrun.preparing.components import load_data, named
 from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, choose, restore
 from mlrun.record.logged import LoggedRun, find_run
-from mlrun.running.description import evaluated_on, evaluation_tag, test_arrays
+from mlrun.record.predictions import evaluated_on, evaluation_tag, test_arrays
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mlrun.data.batches import Batches, room_on
 from mlrun.machine.devices import synchronise
 from mlrun.machine.precision import Precision
-from mlrun.preparing.prepared import Prepared
+from mlrun.preparing.prepared import Inputs, Prepared
 from mlrun.training.evaluation import Evaluation, evaluate, evaluating
 from mlrun.training.frozen.cut import Cut
 from mlrun.training.frozen.search import find_cut
@@ -78,12 +78,11 @@ class Features:
             f"{self.served / self.images:.1f} times: {max(0.0, self.saved):.1f} s saved"
         )
 
-    def instead_of_images(self, prepared: Prepared) -> Prepared:
-        """Returns the run with the features to train on; what it evaluates are still images."""
-        procedure = replace(prepared.procedure, forward=self.forward)
-        return replace(
-            prepared, train=prepared.train.holding(self.parts["train"].source), procedure=procedure
-        )
+    def instead_of(self, inputs: Inputs) -> Inputs:
+        """Returns inputs of `fit` in which the features stand in the images' place."""
+        batches = inputs.batches.holding(self.parts["train"].source)
+        procedure = replace(inputs.procedure, forward=self.forward)
+        return Inputs(batches, procedure, self.evaluate)
 
 
 def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features | None:

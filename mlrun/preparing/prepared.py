@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -28,11 +29,20 @@ from mlrun.preparing.threads import use_threads
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import Plan
 from mlrun.training.evaluation import Evaluation, evaluate
-from mlrun.training.loop import Procedure
+from mlrun.training.loop import Evaluate
+from mlrun.training.procedure import Procedure
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 
 LOG = logging.getLogger("mlrun.data")
+
+
+class Inputs(NamedTuple):
+    """What `fit` takes besides the state: batches to train on, how, and what evaluates a part."""
+
+    batches: Batches
+    procedure: Procedure
+    evaluate: Evaluate
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,11 @@ class Prepared:
     def model(self) -> nn.Module:
         """The model that is trained."""
         return self.state.model
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it is trained on: its images."""
+        return Inputs(self.train, self.procedure, self.evaluate)
 
     def evaluate(
         self,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import platform
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import distributions, version
+from importlib.metadata import distributions
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mlrun.data.splits import data_digest
 from mlrun.inside.layers import layer_table
@@ -23,9 +20,7 @@ from mlrun.record.events import LoggedData
 from mlrun.record.pictures import encode
 from mlrun.seam import sources
 from mlrun.seam.sources import name_and_version
-from mlrun.settings.changes import Variant
 from mlrun.settings.plan import Plan
-from mlrun.training.evaluation import Evaluation
 from mlrun.version import __version__
 
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
@@ -131,51 +126,3 @@ def packages() -> list[str]:
     """Returns every installed package with its version, `name==version`, by name."""
     found = filter(None, map(name_and_version, distributions()))
     return sorted({f"{name}=={version}" for name, version in found}, key=str.lower)
-
-
-def test_arrays(evaluation: Evaluation) -> bytes:
-    """Returns an evaluation as a compressed `.npz`.
-
-    logits: float32 (N, K). labels: int64 (N,). indices: int64 (N,), places in the data
-    set's test part.
-    """
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        logits=evaluation.logits.numpy(),
-        labels=evaluation.labels.numpy(),
-        indices=evaluation.indices.numpy(),
-    )
-    return buffer.getvalue()
-
-
-def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: int) -> str:
-    """Returns what decides figures, on one line: equal texts mean equal figures.
-
-    Args:
-        part: of the data set called `dataset`.
-        digest: of the images and labels, before they are changed.
-        variant: how they are changed, by draws from `seed`.
-    """
-    text = f"{part} of {dataset} (digest {digest})"
-    return f"{text}, {variant.name}, seed {seed}" if variant.active else text
-
-
-def evaluation_tag(name: str) -> str:
-    """Returns the tag that says what is logged under `name`."""
-    return f"mlrun.evaluation.{name}"
-
-
-def example_batch(prepared: Prepared) -> NDArray[np.float32]:
-    """Returns two raw training images as the served model takes them, float32 (2, C, H, W).
-
-    Two, because the export takes a batch of one for a fixed batch size.
-    """
-    images = prepared.data.train.images[:2].float()
-    images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
-    return np.asarray(images.numpy())
-
-
-def servable_requirements() -> list[str]:
-    """Returns what pip must install to serve the model."""
-    return [f"{name}=={version(name)}" for name in ("mlflow", "torch", "numpy")]

@@ -1,4 +1,4 @@
-"""Progress: who is told how a run is getting on."""
+"""Progress: who shows the user how a run is getting on."""
 
 from __future__ import annotations
 
@@ -30,3 +30,25 @@ class Progress(Protocol):
 
     def finish(self) -> None:
         """Training has ended, well or not."""
+
+
+class Silent:
+    """A `Progress` that shows nothing."""
+
+    def note(self, text: str) -> None:
+        """Does nothing."""
+
+    def warn(self, text: str) -> None:
+        """Does nothing."""
+
+    def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
+        """Does nothing."""
+
+    def step(self, state: TrainingState, tally: Tally) -> None:
+        """Does nothing."""
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Does nothing."""
+
+    def finish(self) -> None:
+        """Does nothing."""

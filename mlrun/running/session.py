@@ -3,75 +3,82 @@
 from __future__ import annotations
 
 import traceback
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from mlrun.errors import RunFailed, one_line, redact
 from mlrun.machine.interrupts import undisturbed
-from mlrun.preparing.features import Features, features_of
+from mlrun.preparing.features import features_of
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.folders import run_folder
-from mlrun.record.per_class import per_class
 from mlrun.record.tracking import Status, Tracker
-from mlrun.running.description import (
-    CONTEXTS,
-    Description,
-    evaluated_on,
-    evaluation_tag,
-    example_batch,
-    servable_requirements,
-    test_arrays,
-)
-from mlrun.running.gallery import Gallery
-from mlrun.running.listener import RunListener
+from mlrun.running.callbacks import LogFrozenFeatures, LogMetrics, SaveCheckpoints, ShowProgress
+from mlrun.running.description import Description
+from mlrun.running.failures import Failures
 from mlrun.running.progress import Progress
-from mlrun.running.reporting import PAGE, account_of, log_report, tested_of
 from mlrun.running.run import Run
-from mlrun.running.step_log import StepLog
-from mlrun.running.system_metrics import SystemMetrics
-from mlrun.settings.changes import Variant
+from mlrun.running.step_log import LogSteps
+from mlrun.running.testing import Test, Tester
 from mlrun.settings.plan import Plan
+from mlrun.training.callbacks import Callback
 from mlrun.training.checkpoints import Checkpoints, digest
-from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import TrainingFailed, fit
-from mlrun.training.servable import Servable
-from mlrun.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from mlrun.running.pictures import Pictures
 
 INTERRUPTED = "interrupted (SIGINT)"
 
 
-@dataclass
 class Session:
     """A run while it lasts: opened in MLflow, and ended there in one of its states."""
 
-    plan: Plan
-    prepared: Prepared
-    tracker: Tracker
-    progress: Progress | None
-
-    def __post_init__(self) -> None:
-        settings = self.plan.settings
+    def __init__(
+        self,
+        plan: Plan,
+        prepared: Prepared,
+        description: Description,
+        tracker: Tracker,
+        progress: Progress,
+    ) -> None:
+        self.plan, self.prepared, self.description = plan, prepared, description
+        self.tracker, self.progress = tracker, progress
         self.report_link = ""
-        folder = run_folder(self.tracker.run_id)
-        self.gallery = Gallery(self.plan, self.prepared, self.tracker, folder, self.say)
-        self.steps = StepLog(self.tracker, self.prepared.state, settings.log_every)
-        self.tracker.on_trouble(self.warn_of_trouble)
-        self.checkpoints = Checkpoints(
-            folder,
-            settings.keep,
-            settings.monitor,
-            about=self.prepared.about,
-        )
+        settings, folder = plan.settings, run_folder(tracker.run_id)
+        self.failures = Failures(tracker)
+        self.checkpoints = Checkpoints(folder, settings.keep, settings.monitor, prepared.about)
+        self.callbacks: list[Callback] = [
+            LogMetrics(tracker),
+            SaveCheckpoints(self.checkpoints, tracker),
+            ShowProgress(progress),
+        ]
+        if settings.log_every:
+            self.callbacks.insert(0, LogSteps(tracker, settings.log_every))
+        if settings.system_metrics:
+            from mlrun.running.system_metrics import LogSystemMetrics
 
-    def run(self, description: Description) -> Run:
-        """Logs what the run is, trains, and ends it; returns the finished run."""
+            self.callbacks.append(LogSystemMetrics(tracker))
+        self.pictures: Pictures | None = None
+        if plan.visualisers:  # they take matplotlib, which a run without pictures does not need
+            from mlrun.running.pictures import Pictures
+
+            self.pictures = Pictures(
+                plan.visualisers, prepared, tracker, folder, self.failures, progress.note
+            )
+            self.callbacks.append(self.pictures)
+        tracker.on_trouble(self.warn_of_trouble)
+
+    def run(self) -> Run:
+        """Logs what the run is, trains, tests, and ends it; returns the finished run."""
         try:
-            return self.finish(*self.train(description))
+            self.log_description()
+            self.train()
+            test = self.test()
+            self.log_results(test)
+            return self.finish(test)
         except KeyboardInterrupt as error:
             self.end("KILLED", str(error) or INTERRUPTED)
-            self.say(f"run {self.tracker.run_id} ended after {self.prepared.state.epoch} epochs")
+            epochs = self.prepared.state.epoch
+            self.progress.note(f"run {self.tracker.run_id} ended after {epochs} epochs")
             raise
         except RunFailed:  # it has been ended
             raise
@@ -82,174 +89,103 @@ class Session:
             self.end("FAILED", reason)
             raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
         finally:
-            if self.progress is not None:
-                self.progress.finish()
+            self.progress.finish()
 
-    def train(self, description: Description) -> tuple[int, dict[str, float]]:
-        """Trains, tests the best weights and logs them; returns their epoch, and the figures."""
-        settings, state = self.plan.settings, self.prepared.state
-        self.describe(description)
-        features = self.frozen_features() if settings.cache_features else None
-        prepared = self.prepared if features is None else features.instead_of_images(self.prepared)
-        listener = self.listener(features or self.prepared)
-        if self.progress is not None:
-            batches = prepared.train
-            self.progress.start(prepared.procedure.steps, len(batches), batches.examples)
-        with SystemMetrics(self.tracker) if settings.system_metrics else nullcontext():
-            listener.before_training(state)
-            fit(state, prepared.train, prepared.procedure, listener)
-            self.tell_end(state, features)
-            best = self.checkpoints.best_epoch
-            self.checkpoints.load_best(state.evaluated)
-            metrics = {name: pairs[-1][1] for name, pairs in state.history.items()}
-            found, figures = self.test(state, best)
-        if settings.log_model:
-            self.log_model(state)
-        self.gallery.finish()
-        if settings.report and self.plan.visualisers:
-            self.report(best, found, figures)
-        self.tracker.show(self.gallery.album, state.epoch)
-        return best, metrics | figures
-
-    def frozen_features(self) -> Features | None:
-        """Returns the features of a frozen part, computed and told, if there is one."""
-        features = features_of(self.prepared, say=self.say)
-        if features is not None:
-            self.tracker.tags({"mlrun.frozen_features": features.tag})
-        return features
-
-    def listener(self, judging: Prepared | Features) -> RunListener:
-        """Returns who follows the training; `judging` evaluates the model between epochs."""
-        return RunListener(
-            self.plan.settings,
-            self.prepared.procedure.steps,
-            judging.evaluate,
-            self.tracker,
-            self.steps,
-            self.checkpoints,
-            self.gallery,
-            self.progress,
-        )
-
-    def tell_end(self, state: TrainingState, features: Features | None) -> None:
-        """Logs what the training came to: the final weights, time saved, why it stopped early."""
-        self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
-        if features is not None:
-            self.tracker.metrics({"frozen_seconds_saved": features.saved}, state.epoch)
-            self.say(features.summary)
-        if state.stopped:
-            self.tracker.tags({"mlrun.stopped": state.stopped})
-            self.say(f"stopped after epoch {state.epoch}, step {state.step}: {state.stopped}")
-
-    def describe(self, description: Description) -> None:
+    def log_description(self) -> None:
         """Logs what is known before anything is trained."""
         tracker = self.tracker
         tracker.params(self.plan.params())
-        tracker.inputs(description.inputs)
-        self.description = description
-        for name, content in description.files.items():
+        tracker.inputs(self.description.inputs)
+        for name, content in self.description.files.items():
             tracker.artifact(name, content)
-        self.say(f"run {tracker.run_name}: {tracker.link}")
+        self.progress.note(f"run {tracker.run_name}: {tracker.link}")
 
-    def test(self, state: TrainingState, best: int) -> tuple[Evaluation, dict[str, float]]:
-        """Evaluates the test part and its variants on the best weights; draws the final pictures.
+    def train(self) -> None:
+        """Trains, on features in the images' place where a part is frozen."""
+        state, inputs = self.prepared.state, self.prepared.inputs
+        if self.plan.settings.cache_features:
+            features = features_of(self.prepared, say=self.progress.note)
+            if features is not None:
+                inputs = features.instead_of(inputs)
+                self.callbacks.append(LogFrozenFeatures(features, self.tracker, self.progress.note))
+        fit(state, inputs.batches, inputs.procedure, self.callbacks, inputs.evaluate)
+        self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
+        if state.stopped:
+            self.tracker.tags({"mlrun.stopped": state.stopped})
+            place = f"epoch {state.epoch}, step {state.step}"
+            self.progress.note(f"stopped after {place}: {state.stopped}")
 
-        Returns what the weights say of the part as it is, and the figures of it and the variants.
-
-        Where there is no test part, the pictures and the table by class are of the validation
-        part, whose figures are logged already.
-        """
-        part = "test" if "test" in self.prepared.parts else "val"
-        found = self.prepared.evaluate(state.evaluated, part)
-        self.tracker.table("per-class", per_class(found, self.prepared.data.classes))
-        metrics = {}
-        if part == "test":
-            metrics = self.log_test(found, best, Variant())
-            for variant in map(Variant.parse, self.plan.settings.test_variants):
-                again = self.prepared.evaluate(state.evaluated, variant.called(part))
-                metrics |= self.log_test(again, best, variant)
-        else:
-            self.log_predictions(found, part, Variant())
-        self.gallery.draw_end(state, best, found)
-        return found, metrics
-
-    def log_test(self, found: Evaluation, best: int, variant: Variant) -> dict[str, float]:
-        """Logs an evaluation of the test part, changed as `variant` says; returns its figures."""
-        metrics = found.figures()
-        self.tracker.metrics(metrics, best)
-        self.log_predictions(found, "test", variant)
-        self.say(
-            f"{found.part} (best weights, epoch {best}): loss {found.loss:.4f}, "
-            f"accuracy {found.accuracy:.4f}"
+    def test(self) -> Test:
+        """Tests the best weights, which the evaluated model has from then on."""
+        prepared, state = self.prepared, self.prepared.state
+        self.checkpoints.load_best(state.evaluated)
+        tester = Tester(
+            self.plan.settings,
+            prepared,
+            self.tracker,
+            self.description.inputs,
+            self.progress.note,
         )
-        return metrics
+        test = tester.test(state.evaluated, self.checkpoints.best_epoch)
+        for callback in self.callbacks:
+            callback.on_test_end(state, test.best_epoch, test.tested)
+        return test
 
-    def log_predictions(self, found: Evaluation, part: str, variant: Variant) -> None:
-        """Logs the logits of a part, changed as `variant` says, and what decides them."""
-        self.tracker.artifact(f"predictions/{found.part}.npz", test_arrays(found))
-        self.tracker.tags({evaluation_tag(found.part): self.evaluated_on(part, variant)})
+    def log_results(self, test: Test) -> None:
+        """Logs the servable model and the report; one that cannot be made costs only that."""
+        settings, state = self.plan.settings, self.prepared.state
+        if settings.log_model:
+            try:
+                from mlrun.running.servable import log_servable
 
-    def evaluated_on(self, part: str, variant: Variant) -> str:
-        """Returns what decides the figures of a part, changed as `variant` says."""
-        settings, inputs = self.plan.settings, self.description.inputs
-        (digest,) = (given.digest for given in inputs if given.context == CONTEXTS[part])
-        return evaluated_on(part, settings.dataset, digest, variant, settings.seed)
+                log_servable(self.tracker, self.prepared, state.evaluated)
+            except Exception as error:
+                self.failures.add("servable model", error)
+        if self.pictures is None:
+            return
+        self.pictures.close()
+        if settings.report:
+            try:
+                self.report_link = self.log_report(self.pictures, test)
+            except Exception as error:
+                self.failures.add("report", error)
+        self.tracker.show(self.pictures.album.pictures, state.epoch)
 
-    def report(self, best: int, found: Evaluation, figures: dict[str, float]) -> None:
-        """Logs the page of the run; one that cannot be made costs only that."""
-        try:
-            told = account_of(
-                self.plan,
-                self.prepared,
-                self.tracker,
-                self.gallery,
-                best=best,
-                figures=figures,
-                tested=tested_of(found, self.evaluated_on(found.part, Variant())),
-                tags=self.description.tags,
-            )
-            log_report(self.tracker, told)
-            self.report_link = f"{self.tracker.link}/artifacts/{PAGE}"
-        except Exception as error:
-            self.fail("report", error)
+    def log_report(self, pictures: Pictures, test: Test) -> str:
+        """Logs the page of the run, and returns its address."""
+        from mlrun.running.report import account_of, log_report
 
-    def fail(self, what: str, error: Exception) -> None:
-        """Files what was lost without ending the run; called where the error is handled."""
-        self.gallery.failures[what] = one_line(error)
-        trace = redact(traceback.format_exc())
-        self.tracker.artifact(f"failures/{what.replace(' ', '-')}.txt", trace)
-        self.tracker.tags({f"mlrun.failed.{what.rpartition(' ')[2]}": one_line(error)})
+        account = account_of(
+            self.plan,
+            self.prepared,
+            self.tracker,
+            pictures,
+            test,
+            tags=self.description.tags,
+            failures=self.failures.reasons,
+        )
+        return log_report(self.tracker, account)
 
-    def log_model(self, state: TrainingState) -> None:
-        """Logs the best weights as a servable model; a model that cannot be exported costs that."""
-        try:
-            servable = Servable(self.prepared.normalisation, state.evaluated)
-            example = example_batch(self.prepared)
-            with torch.no_grad():
-                output = servable(torch.from_numpy(example)).numpy()
-            self.tracker.model(servable, example, output, servable_requirements())
-        except Exception as error:
-            self.fail("servable model", error)
-
-    def finish(self, best: int, metrics: dict[str, float]) -> Run:
+    def finish(self, test: Test) -> Run:
         """Ends the run as FINISHED and returns it.
 
         Raises:
             RunFailed: the store did not take everything.
         """
-        tracker = self.tracker
+        tracker, history = self.tracker, self.prepared.state.history
         self.end("FINISHED", "")
         if tracker.lost:
             raise RunFailed(f"run {tracker.run_id}: {self.lost_reason()}", tracker.run_id)
         refused = {f"log of {event.name}": reason for event, reason in tracker.refused}
+        weights = self.checkpoints.path(test.best_epoch).name
         return Run(
             run_id=tracker.run_id,
             experiment_id=tracker.experiment_id,
             name=tracker.run_name,
-            best_epoch=best,
-            best_weights=f"runs:/{tracker.run_id}/checkpoints/{self.checkpoints.path(best).name}",
-            metrics=metrics,
-            failures={**self.gallery.failures, **refused},
+            best_epoch=test.best_epoch,
+            best_weights=f"runs:/{tracker.run_id}/checkpoints/{weights}",
+            metrics={name: pairs[-1][1] for name, pairs in history.items()} | test.metrics,
+            failures={**self.failures.reasons, **refused},
             link=tracker.link,
             comparison_link=tracker.comparison_link,
             report_link=self.report_link,
@@ -259,20 +195,15 @@ class Session:
         """Logs what is left, ends the run, and clears its folder if nothing was lost."""
         tracker = self.tracker
         with undisturbed():
-            self.gallery.finish()
-            with suppress(Exception):  # of a device that no longer answers
-                self.steps.flush()
-            for path in self.checkpoints.files():
-                tracker.artifact(f"checkpoints/{path.name}", path)
-            if self.checkpoints.ranking:
-                tracker.tags({"mlrun.best_epoch": str(self.checkpoints.best_epoch)})
+            for callback in self.callbacks:
+                callback.close()
             if reason:
                 tracker.tags({"mlrun.reason": reason})
             tracker.close(status)
             if not tracker.lost:
                 self.checkpoints.clear()
             elif status != "FINISHED":
-                self.say(self.lost_reason())
+                self.progress.note(self.lost_reason())
 
     def lost_reason(self) -> str:
         """Returns what the tracking store did not take, and where the checkpoints are."""
@@ -286,10 +217,4 @@ class Session:
 
     def warn_of_trouble(self, reason: str) -> None:
         """Tells the user that the store fails; called from the tracking thread."""
-        if self.progress is not None:
-            self.progress.warn(f"the tracking store fails, and is tried again ({reason})")
-
-    def say(self, text: str) -> None:
-        """Tells the user one line."""
-        if self.progress is not None:
-            self.progress.note(text)
+        self.progress.warn(f"the tracking store fails, and is tried again ({reason})")

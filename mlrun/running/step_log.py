@@ -1,12 +1,13 @@
-"""Figures by optimiser step, where they are asked for."""
+"""The callback that logs figures by optimiser step, where they are asked for."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import NamedTuple
 
 from mlrun.record.tracking import Tracker
+from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally
 
@@ -22,47 +23,57 @@ class Entry(NamedTuple):
     lr: float
 
 
-@dataclass
-class StepLog:
+class LogSteps(Callback):
     """Records and logs loss, accuracy and learning rate of every n-th step, as `step/loss`, ….
 
     The figures stay on the device until some seconds' worth have come together, so that no
     step waits for them.
 
-    state: of the training whose steps these are.
-    every: steps between two entries; 0 for none.
-    tally: of the epoch whose entries are pending.
+    Args:
+        tracker: of the run.
+        every: steps between two entries, at least 1.
     """
 
-    tracker: Tracker
-    state: TrainingState
-    every: int
-    tally: Tally = field(default_factory=Tally)
-    pending: list[Entry] = field(default_factory=list)
-    flushed: float = field(default_factory=time.monotonic)
+    def __init__(self, tracker: Tracker, every: int) -> None:
+        self._tracker, self._every = tracker, every
+        self._tally = Tally()  # of the epoch whose entries are pending
+        self._pending: list[Entry] = []
+        self._flushed = time.monotonic()
 
-    def add(self, tally: Tally) -> None:
+    def on_train_begin(self, state: TrainingState, length: Length) -> None:
+        """Takes the state whose steps these are."""
+        self._state = state
+
+    def on_step_end(self, state: TrainingState, tally: Tally) -> None:
         """Takes the last step in `tally`, which the state has reached."""
-        step = self.state.step
-        if not self.every or step % self.every:
+        if state.step % self._every:
             return
-        self.tally = tally
-        lr = float(self.state.optimiser.param_groups[0]["lr"])
+        self._tally = tally
+        lr = float(state.optimiser.param_groups[0]["lr"])
         place = len(tally.sizes) - 1
-        self.pending.append(Entry(step, place, time.time_ns() // 1_000_000, lr))
-        if time.monotonic() - self.flushed > SECONDS:
-            self.flush()
+        self._pending.append(Entry(state.step, place, time.time_ns() // 1_000_000, lr))
+        if time.monotonic() - self._flushed > SECONDS:
+            self._flush()
 
-    def flush(self) -> None:
-        """Records and logs what has come together; to be called before the epoch ends."""
-        self.flushed = time.monotonic()
-        if not self.pending:
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """Logs what is left of the epoch."""
+        self._flush()
+
+    def close(self) -> None:
+        """Logs what is left of an epoch that was broken off."""
+        with suppress(Exception):  # of a device that no longer answers
+            self._flush()
+
+    def _flush(self) -> None:
+        """Records and logs what has come together."""
+        self._flushed = time.monotonic()
+        if not self._pending:
             return
-        places = [entry.place for entry in self.pending]
-        losses = self.tally.losses()[places].tolist()
-        accuracies = self.tally.accuracies(places)
-        for entry, loss, accuracy in zip(self.pending, losses, accuracies, strict=True):
-            figures = {"step/loss": loss, "step/accuracy": accuracy, "step/lr": entry.lr}
-            self.state.record_step(entry.step, figures)
-            self.tracker.metrics(figures, entry.step, entry.time)
-        self.pending.clear()
+        places = [entry.place for entry in self._pending]
+        losses = self._tally.losses()[places].tolist()
+        accuracies = self._tally.accuracies(places)
+        for entry, loss, accuracy in zip(self._pending, losses, accuracies, strict=True):
+            metrics = {"step/loss": loss, "step/accuracy": accuracy, "step/lr": entry.lr}
+            self._state.record_step(entry.step, metrics)
+            self._tracker.metrics(metrics, entry.step, entry.time)
+        self._pending.clear()

@@ -1,10 +1,10 @@
-"""System metrics: the use of CPU, memory, disk, network and GPU while a run lasts."""
+"""The callback that logs the use of CPU, memory, disk, network and GPU while a run trains."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import psutil
 from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
@@ -14,48 +14,57 @@ from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
 from mlrun.record.tracking import Tracker
+from mlrun.training.callbacks import Callback, Length
+from mlrun.training.evaluation import Evaluation
+from mlrun.training.state import TrainingState
 
 INTERVAL = 10.0  # seconds between two samples, unless MLflow's own variable says otherwise
 
 
-class SystemMetrics:
+class LogSystemMetrics(Callback):
     """Logs MLflow's system metrics (psutil) under `system/`, a sample every 10 seconds.
 
     MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL sets another interval, in seconds. The metrics'
-    step is the number of the sample, from 0; the last is taken when the context is left.
+    step is the number of the sample, from 0; the last is taken when the test is done.
     """
 
     def __init__(self, tracker: Tracker) -> None:
-        self.tracker = tracker
-        self.interval = float(MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL)
-        self.monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
+        self._tracker = tracker
+        self._interval = float(MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL)
+        self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         with suppress(Exception):  # no NVIDIA GPU, or no nvidia-ml-py
-            self.monitors.append(GPUMonitor())
+            self._monitors.append(GPUMonitor())
         psutil.cpu_percent()  # what it returns is the use since the call before
-        self.samples = 0
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.run, name="mlrun-system-metrics", daemon=True)
+        self._samples = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mlrun-system-metrics", daemon=True)
 
-    def __enter__(self) -> Self:
-        self.thread.start()
-        return self
+    def on_train_begin(self, state: TrainingState, length: Length) -> None:
+        """Begins to take samples."""
+        self._thread.start()
 
-    def __exit__(self, *error: object) -> None:
-        self.ended.set()
-        self.thread.join()
+    def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
+        """Takes the last sample."""
+        self.close()
 
-    def run(self) -> None:
-        """Takes samples until the context is left."""
-        while not self.ended.wait(self.interval):
-            self.sample()
-        self.sample()
+    def close(self) -> None:
+        """Takes the last sample, if that was not done."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def sample(self) -> None:
+    def _run(self) -> None:
+        """Takes samples until it is closed."""
+        while not self._ended.wait(self._interval):
+            self._sample()
+        self._sample()
+
+    def _sample(self) -> None:
         """Takes and logs one sample; a monitor that fails is left out of it."""
-        for monitor in self.monitors:
+        for monitor in self._monitors:
             with suppress(Exception):
                 monitor.collect_metrics()
                 found = monitor.aggregate_metrics()
                 monitor.clear_metrics()
-                self.tracker.metrics({f"system/{k}": v for k, v in found.items()}, self.samples)
-        self.samples += 1
+                self._tracker.metrics({f"system/{k}": v for k, v in found.items()}, self._samples)
+        self._samples += 1

@@ -10,7 +10,7 @@ from mlrun.preparing.prepared import ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.running.description import describe_run
-from mlrun.running.progress import Progress
+from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
 from mlrun.settings import Settings
@@ -36,25 +36,24 @@ def train(
         RunFailed: the run was opened and ended FAILED.
         KeyboardInterrupt: the run was interrupted and ended KILLED.
     """
+    shown = progress or Silent()
     try:
         plan = plan_of(settings)
         opening.check_store()
-        if progress is not None:
-            for text in plan.registry.complaints():
-                progress.warn(text)
+        for text in plan.registry.complaints():
+            shown.warn(text)
         with ready(plan) as prepared:
             start = start_from(plan, prepared)
             description = describe_run(plan, prepared)
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
-                if progress is not None:
-                    progress.note(str(start))
+                shown.note(str(start))
             with undisturbed():
                 tracker = opening.open_run(
                     plan.run_name, plan.settings.experiment, description.tags
                 )
-                session = Session(plan, prepared, tracker, progress)
-            return session.run(description)
+                session = Session(plan, prepared, description, tracker, shown)
+            return session.run()
     except RunFailed:
         raise
     except MlrunError as error:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
-from mlrun.data.mixing import Mixing
 from mlrun.machine.devices import synchronise
-from mlrun.machine.precision import Precision
 from mlrun.machine.randomness import derive_seed, seed_step
-from mlrun.training.evaluation import Criterion, Forward, set_training_mode, whole
+from mlrun.training.callbacks import Callback, Epoch, Length
+from mlrun.training.evaluation import Evaluation, set_training_mode
+from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Answers, Tally
 
+Evaluate = Callable[[nn.Module, str], Evaluation]  # a model on a part
 Targets = tuple[Tensor, Tensor, float]  # labels, labels mixed in, and the share of the first
 
 
@@ -25,84 +26,155 @@ class TrainingFailed(Exception):
     """Training cannot go on: the loss is no longer a number, or the model broke its contract."""
 
 
-@dataclass(frozen=True)
-class Procedure:
-    """How the weights are trained.
-
-    loss_of: the loss of a batch: logits (n, K) and labels (n,) to a scalar mean.
-    reduction: what of a step's losses is minimised: their mean or their sum.
-    precision: of the forward pass.
-    mixing: mixup or CutMix, if either is used.
-    steps: optimiser steps in all.
-    seed: of the run; random draws inside the model (dropout) come from it, the epoch and the
-        step, and so do those of the mixing.
-    clip_norm: the largest norm of the gradient; 0 for any.
-    evaluate_every: steps between two calls of `Listener.evaluate`; 0 for none.
-    seconds: after which training stops; 0 for never.
-    forward: makes the logits, where the batches are not images but features.
-    """
-
-    loss_of: Criterion
-    precision: Precision
-    mixing: Mixing | None
-    steps: int
-    seed: int
-    reduction: Literal["mean", "sum"] = "mean"
-    clip_norm: float = 0.0
-    evaluate_every: int = 0
-    seconds: float = 0.0
-    forward: Forward = whole
-
-
-class Listener(Protocol):
-    """Who is told how training gets on."""
-
-    def after_step(self, state: TrainingState, tally: Tally) -> None:
-        """Takes what the epoch's steps came to so far; to ask it makes the device wait."""
-
-    def evaluate(self, state: TrainingState) -> None:
-        """May evaluate between two steps; the time it takes is not counted."""
-
-    def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-        """Takes an epoch's figures in training mode; may set `state.stopped`.
-
-        They are `train/loss` and `train/accuracy` (a fraction), running means over the epoch's
-        examples, `lr` and `lr/PART` (of the last step), `examples_per_second` and
-        `epoch_seconds`.
-        """
-
-
-def fit(state: TrainingState, batches: Batches, procedure: Procedure, listener: Listener) -> None:
+def fit(
+    state: TrainingState,
+    batches: Batches,
+    procedure: Procedure,
+    callbacks: Sequence[Callback] = (),
+    evaluate: Evaluate | None = None,
+) -> None:
     """Trains `state.model` until the procedure's last step, or until `state.stopped` is set.
 
-    An epoch that the last step or the time limit cuts short counts as an epoch.
+    The untrained model is evaluated first. An epoch that the last step or the time limit cuts
+    short counts as an epoch.
 
     Args:
         state: where training stands; changed in place.
         batches: of the training part; order drawn from (seed, epoch).
+        procedure: how the weights are trained.
+        callbacks: are told how it goes on, in this order.
+        evaluate: returns the evaluation of a model on the part `train` or `val`; without it
+            nothing is evaluated, and nothing waits for a better metric.
 
     Raises:
         TrainingFailed: a loss is not finite.
     """
     deadline = time.monotonic() + procedure.seconds if procedure.seconds else float("inf")
+    length = Length(procedure.steps, len(batches), batches.examples)
+    for callback in callbacks:
+        callback.on_train_begin(state, length)
+    if evaluate is not None and not state.step:
+        evaluate_untrained(state, procedure, callbacks, evaluate)
     set_training_mode(state.model)  # once: 60 µs, and what evaluates puts each mode back
     while state.step < procedure.steps and not state.stopped:
-        metrics = train_epoch(state, batches, procedure, listener, deadline)
-        listener.after_epoch(state, metrics)
+        metrics = train_epoch(state, batches, procedure, callbacks, deadline, evaluate)
+        end_epoch(state, procedure, metrics, callbacks, evaluate)
+    for callback in callbacks:
+        callback.on_train_end(state)
+
+
+def evaluate_untrained(
+    state: TrainingState,
+    procedure: Procedure,
+    callbacks: Sequence[Callback],
+    evaluate: Evaluate,
+) -> None:
+    """Evaluates the model before its first step: epoch 0."""
+    evaluations = {part: evaluate(state.evaluated, part) for part in ("train", "val")}
+    metrics = figures_of(evaluations)
+    if not procedure.evaluate_train:
+        metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
+    state.record(metrics)
+    if procedure.evaluate_every:
+        parts = {part: evaluations[part] for part in procedure.evaluated_parts}
+        tell_evaluations(state, parts, callbacks)
+    monitored = metrics[state.patience.monitor]
+    epoch = Epoch(0, metrics, evaluations, monitored, last=not procedure.steps)
+    for callback in callbacks:
+        callback.on_epoch_end(state, epoch)
+
+
+def end_epoch(
+    state: TrainingState,
+    procedure: Procedure,
+    metrics: dict[str, float],
+    callbacks: Sequence[Callback],
+    evaluate: Evaluate | None,
+) -> None:
+    """Evaluates the epoch that the state has reached if it is its turn, and tells all of it.
+
+    Raises:
+        TrainingFailed: the validation loss is not finite.
+    """
+    ended = state.step >= procedure.steps or bool(state.stopped)
+    evaluations: dict[str, Evaluation] = {}
+    monitored = None
+    if evaluate is not None and (ended or state.epoch % procedure.evaluate_epochs == 0):
+        parts = procedure.evaluated_parts
+        evaluations = {part: evaluate(state.evaluated, part) for part in parts}
+        metrics = metrics | figures_of(evaluations)
+        monitored = metrics[state.patience.monitor]
+    state.record(metrics)
+    epoch = Epoch(state.epoch, metrics, evaluations, monitored, ended)
+    if monitored is not None and not epoch.diverged:
+        state.schedule.evaluated(monitored)
+        if state.patience.exhausted(monitored) and not ended:
+            state.stopped = state.patience.reason
+            epoch = replace(epoch, last=True)
+    for callback in callbacks:
+        callback.on_epoch_end(state, epoch)
+    if epoch.diverged:
+        raise TrainingFailed(
+            f"the validation loss is {evaluations['val'].loss} after epoch {state.epoch}; try a "
+            f"smaller lr than {state.schedule.rates[0]:g}"
+        )
+
+
+def figures_of(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
+    """Returns the metrics of several parts together: `val/loss`, `val/accuracy`, …"""
+    return {k: v for evaluation in evaluations.values() for k, v in evaluation.figures().items()}
+
+
+def evaluate_between(
+    state: TrainingState,
+    procedure: Procedure,
+    callbacks: Sequence[Callback],
+    evaluate: Evaluate | None,
+) -> float:
+    """Evaluates between two steps; returns the seconds that it took."""
+    if evaluate is None:
+        return 0.0
+    started = time.perf_counter()
+    evaluations = {part: evaluate(state.evaluated, part) for part in procedure.evaluated_parts}
+    tell_evaluations(state, evaluations, callbacks)
+    return time.perf_counter() - started
+
+
+def tell_evaluations(
+    state: TrainingState, evaluations: Mapping[str, Evaluation], callbacks: Sequence[Callback]
+) -> None:
+    """Records evaluations between two steps, as `step/val-loss`, …, and tells the callbacks."""
+    figures = figures_of(evaluations)
+    metrics = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
+    state.record_step(state.step, metrics)
+    for callback in callbacks:
+        callback.on_evaluate(state, metrics)
 
 
 def train_epoch(
     state: TrainingState,
     batches: Batches,
     procedure: Procedure,
-    listener: Listener,
+    callbacks: Sequence[Callback],
     deadline: float,
+    evaluate: Evaluate | None,
 ) -> dict[str, float]:
-    """Trains one epoch, or what is left of the procedure's steps; returns its figures."""
+    """Trains one epoch, or what is left of the procedure's steps; returns its metrics.
+
+    They are `train/loss` and `train/accuracy` (a fraction), running means over the epoch's
+    examples in training mode, unless the training part is evaluated instead; `lr` and `lr/PART`
+    (of the last step), `examples_per_second` and `epoch_seconds`.
+    """
     optimiser, scaler, device = state.optimiser, state.scaler, batches.device
     epoch = state.epoch + 1
     seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    on_step_ends = [
+        callback.on_step_end
+        for callback in callbacks
+        if type(callback).on_step_end is not Callback.on_step_end
+    ]
+    every = procedure.evaluate_every
     tally = Tally()
     started, paused = time.perf_counter(), 0.0
     for step, (images, labels) in enumerate(batches.epoch(epoch)):
@@ -125,12 +197,11 @@ def train_epoch(
         if state.average is not None:
             state.average.update(state.step)
         tally.add(loss, Answers(logits, *targets))
-        listener.after_step(state, tally)
-        if procedure.evaluate_every and state.step % procedure.evaluate_every == 0:
+        for on_step_end in on_step_ends:
+            on_step_end(state, tally)
+        if every and state.step % every == 0:
             synchronise(device)
-            before = time.perf_counter()
-            listener.evaluate(state)
-            paused += time.perf_counter() - before
+            paused += evaluate_between(state, procedure, callbacks, evaluate)
         if state.step >= procedure.steps:
             break
         if time.monotonic() > deadline:
@@ -139,8 +210,11 @@ def train_epoch(
     synchronise(device)
     seconds = time.perf_counter() - started - paused
     state.epoch = epoch
-    figures = means(tally, epoch, state.schedule.rates[0]) | state.schedule.figures()
     examples = sum(tally.sizes)
+    figures = means(tally, epoch, state.schedule.rates[0])
+    if procedure.evaluate_train:
+        figures = {}
+    figures |= state.schedule.figures()
     return {**figures, "examples_per_second": examples / seconds, "epoch_seconds": seconds}
 
 

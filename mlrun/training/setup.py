@@ -12,11 +12,11 @@ from mlrun.settings import Settings
 from mlrun.training.average import Average
 from mlrun.training.evaluation import criterion
 from mlrun.training.initialisation import initialise
-from mlrun.training.loop import Procedure
 from mlrun.training.optimisation.optimisers import make_optimiser
 from mlrun.training.optimisation.parts import freeze_parts
 from mlrun.training.optimisation.patience import Patience
 from mlrun.training.optimisation.schedules import make_schedule
+from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
 
 
@@ -82,6 +82,8 @@ def make_procedure(
         reduction=settings.reduction,
         clip_norm=settings.clip_norm,
         evaluate_every=settings.evaluate_steps,
+        evaluate_epochs=settings.evaluate_epochs,
+        evaluate_train=settings.evaluate_train,
         seconds=60 * settings.time_limit,
     )
 

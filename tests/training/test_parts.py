@@ -73,7 +73,7 @@ def test_each_part_trains_at_its_rate_and_the_rest_at_lr(optimiser: str) -> None
     by_hand(OPTIMISERS[optimiser](groups, lr=0.01, weight_decay=0.1), model)
     assert_same_weights(done.run().state.model, model)
     factor = (1 + math.cos(math.pi * (STEPS - 1) / STEPS)) / 2
-    rates = {name: v for name, v in done.listener.epochs[1].items() if name.startswith("lr")}
+    rates = {name: v for name, v in done.recorder.epochs[1].items() if name.startswith("lr")}
     expected = {"lr": 0.01, "lr/features.1.b_": 0.02, "lr/features": 0.005, "lr/c_nv": 0.001}
     assert rates == pytest.approx({name: rate * factor for name, rate in expected.items()})
 
@@ -93,8 +93,8 @@ def test_lr_stays_that_of_the_settings_where_no_parameter_is_left_for_it(
         by_hand(OPTIMISERS[optimiser](groups, lr=0.001, weight_decay=0.1), model)
         assert_same_weights(done.state.model, model)
     factors = [(1 + math.cos(math.pi * step / STEPS)) / 2 for step in (2, 5)]
-    assert [row["lr"] for row in done.listener.epochs] == pytest.approx([0.5 * f for f in factors])
-    assert done.listener.epochs[1]["lr/_"] == pytest.approx(0.001 * factors[1])
+    assert [row["lr"] for row in done.recorder.epochs] == pytest.approx([0.5 * f for f in factors])
+    assert done.recorder.epochs[1]["lr/_"] == pytest.approx(0.001 * factors[1])
 
 
 def test_a_rate_of_0_freezes_the_part_and_its_statistics() -> None:
@@ -104,7 +104,7 @@ def test_a_rate_of_0_freezes_the_part_and_its_statistics() -> None:
     assert same == {name for name in before if name.startswith("features.")}
     frozen = [n for n, p in done.state.model.named_parameters() if not p.requires_grad]
     assert {name.partition(".")[0] for name in frozen} == {"features"}
-    assert done.listener.epochs[0]["lr/features"] == 0
+    assert done.recorder.epochs[0]["lr/features"] == 0
 
 
 def test_patterns_that_mlflow_reads_alike_keep_their_own_metric() -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
-from small_training import NORMALISATION, Listener, batches, network, selection, training
+from small_training import (
+    NORMALISATION,
+    batches,
+    evaluate_part,
+    network,
+    procedure_of,
+    selection,
+    training,
+)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -18,10 +28,13 @@ from mlrun.data.mixing import Mixing
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import derive_seed
 from mlrun.training.average import Average
+from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import digest
-from mlrun.training.evaluation import criterion, evaluate
+from mlrun.training.evaluation import Evaluation, criterion
+from mlrun.training.loop import TrainingFailed, fit
 from mlrun.training.setup import class_weights
 from mlrun.training.state import TrainingState
+from mlrun.training.tally import Tally
 
 
 def weights_of(model: nn.Module) -> str:
@@ -31,10 +44,10 @@ def weights_of(model: nn.Module) -> str:
 def test_steps_end_the_training_within_an_epoch() -> None:
     done = training(steps=4, epochs=99).run()
     assert (done.state.step, done.state.epoch) == (4, 2)
-    assert [count for *_, count in done.listener.steps] == [32, 32, 6, 32]
-    whole = training(epochs=2).run().listener.steps
-    assert done.listener.steps == whole[:4]
-    last = done.listener.epochs[-1]
+    assert [count for *_, count in done.recorder.steps] == [32, 32, 6, 32]
+    whole = training(epochs=2).run().recorder.steps
+    assert done.recorder.steps == whole[:4]
+    last = done.recorder.epochs[-1]
     assert last["train/loss"] == pytest.approx(whole[3][1])
 
 
@@ -44,7 +57,7 @@ def test_accumulated_batches_train_like_one_large_batch() -> None:
     assert small.state.step == large.state.step == 4
     for a, b in zip(small.state.model.parameters(), large.state.model.parameters(), strict=True):
         torch.testing.assert_close(a, b)
-    for ours, theirs in zip(small.listener.epochs, large.listener.epochs, strict=True):
+    for ours, theirs in zip(small.recorder.epochs, large.recorder.epochs, strict=True):
         assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-5)
         assert ours["train/accuracy"] == theirs["train/accuracy"]
 
@@ -82,8 +95,8 @@ def test_label_smoothing_and_class_weights_are_torch_s() -> None:
     each = F.cross_entropy(logits, labels, weights, label_smoothing=0.2, reduction="none")
     torch.testing.assert_close(ours, each.mean())
     for settings in ({"label_smoothing": 0.2}, {"class_weights": "1,2,0.5"}):
-        first = training(steps=1, **settings).run().listener.steps[0][1]
-        plain = training(steps=1).run().listener.steps[0][1]
+        first = training(steps=1, **settings).run().recorder.steps[0][1]
+        plain = training(steps=1).run().recorder.steps[0][1]
         images, targets = next(iter(batches().epoch(1)))
         expected = F.cross_entropy(
             network()(images),
@@ -120,7 +133,7 @@ def test_a_loss_of_the_model_s_own_takes_no_smoothing_or_weights() -> None:
 
 @pytest.mark.parametrize("settings", [{"mixup": 0.4}, {"cutmix": 1.0}])
 def test_mixed_batches_are_trained_on_soft_labels(settings: dict[str, float]) -> None:
-    _, loss, hits, _ = training(steps=1, **settings).run().listener.steps[0]
+    _, loss, hits, _ = training(steps=1, **settings).run().recorder.steps[0]
     images, labels = next(iter(batches().epoch(1)))
     mixed = Mixing(**settings)(images, seed=derive_seed(5, "mixing", 1, 0))
     own, other = (F.one_hot(y, 3).float() for y in (labels, labels.roll(1)))
@@ -172,9 +185,9 @@ def test_the_forward_pass_computes_in_the_precision_asked_for(
     assert set(seen) == {dtype}
     assert {p.dtype for p in done.state.model.parameters()} == {torch.float32}
     plain = training(epochs=1).run()
-    loss = done.listener.epochs[0]["train/loss"]
-    assert loss == pytest.approx(plain.listener.epochs[0]["train/loss"], rel=0.02)
-    assert loss != plain.listener.epochs[0]["train/loss"]
+    loss = done.recorder.epochs[0]["train/loss"]
+    assert loss == pytest.approx(plain.recorder.epochs[0]["train/loss"], rel=0.02)
+    assert loss != plain.recorder.epochs[0]["train/loss"]
 
 
 def test_a_gradient_too_small_for_16_bits_still_trains() -> None:
@@ -199,42 +212,95 @@ def test_training_ends_at_the_time_limit_within_an_epoch() -> None:
 
 
 def test_evaluations_between_steps_come_when_they_are_due_and_change_nothing() -> None:
-    done = training(network(0.5), evaluate_every="2 steps").run()
-    assert done.listener.evaluated == [2, 4, 6]
+    done = training(network(0.5), evaluate_every="2 steps")
+    done.evaluate = evaluate_part
+    done.run()
+    assert done.recorder.evaluated == [0, 2, 4, 6]
     plain = training(network(0.5)).run()
-    assert plain.listener.evaluated == []
+    assert plain.recorder.evaluated == []
     assert weights_of(done.state.model) == weights_of(plain.state.model)
 
 
 def test_every_step_is_in_training_mode_whatever_was_evaluated() -> None:
-    class Evaluating(Listener):
-        def evaluate(self, state: TrainingState) -> None:
-            evaluate(state.model, batches(shuffle=False), part="val")
-
-        def after_epoch(self, state: TrainingState, metrics: dict[str, float]) -> None:
-            self.evaluate(state)
-
     seen = []
     model = network(0.5).eval()
     model.register_forward_pre_hook(
         lambda module, _: seen.append((torch.is_grad_enabled(), module.training))
     )
     evaluated = training(model, evaluate_every="2 steps")
-    evaluated.listener = Evaluating()
+    evaluated.evaluate = evaluate_part
     evaluated.run()
     assert seen.count((True, True)) == 6
     assert set(seen) == {(True, True), (False, False)}
 
 
 def test_the_time_of_evaluations_between_steps_is_not_counted() -> None:
-    class Slow(Listener):
-        def evaluate(self, state: TrainingState) -> None:
-            time.sleep(0.5)
+    def slow(model: nn.Module, part: str) -> Evaluation:
+        time.sleep(0.5)
+        return evaluate_part(model, part)
 
-    slow = training(evaluate_every="3 steps", epochs=1)
-    slow.listener = Slow()
-    seconds = slow.run().listener.epochs[0]["epoch_seconds"]
-    assert seconds < 0.5
+    done = training(evaluate_every="3 steps", epochs=1)
+    done.evaluate = slow
+    assert done.run().recorder.epochs[0]["epoch_seconds"] < 0.5
+
+
+def test_callbacks_are_told_in_order_how_the_training_goes_on() -> None:
+    calls: list[str] = []
+
+    class First(Callback):
+        def on_train_begin(self, state: TrainingState, length: Length) -> None:
+            calls.append(f"begin {length.steps} {length.steps_per_epoch} {length.examples}")
+
+        def on_step_end(self, state: TrainingState, tally: Tally) -> None:
+            calls.append(f"step {state.step}")
+
+        def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+            calls.append(f"epoch {epoch.number} {sorted(epoch.evaluations)} last {epoch.last}")
+            assert epoch.monitored == dict(state.history["val/loss"])[epoch.number]
+            assert {n: s[-1][1] for n, s in state.history.items() if n in epoch.metrics} == dict(
+                epoch.metrics
+            )
+
+        def on_train_end(self, state: TrainingState) -> None:
+            calls.append("end")
+
+    class Second(Callback):
+        def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+            calls.append("second")
+
+    done = training(epochs=1)
+    fit(done.state, done.batches, procedure_of(done), [First(), Second()], evaluate_part)
+    assert calls == [
+        "begin 3 3 70",
+        "epoch 0 ['train', 'val'] last False",
+        "second",
+        "step 1",
+        "step 2",
+        "step 3",
+        "epoch 1 ['val'] last True",
+        "second",
+        "end",
+    ]
+
+
+def test_a_callback_can_stop_the_training_and_a_divergence_is_told_before_it_fails() -> None:
+    class Stop(Callback):
+        def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+            state.stopped = "enough" if epoch.number == 1 else ""
+
+    done = training(epochs=5)
+    fit(done.state, done.batches, procedure_of(done), [Stop()])
+    assert (done.state.epoch, done.state.stopped) == (1, "enough")
+
+    def infinite(model: nn.Module, part: str) -> Evaluation:
+        return replace(evaluate_part(model, part), loss=math.inf)
+
+    diverging = training(epochs=5)
+    diverging.evaluate = infinite
+    with pytest.raises(TrainingFailed, match="the validation loss is inf after epoch 1"):
+        diverging.run()
+    assert len(diverging.recorder.epochs) == 1
+    assert math.isnan(diverging.state.patience.best)
 
 
 def test_what_changes_the_images_is_given_epoch_and_step_and_is_left_out_of_evaluation() -> None:

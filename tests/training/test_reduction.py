@@ -58,8 +58,8 @@ def test_a_step_on_the_sum_is_torch_s_and_the_mean_is_reported(
     model, means = by_hand(lr=0.01, **same)
     for ours, theirs in zip(done.state.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert [row["train/loss"] for row in done.listener.epochs] == pytest.approx(means, rel=1e-5)
-    each = [loss * count for _, loss, _, count in done.listener.steps]
+    assert [row["train/loss"] for row in done.recorder.epochs] == pytest.approx(means, rel=1e-5)
+    each = [loss * count for _, loss, _, count in done.recorder.steps]
     assert [sum(each[:2]) / 70, sum(each[2:]) / 70] == pytest.approx(means, rel=1e-5)
 
 

@@ -122,7 +122,7 @@ def test_what_a_schedule_remembers_is_taken_up_again() -> None:
 
 def test_the_loop_sets_the_rate_of_each_step_and_reports_the_last() -> None:
     done = training(schedule="cosine", epochs=2).run()
-    rates = [row["lr"] for row in done.listener.epochs]
+    rates = [row["lr"] for row in done.recorder.epochs]
     expected = [0.05 * (1 + torch.cos(torch.tensor(torch.pi * s / 6)).item()) / 2 for s in (2, 5)]
     assert rates == pytest.approx(expected, rel=1e-5)
 

@@ -30,6 +30,12 @@ class Patience:
             self.waited += 1
         return 0 < self.limit <= self.waited
 
+    @property
+    def reason(self) -> str:
+        """Why a training stops that waited so long."""
+        evaluations = f"{self.limit} evaluation{'' if self.limit == 1 else 's'}"
+        return f"early stopping: {self.monitor} not better for {evaluations}"
+
     def better(self, value: float) -> bool:
         """Whether `value` is better than the best so far by more than the threshold."""
         margin = self.threshold * abs(self.best)  # a model's own loss may be below 0

@@ -1,0 +1,158 @@
+"""The pictures of a run: rendered beside the training, logged, and kept for its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from mlrun.inside.drawing.renderer import Renderer
+from mlrun.inside.drawing.rendering import Rendered, render
+from mlrun.inside.kept import file_name, write_values
+from mlrun.inside.sandbox import untouched
+from mlrun.record.pictures import (
+    ORDER_TAG,
+    PNG_END,
+    SMALL_END,
+    figure_event,
+    grid_events,
+    grid_stem,
+)
+from mlrun.record.tracking import Tracker
+
+Failed = Callable[[BaseException], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture that is to be rendered and logged.
+
+    content: as `rendering.packed` packed it.
+    epoch: of the slider; None for a figure of the end.
+    failed: is told why the picture is lost.
+    """
+
+    key: str
+    content: bytes
+    epoch: int | None
+    failed: Failed
+
+
+class Album:
+    """Renders and logs pictures, and the values behind them.
+
+    Figures are rendered in a process beside the training; what it cannot render is rendered
+    here, by `catch_up`.
+
+    Args:
+        tracker: of the run.
+        folder: of the run, where its pictures and values lie while it lasts.
+        device: whose random states rendering must not touch.
+
+    Attributes:
+        pictures: PNG files of the pictures under a slider, by key and epoch.
+        figures: PNG files of the end, by name.
+    """
+
+    def __init__(self, tracker: Tracker, folder: Path, device: torch.device) -> None:
+        self.pictures: dict[str, dict[int, Path]] = {}
+        self.figures: dict[str, Path] = {}
+        self._tracker, self._folder, self._device = tracker, folder, device
+        self._keys: list[str] = []  # of the pictures under a slider, in the order drawn
+        self._logged_keys = 0
+        self._unrendered: list[Job] = []
+        self._renderer = Renderer()
+
+    def add(self, job: Job) -> None:
+        """Has a picture rendered beside the training, and logged when that is done."""
+        if job.epoch is not None and job.key not in self._keys:
+            self._keys.append(job.key)
+        self._renderer.submit(job.content, partial(self._take, job))
+
+    def add_values(
+        self,
+        values: Mapping[str, NDArray[Any]],
+        epoch: int,
+        done: Callable[[Exception | None], None],
+    ) -> None:
+        """Has the values of an epoch, or of the end, written and logged beside the training.
+
+        Args:
+            values: by `KEY/NAME`.
+            epoch: `kept.END` for the end.
+            done: called from another thread: with None when the file is there, else with why not.
+        """
+        self._renderer.after(partial(self._write_values, values, epoch, done))
+
+    def log_order(self) -> None:
+        """Logs the order in which pictures are drawn, if there are more keys than before."""
+        if len(self._keys) > self._logged_keys:
+            self._logged_keys = len(self._keys)
+            self._tracker.tags({ORDER_TAG: ",".join(self._keys)})
+
+    def catch_up(self) -> None:
+        """Renders and logs the pictures that the process beside could not render."""
+        while self._unrendered:
+            job = self._unrendered.pop(0)
+            try:
+                with untouched(self._device):
+                    rendered = render(job.content)
+                self._log(job, rendered)
+            except (Exception, SystemExit) as error:
+                job.failed(error)
+
+    def close(self) -> None:
+        """Waits until every picture is rendered and logged; a second time, does nothing."""
+        self._renderer.close()
+        self.catch_up()
+
+    def _take(self, job: Job, rendered: Rendered | None) -> None:
+        """Logs a picture that was rendered, or puts it by; called from another thread."""
+        if rendered is None:
+            self._unrendered.append(job)
+            return
+        try:
+            self._log(job, rendered)
+        except Exception as error:  # the disk is full, say
+            job.failed(error)
+
+    def _log(self, job: Job, rendered: Rendered) -> None:
+        """Writes a picture's files into the run's folder, and logs them."""
+        if job.epoch is None:
+            path = self._write(f"figures/{job.key}.png", rendered.png)
+            self.figures[job.key] = path
+            self._tracker.log(figure_event(job.key, path))
+            return
+        stem = grid_stem(self._tracker.run_id, job.key, job.epoch, self._tracker.started)
+        png = self._write(f"{stem}{PNG_END}", rendered.png)
+        small = self._write(f"{stem}{SMALL_END}", rendered.small)
+        self.pictures.setdefault(job.key, {})[job.epoch] = png
+        for event in grid_events(stem, png, small):
+            self._tracker.log(event)
+
+    def _write(self, name: str, content: bytes) -> Path:
+        """Writes a file into the run's folder and returns its path."""
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def _write_values(
+        self,
+        values: Mapping[str, NDArray[Any]],
+        epoch: int,
+        done: Callable[[Exception | None], None],
+    ) -> None:
+        name = f"values/{file_name(epoch)}"
+        try:
+            write_values(self._folder / name, values)
+        except Exception as error:  # the disk is full, say
+            done(error)
+            return
+        self._tracker.artifact(name, self._folder / name)
+        done(None)

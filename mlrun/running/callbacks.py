@@ -1,0 +1,82 @@
+"""The callbacks of a run that are a few lines each: metrics, checkpoints, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from mlrun.preparing.features import Features
+from mlrun.record.tracking import Tracker
+from mlrun.running.progress import Progress
+from mlrun.training.callbacks import Callback, Epoch, Length
+from mlrun.training.checkpoints import Checkpoints
+from mlrun.training.state import TrainingState
+from mlrun.training.tally import Tally
+
+
+class LogMetrics(Callback):
+    """Logs the metrics of each epoch, and of evaluations between two steps."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def on_evaluate(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
+        """Logs `step/val-loss`, … at the optimiser step."""
+        self._tracker.metrics(metrics, state.step)
+
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """Logs the metrics of the epoch."""
+        self._tracker.metrics(epoch.metrics, epoch.number)
+
+
+class SaveCheckpoints(Callback):
+    """Saves the state after each epoch and the weights of the best; logs them when the run ends."""
+
+    def __init__(self, checkpoints: Checkpoints, tracker: Tracker) -> None:
+        self._checkpoints, self._tracker = checkpoints, tracker
+
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """Saves, unless the model is untrained and about to be trained, or has diverged."""
+        if not epoch.diverged and (epoch.number or epoch.last):
+            self._checkpoints.save(state, epoch.monitored)
+
+    def close(self) -> None:
+        """Logs the files that are kept, and which epoch is best."""
+        for path in self._checkpoints.files():
+            self._tracker.artifact(f"checkpoints/{path.name}", path)
+        if self._checkpoints.ranking:
+            self._tracker.tags({"mlrun.best_epoch": str(self._checkpoints.best_epoch)})
+
+
+class ShowProgress(Callback):
+    """Hands on to a `Progress` how the training goes on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_train_begin(self, state: TrainingState, length: Length) -> None:
+        """Says how long the training is."""
+        self._progress.start(length.steps, length.steps_per_epoch, length.examples)
+
+    def on_step_end(self, state: TrainingState, tally: Tally) -> None:
+        """Hands on the step."""
+        self._progress.step(state, tally)
+
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """Hands on the metrics of the epoch."""
+        self._progress.epoch(epoch.number, epoch.metrics)
+
+
+class LogFrozenFeatures(Callback):
+    """Logs which features stand in the images' place, and the time that they saved."""
+
+    def __init__(self, features: Features, tracker: Tracker, say: Callable[[str], None]) -> None:
+        self._features, self._tracker, self._say = features, tracker, say
+
+    def on_train_begin(self, state: TrainingState, length: Length) -> None:
+        """Logs where the model is cut."""
+        self._tracker.tags({"mlrun.frozen_features": self._features.tag})
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """Logs the seconds saved."""
+        self._tracker.metrics({"frozen_seconds_saved": self._features.saved}, state.epoch)
+        self._say(self._features.summary)

@@ -1,0 +1,160 @@
+"""The callback that has visualisers draw: their pictures, tables and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mlrun.errors import MlrunError, one_line
+from mlrun.inside.drawing.draw import Drawing, draw
+from mlrun.inside.kept import END, Kept
+from mlrun.preparing.prepared import Prepared
+from mlrun.record.tables import Table
+from mlrun.record.tracking import Tracker
+from mlrun.running.album import Album, Job
+from mlrun.running.failures import Failures
+from mlrun.running.views import make_view
+from mlrun.seam.components import When
+from mlrun.settings.plan import Chosen
+from mlrun.training.callbacks import Callback, Epoch
+from mlrun.training.evaluation import Evaluation
+from mlrun.training.state import TrainingState
+
+VALUES = "values behind the pictures"  # as a failure is called
+
+
+class Pictures(Callback):
+    """Calls each visualiser at its time, and logs what it draws.
+
+    One that fails costs its pictures alone: the run goes on.
+
+    Args:
+        visualisers: of the run, with their options.
+        prepared: what they see.
+        tracker: of the run.
+        folder: of the run.
+        failures: where one that fails is filed.
+        say: takes one line for the user.
+
+    Attributes:
+        album: the pictures.
+        tables: of the end, by name.
+    """
+
+    def __init__(
+        self,
+        visualisers: tuple[Chosen, ...],
+        prepared: Prepared,
+        tracker: Tracker,
+        folder: Path,
+        failures: Failures,
+        say: Callable[[str], None],
+    ) -> None:
+        self.album = Album(tracker, folder, prepared.device)
+        self.tables: dict[str, Table] = {}
+        self._visualisers, self._prepared, self._tracker = visualisers, prepared, tracker
+        self._failures, self._say = failures, say
+        self._notes: list[str] = []
+        self._kept = {one.prefix: Kept(folder / "values") for one in visualisers}
+
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """Draws the pictures of an epoch that was evaluated, and of the untrained model."""
+        if not epoch.evaluations or epoch.diverged:
+            return
+        values: dict[str, NDArray[Any]] = {}
+        for visualiser in self._due("epoch"):
+            failed = partial(self._fail, visualiser, epoch.number)
+            for drawing in self._draw(visualiser, state, epoch.number, epoch.evaluations, "val"):
+                if isinstance(drawing.content, dict):
+                    failed(MlrunError('it drew a table; tables are for when="end"'))
+                    continue
+                if drawing.content is not None:
+                    self.album.add(Job(drawing.key, drawing.content, epoch.number, failed))
+                if drawing.values:
+                    kept = self._kept[visualiser.prefix]
+                    kept.add(epoch.number, drawing.label, drawing.key, drawing.values)
+                    values |= {f"{drawing.key}/{n}": array for n, array in drawing.values.items()}
+        self._keep(values, epoch.number)
+
+    def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
+        """Draws the final figures and tables, from the weights of the best epoch."""
+        values: dict[str, NDArray[Any]] = {}
+        known = {tested.part: tested}
+        for visualiser in self._due("end"):
+            failed = partial(self._fail, visualiser, best_epoch)
+            for drawing in self._draw(
+                visualiser, state, best_epoch, known, tested.part, final=True
+            ):
+                if isinstance(drawing.content, dict):
+                    self.tables[drawing.key] = drawing.content
+                    self._tracker.table(drawing.key, drawing.content)
+                elif drawing.content is not None:
+                    self.album.add(Job(drawing.key, drawing.content, drawing.epoch, failed))
+                place = "" if drawing.epoch is None else f"/epoch-{drawing.epoch:04}"
+                values |= {f"{drawing.key}{place}/{n}": a for n, a in drawing.values.items()}
+        self._keep(values, END)
+
+    def close(self) -> None:
+        """Waits until every picture is rendered and logged."""
+        self.album.close()
+
+    def _due(self, when: When) -> list[Chosen]:
+        """Returns the visualisers that are called then; what was left to render is rendered."""
+        self.album.catch_up()
+        return [one for one in self._visualisers if when in one.component.when]
+
+    def _draw(
+        self,
+        visualiser: Chosen,
+        state: TrainingState,
+        epoch: int,
+        evaluations: Mapping[str, Evaluation],
+        part: str,
+        *,
+        final: bool = False,
+    ) -> list[Drawing]:
+        """Returns the pictures and tables of one visualiser; none if it fails."""
+        before = len(self._notes)
+        try:
+            view = make_view(
+                self._prepared, state, epoch, evaluations, part=part, notes=self._notes
+            )
+            view.final, view.kept = final, self._kept[visualiser.prefix]
+            name = visualiser.prefix.replace("/", "-")
+            return draw(visualiser.component.function, name, visualiser.options, view)
+        except (Exception, SystemExit) as error:
+            self._fail(visualiser, epoch, error)
+            return []
+        finally:
+            for note in self._notes[before:]:
+                self._say(f"{visualiser.component.name}: {note}")
+
+    def _keep(self, values: Mapping[str, NDArray[Any]], epoch: int) -> None:
+        """Has the values of an epoch, or of the end, written and logged."""
+        self.album.log_order()
+        if values:
+            self.album.add_values(values, epoch, partial(self._written, epoch))
+
+    def _written(self, epoch: int, error: Exception | None) -> None:
+        """Lets go of values that are on disk; called from another thread."""
+        if error is not None:
+            self._failures.reasons.setdefault(VALUES, one_line(error))
+            return
+        for kept in self._kept.values():
+            kept.written(epoch)
+
+    def _fail(self, visualiser: Chosen, epoch: int, error: BaseException) -> None:
+        """Files a visualiser that failed; its first failure counts.
+
+        The user is told at once while there is training left to break off.
+        """
+        what = f"visualiser {visualiser.component.name}"
+        if what in self._failures.reasons:
+            return
+        self._failures.add(what, error, when=f"at epoch {epoch}: ")
+        if "epoch" in visualiser.component.when:
+            self._say(f"{what} failed {self._failures.reasons[what]}")

@@ -1,0 +1,85 @@
+"""The test of a run: its best weights on the test part, as it is and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from mlrun.preparing.prepared import Prepared
+from mlrun.record.events import LoggedData
+from mlrun.record.per_class import per_class
+from mlrun.record.predictions import evaluated_on, evaluation_tag, test_arrays
+from mlrun.record.tracking import Tracker
+from mlrun.running.description import CONTEXTS
+from mlrun.settings import Settings
+from mlrun.settings.changes import Variant
+from mlrun.training.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Test:
+    """The result of a test.
+
+    best_epoch: of the weights that were tested.
+    tested: the evaluation of the test part as it is, or of `val` where there is no test part.
+    images: which those are: the part, the data set and its digest.
+    metrics: of the test part and its variants; none where there is no test part, since those of
+        `val` are the epoch's.
+    """
+
+    best_epoch: int
+    tested: Evaluation
+    images: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Tester:
+    """Tests a run's best weights, and logs figures and predictions.
+
+    inputs: the parts of the data set, as they are logged.
+    say: takes one line for the user.
+    """
+
+    settings: Settings
+    prepared: Prepared
+    tracker: Tracker
+    inputs: Sequence[LoggedData]
+    say: Callable[[str], None]
+
+    def test(self, model: nn.Module, best_epoch: int) -> Test:
+        """Evaluates the test part and its variants; `model` has the weights of the best epoch."""
+        part = "test" if "test" in self.prepared.parts else "val"
+        tested = self.prepared.evaluate(model, part)
+        self.tracker.table("per-class", per_class(tested, self.prepared.data.classes))
+        self.log_predictions(tested, part, Variant())
+        metrics: dict[str, float] = {}
+        if part == "test":
+            metrics |= self.log_metrics(tested, best_epoch)
+            for variant in map(Variant.parse, self.settings.test_variants):
+                changed = self.prepared.evaluate(model, variant.called(part))
+                self.log_predictions(changed, part, variant)
+                metrics |= self.log_metrics(changed, best_epoch)
+        return Test(best_epoch, tested, self.images(part, Variant()), metrics)
+
+    def log_metrics(self, evaluation: Evaluation, best_epoch: int) -> dict[str, float]:
+        """Logs the figures of an evaluation at the best epoch, and returns them."""
+        metrics = evaluation.figures()
+        self.tracker.metrics(metrics, best_epoch)
+        self.say(
+            f"{evaluation.part} (best weights, epoch {best_epoch}): loss {evaluation.loss:.4f}, "
+            f"accuracy {evaluation.accuracy:.4f}"
+        )
+        return metrics
+
+    def log_predictions(self, evaluation: Evaluation, part: str, variant: Variant) -> None:
+        """Logs the logits of a part, changed as `variant` says, and of which images they are."""
+        self.tracker.artifact(f"predictions/{evaluation.part}.npz", test_arrays(evaluation))
+        self.tracker.tags({evaluation_tag(evaluation.part): self.images(part, variant)})
+
+    def images(self, part: str, variant: Variant) -> str:
+        """Returns what decides the figures of a part, changed as `variant` says."""
+        (digest,) = (data.digest for data in self.inputs if data.context == CONTEXTS[part])
+        return evaluated_on(part, self.settings.dataset, digest, variant, self.settings.seed)

@@ -1,0 +1,93 @@
+"""Callback: who is told how a training goes on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mlrun.training.evaluation import Evaluation
+from mlrun.training.state import TrainingState
+from mlrun.training.tally import Tally
+
+
+class Length(NamedTuple):
+    """How long a training is.
+
+    steps: optimiser steps in all.
+    steps_per_epoch: optimiser steps of one epoch.
+    examples: training examples of one epoch.
+    """
+
+    steps: int
+    steps_per_epoch: int
+    examples: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The result of one epoch.
+
+    number: from 1; 0 is the untrained model, which is evaluated before the first epoch.
+    metrics: every metric of the epoch: `train/loss`, `val/accuracy`, `lr`, …; they are in the
+        state's history too.
+    evaluations: of the parts that were evaluated after it, `val` among them; empty where
+        `evaluate_every` left the epoch out.
+    monitored: the value of the monitored metric; None where nothing was evaluated.
+    last: whether the training ends with it.
+    """
+
+    number: int
+    metrics: Mapping[str, float]
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    monitored: float | None = None
+    last: bool = False
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the validation loss is not finite: the training then fails."""
+        return "val" in self.evaluations and not math.isfinite(self.evaluations["val"].loss)
+
+
+class Callback:
+    """Is told how a training goes on; a subclass overrides what it needs, the rest does nothing.
+
+    `fit` calls `on_train_begin`, then `on_epoch_end` for the untrained model, and for each epoch
+    `on_step_end` after each step and `on_epoch_end`; at last `on_train_end`. After that the run
+    tests the best weights and calls `on_test_end`. `close` is called once, however the run ends.
+
+    Callbacks are called in their order, in the training's thread, which waits for them. They must
+    not change the model, its gradients or random states. One may set `state.stopped` to a reason:
+    then the training ends after the epoch. What one raises ends the run as FAILED.
+    """
+
+    def on_train_begin(self, state: TrainingState, length: Length) -> None:
+        """The training is about to begin."""
+
+    def on_step_end(self, state: TrainingState, tally: Tally) -> None:
+        """An optimiser step is done, the last in `tally`, which holds those of the epoch so far.
+
+        To ask `tally` for its values makes the device wait.
+        """
+
+    def on_evaluate(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
+        """Parts were evaluated between two steps: `step/val-loss`, …; their time is not counted."""
+
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """An epoch is done, and evaluated where it is its turn; schedule and patience know."""
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """The last step is done, or `state.stopped` says why there are no more."""
+
+    def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
+        """The weights of the best epoch, which the evaluated model has now, were tested.
+
+        Args:
+            state: where the training stands.
+            best_epoch: by the monitored metric.
+            tested: the evaluation of the test part, or of `val` where there is no test part.
+        """
+
+    def close(self) -> None:
+        """The run ends, well or not: finish what is under way. Called once or more."""

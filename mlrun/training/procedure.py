@@ -1,0 +1,48 @@
+"""Procedure: how the weights are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mlrun.data.mixing import Mixing
+from mlrun.machine.precision import Precision
+from mlrun.training.evaluation import Criterion, Forward, whole
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """How the weights are trained.
+
+    loss_of: the loss of a batch: logits (n, K) and labels (n,) to a scalar mean.
+    reduction: what of a step's losses is minimised: their mean or their sum.
+    precision: of the forward pass.
+    mixing: mixup or CutMix, if either is used.
+    steps: optimiser steps in all.
+    seed: of the run; random draws inside the model (dropout) come from it, the epoch and the
+        step, and so do those of the mixing.
+    clip_norm: the largest norm of the gradient; 0 for any.
+    evaluate_every: steps between two evaluations within an epoch; 0 for none.
+    evaluate_epochs: epochs between two evaluations after an epoch; the last one always is.
+    evaluate_train: whether the training part is evaluated too, in place of the running means.
+    seconds: after which training stops; 0 for never.
+    forward: makes the logits, where the batches are not images but features.
+    """
+
+    loss_of: Criterion
+    precision: Precision
+    mixing: Mixing | None
+    steps: int
+    seed: int
+    reduction: Literal["mean", "sum"] = "mean"
+    clip_norm: float = 0.0
+    evaluate_every: int = 0
+    evaluate_epochs: int = 1
+    evaluate_train: bool = False
+    seconds: float = 0.0
+    forward: Forward = whole
+
+    @property
+    def evaluated_parts(self) -> tuple[str, ...]:
+        """The parts that are evaluated while the model is trained."""
+        return ("train", "val") if self.evaluate_train else ("val",)

@@ -1,4 +1,4 @@
-"""Looking inside; importing it loads neither torch nor matplotlib."""
+"""What a visualiser sees of a run; importing it loads neither torch nor matplotlib."""
 
 from mlrun.inside.picture import Picture
 from mlrun.inside.view import View

@@ -1,1 +1,1 @@
-"""What remains of a run."""
+"""What remains of a run: written to MLflow, and found there again."""

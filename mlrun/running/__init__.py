@@ -1,1 +1,1 @@
-"""One run while it lasts."""
+"""One run while it lasts: trained, followed by callbacks, tested, ended."""

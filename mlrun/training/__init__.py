@@ -1,1 +1,1 @@
-"""The arithmetic: devices, the loop, evaluation, the state of training on disk."""
+"""The arithmetic: the loop, evaluation, the state of training and its checkpoints."""

@@ -1,11 +1,17 @@
-"""The house keeps its order: imports run one way, and plugins use what is exported."""
+"""The order of the code: imports run one way, plugins use what is exported, modules stay small."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
+
+from mlrun import plugin
+
+LONGEST = 300  # lines of a module
 
 
 def test_imports_run_one_way_and_plugins_import_what_is_exported() -> None:
@@ -18,3 +24,34 @@ def test_imports_run_one_way_and_plugins_import_what_is_exported() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_five_modules_lie_at_the_root() -> None:
+    names = {path.name for path in (ROOT / "mlrun").glob("*.py")}
+    assert names == {"__init__.py", "__main__.py", "errors.py", "plugin.py", "version.py"}
+
+
+def test_no_module_is_longer_than_can_be_read_at_a_sitting() -> None:
+    paths = [*(ROOT / "mlrun").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_every_path_that_the_page_on_architecture_names_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    paths = set(re.findall(r"`((?:mlrun|plugins|tests|docs)/[\w/.]*)`", text))
+    assert len(paths) > 20
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+
+
+@pytest.mark.parametrize("name", plugin.__all__)
+def test_what_a_plugin_may_use_is_there_and_documented(name: str) -> None:
+    member = getattr(plugin, name)
+    assert f"`{name}" in (ROOT / "docs" / "plugins.md").read_text()
+    assert not callable(member) or member.__doc__
+
+
+def test_what_a_plugin_may_use_is_a_fixed_list() -> None:
+    assert set(plugin.PLACES) == set(plugin.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'decoed'"):
+        plugin.decoed  # noqa: B018

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from mlrun import Picture, View
-from mlrun.statistics import Calibration, interval
-from mlrun.statistics import calibration as calibration_of
+from mlrun.plugin import Calibration, interval
+from mlrun.plugin import calibration as calibration_of
 
 MOST_COUNTS = 20  # bins up to which each one's count is written
 Ends = list[tuple[float, float]]

@@ -17,7 +17,7 @@ from mlrun_visualisers.captions import shortened, slanted, write_below
 from mlrun_visualisers.grids import DPI, colour_map, text_width
 
 if TYPE_CHECKING:
-    from mlrun.training.evaluation import Evaluation
+    from mlrun.plugin import Evaluation
 
 MOST_COUNTS = 30  # classes up to which counts and names can be read
 LONGEST_NAME = 90  # pixels of a class's name in a caption's font

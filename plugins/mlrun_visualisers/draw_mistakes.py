@@ -15,7 +15,7 @@ from mlrun_visualisers.captions import captioned, message, tile, tile_size
 from mlrun_visualisers.grids import Pixels, colour_map
 
 if TYPE_CHECKING:
-    from mlrun.training.evaluation import Evaluation
+    from mlrun.plugin import Evaluation
 
 SHORT_NAME = 5  # characters up to which two names stand in one line
 Drawn = Iterator[tuple[str, Picture | dict[str, list[Any]]]]

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlrun import MlrunError, Picture, View
-from mlrun.data.variants import Variant
-from mlrun.statistics import interval
+from mlrun.plugin import Variant, interval
 from mlrun_visualisers.choice import random_places
 
 OF_THE_SIDE = {"blur": (0.025, 0.05, 0.075, 0.1), "shift": (0.05, 0.1, 0.15, 0.2)}

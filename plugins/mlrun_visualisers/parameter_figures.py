@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlrun import MlrunError, View
-from mlrun.training.evaluation import criterion
+from mlrun.plugin import criterion
 from mlrun_visualisers.layers import spread
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawings_of, pictures
-from mlrun_visualisers.ascent import Ascent, climb, mean_of, responses, variation
+from mlrun_visualisers.attributions.ascent import Ascent, climb, mean_of, responses, variation
 from test_inside import convolutional, make_view
 from torch import nn
 

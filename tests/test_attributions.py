@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawings_of, pictures
-from mlrun_visualisers.draw_grad_cam import grad_cam_of, layer_of
-from mlrun_visualisers.draw_saliency import saliency_of
-from mlrun_visualisers.targets import ask, captions_of, fit
+from mlrun_visualisers.attributions.activation_maps import grad_cam_of, layer_of
+from mlrun_visualisers.attributions.gradients import saliency_of
+from mlrun_visualisers.attributions.probes import ask, captions_of, fit
 from PIL import Image, ImageOps
 from runs import QUICK, artifacts, without
 from test_inside import convolutional, make_view

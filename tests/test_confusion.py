@@ -11,7 +11,7 @@ from drawn import figures
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
-from mlrun_visualisers.draw_confusion import draw_matrix
+from mlrun_visualisers.results.confusion import draw_matrix
 from runs import QUICK
 from sklearn.metrics import confusion_matrix
 from test_inside import convolutional, make_view

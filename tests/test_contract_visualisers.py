@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from drawn import contents, drawings_of, drawn, figures
-from mlrun_visualisers.captions import captioned, shortened, tile
-from mlrun_visualisers.draw_classes import class_means_of, counts_of
-from mlrun_visualisers.draw_mistakes import surest_mistakes
-from mlrun_visualisers.grids import text_width
-from mlrun_visualisers.projection import FEWEST
+from mlrun_visualisers.canvas.captions import captioned, shortened, tile
+from mlrun_visualisers.canvas.grids import text_width
+from mlrun_visualisers.embeddings.projection import FEWEST
+from mlrun_visualisers.images.classes import class_means_of, counts_of
+from mlrun_visualisers.results.mistakes import surest_mistakes
 from test_inside import make_view
 from torch import nn
 
@@ -162,7 +162,7 @@ def test_all_numbers_among_the_first_party_options_but_seeds_have_bounds() -> No
 def test_class_means_are_numpy_s_also_when_they_come_in_many_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mlrun_visualisers.draw_classes.CHUNK", 3 * 8 * 5 * 7)
+    monkeypatch.setattr("mlrun_visualisers.images.classes.CHUNK", 3 * 8 * 5 * 7)
     view = tiny((3, 8, 5), 12)
     seen: list[int] = []
     images_of = view.images

@@ -9,7 +9,7 @@ import pytest
 from drawn import figures
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from mlrun_visualisers.draw_curves import binned
+from mlrun_visualisers.results.curves import binned
 from runs import QUICK, artifacts
 from test_inside import convolutional, make_view
 

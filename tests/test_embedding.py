@@ -10,10 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from mlrun_visualisers import draw_embedding, projection
-from mlrun_visualisers.choice import random_places
-from mlrun_visualisers.draw_embedding import Points, colours_of, scatter, table_of
-from mlrun_visualisers.projection import neighbour_points, principal_basis, signs_of
+from mlrun_visualisers.canvas.choice import random_places
+from mlrun_visualisers.embeddings import points as drawing
+from mlrun_visualisers.embeddings import projection
+from mlrun_visualisers.embeddings.points import Points, colours_of, scatter, table_of
+from mlrun_visualisers.embeddings.projection import neighbour_points, principal_basis, signs_of
 from runs import QUICK, artifacts
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
@@ -125,7 +126,7 @@ def test_images_go_through_the_model_some_at_a_time(monkeypatch: pytest.MonkeyPa
 def test_of_a_layer_that_is_too_large_fewer_images_are_drawn_and_the_user_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(draw_embedding, "MOST_VALUES", 144 * 20 + 143)
+    monkeypatch.setattr(drawing, "MOST_VALUES", 144 * 20 + 143)
     view = make_view(convolutional())
     figure, table = embedded(view)
     assert view.notes == ["input of 3 has 144 values an image: 20 of 60 images drawn"]
@@ -199,7 +200,7 @@ def test_the_table_says_what_the_evaluation_says(monkeypatch: pytest.MonkeyPatch
         assert table["class"][row] == view.classes[int(found.labels[place])]
         assert table["predicted"][row] == view.classes[int(found.predicted[place])]
     many = Points(np.zeros((9, 2)), np.zeros(9, dtype=int), np.zeros(9, dtype=int))
-    monkeypatch.setattr(draw_embedding, "MOST_ROWS", 5)
+    monkeypatch.setattr(drawing, "MOST_ROWS", 5)
     assert [len(cells) for cells in table_of(many, "a", np.arange(9)).values()] == [5] * 5
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from mlrun_visualisers import draw_embedding_by_epoch as drawing
-from mlrun_visualisers.choice import random_places
-from mlrun_visualisers.draw_embedding_by_epoch import basis_text, limits_of, spread_evenly
-from mlrun_visualisers.projection import signs_of
+from mlrun_visualisers.canvas.choice import random_places
+from mlrun_visualisers.embeddings import epochs as drawing
+from mlrun_visualisers.embeddings.epochs import basis_text, limits_of, spread_evenly
+from mlrun_visualisers.embeddings.projection import signs_of
 from runs import QUICK, artifacts_of
 from sklearn.decomposition import PCA
 from test_inside import convolutional, make_view

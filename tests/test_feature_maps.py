@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import pictures, titles
-from mlrun_visualisers import grids
-from mlrun_visualisers.draw_feature_maps import LARGE, Look
+from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.networks.maps import LARGE, Look
 from test_inside import make_view
 from test_visualisers import decode
 from torch import nn

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import figures, pictures
-from mlrun_visualisers.draw_kernels import correlate, images_of, line_kernels
+from mlrun_visualisers.images.filters import correlate, images_of, line_kernels
 from scipy.signal import correlate2d
 from test_inside import make_view
 from test_visualisers import decode

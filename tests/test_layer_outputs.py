@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import figures, pictures
-from mlrun_visualisers import grids
+from mlrun_visualisers.canvas import grids
 from test_feature_maps import deep, probe
 from test_inside import make_view
 from test_visualisers import decode

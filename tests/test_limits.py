@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import pictures, titles
-from mlrun_visualisers import grids
-from mlrun_visualisers.draw_layer_outputs import BETWEEN, TEXT
+from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.networks.outputs import BETWEEN, TEXT
 from test_inside import convolutional, make_view
 from test_visualisers import decode
 from torch import nn

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawings_of, titles
-from mlrun_visualisers import grids
+from mlrun_visualisers.canvas import grids
 from PIL import Image
 from runs import artifacts_of
 from test_inside import convolutional, make_view

@@ -13,8 +13,8 @@ import torch
 from drawn import figures, pictures, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from mlrun_visualisers import grids
-from mlrun_visualisers.draw_weights import APART, by_unit
+from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.networks.weight_grids import APART, by_unit
 from test_inside import convolutional, make_view
 from torch import nn
 

@@ -50,7 +50,7 @@ def check(found: np.ndarray, values: Tensor) -> None:
 def test_the_values_are_numpy_s_of_the_weights_and_of_autograd_s_gradients(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlrun_visualisers.parameter_figures.PIXELS_AT_ONCE", at_once)
+    monkeypatch.setattr("mlrun_visualisers.networks.parameters.PIXELS_AT_ONCE", at_once)
     view = make_view(convolutional())
     made = picture_of(view, images=20)
     gradients = expected_gradients(view, 20)

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
-Points = Annotated[int, Ge(3)]  # images of which there is a picture: `projection.FEWEST`
+Points = Annotated[int, Ge(3)]  # images of which there is a picture: `embeddings.projection.FEWEST`
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 Amount = Annotated[float, Ge(0), Lt(math.inf)]
 Degrees = Annotated[float, Ge(0), Le(180)]

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlrun import MlrunError
-from mlrun_visualisers.captions import captioned, tile
-from mlrun_visualisers.grids import WIDEST, Bar, Floats, Pixels, power_of_two
+from mlrun_visualisers.canvas.captions import captioned, tile
+from mlrun_visualisers.canvas.grids import WIDEST, Bar, Floats, Pixels, power_of_two
 
 SMALL, LEAST = 112, 32  # pixels: about the side of a small image, and the least of a large one
 LARGEST = 420  # pixels: the side of a large image

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.numbers_of_options import Amount, Count, Degrees
+from mlrun_visualisers.canvas.signatures import Amount, Count, Degrees
 
 
 def confusion_matrix(view: View, *, cmap: str = "Blues") -> Picture:
@@ -19,7 +19,7 @@ def confusion_matrix(view: View, *, cmap: str = "Blues") -> Picture:
     Args:
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_confusion import draw_confusion_matrix
+    from mlrun_visualisers.results.confusion import draw_confusion_matrix
 
     return draw_confusion_matrix(view, cmap=cmap)
 
@@ -38,7 +38,7 @@ def confusion_by_epoch(
             unless `evaluate_train` has done so.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_confusion import draw_confusion_by_epoch
+    from mlrun_visualisers.results.confusion import draw_confusion_by_epoch
 
     yield from draw_confusion_by_epoch(view, parts=parts, cmap=cmap)
 
@@ -53,7 +53,7 @@ def learning_curves(view: View, *, by: Literal["epoch", "step"] = "epoch") -> Pi
     Args:
         by: epoch, or optimiser step.
     """
-    from mlrun_visualisers.draw_curves import draw_learning_curves
+    from mlrun_visualisers.results.curves import draw_learning_curves
 
     return draw_learning_curves(view, by=by)
 
@@ -77,7 +77,7 @@ def misclassified(
         part: the part that they are from; by default test, or validation if there is none.
         cmap: matplotlib's name of the colour map for images that are not RGB.
     """
-    from mlrun_visualisers.draw_mistakes import draw_misclassified
+    from mlrun_visualisers.results.mistakes import draw_misclassified
 
     yield from draw_misclassified(view, count=count, columns=columns, part=part, cmap=cmap)
 
@@ -101,7 +101,7 @@ def top_losses(
         part: the part that they are from; by default test, or validation if there is none.
         cmap: matplotlib's name of the colour map for images that are not RGB.
     """
-    from mlrun_visualisers.draw_mistakes import draw_top_losses
+    from mlrun_visualisers.results.mistakes import draw_top_losses
 
     yield from draw_top_losses(view, count=count, columns=columns, part=part, cmap=cmap)
 
@@ -120,7 +120,7 @@ def calibration(
         bins: of equal width, from 0 to 1.
         part: by default test, or validation if there is none.
     """
-    from mlrun_visualisers.draw_calibration import draw_calibration
+    from mlrun_visualisers.results.reliability import draw_calibration
 
     yield from draw_calibration(view, bins=bins, part=part)
 
@@ -159,7 +159,7 @@ def robustness(
         part: the part that they are from; by default test, or validation if there is none.
         seed: of the random choice, and of the changes.
     """
-    from mlrun_visualisers.draw_robustness import draw_robustness
+    from mlrun_visualisers.results.perturbations import draw_robustness
 
     amounts = {"rotate": rotate, "noise": noise, "blur": blur, "shift": shift}
     yield from draw_robustness(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mlrun import MlrunError, Picture, View
 from mlrun.plugin import Variant, interval
-from mlrun_visualisers.choice import random_places
+from mlrun_visualisers.canvas.choice import random_places
 
 OF_THE_SIDE = {"blur": (0.025, 0.05, 0.075, 0.1), "shift": (0.05, 0.1, 0.15, 0.2)}
 UNITS = {

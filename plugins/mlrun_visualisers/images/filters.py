@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlrun import Picture, View
-from mlrun_visualisers.captions import message, tile
-from mlrun_visualisers.grids import (
+from mlrun_visualisers.canvas.captions import message, tile
+from mlrun_visualisers.canvas.grids import (
     FONT,
     WIDEST,
     Floats,

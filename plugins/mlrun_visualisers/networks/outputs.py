@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.captions import shortened, tile
-from mlrun_visualisers.draw_feature_maps import as_maps, strip
-from mlrun_visualisers.grids import (
+from mlrun_visualisers.canvas.captions import shortened, tile
+from mlrun_visualisers.canvas.choice import spread
+from mlrun_visualisers.canvas.grids import (
     DPI,
     FONT,
     GAP,
@@ -36,7 +36,7 @@ from mlrun_visualisers.grids import (
     write_on,
     write_title,
 )
-from mlrun_visualisers.layers import spread
+from mlrun_visualisers.networks.maps import as_maps, strip
 
 MOST_ROWS = 16  # layers that are drawn unless they are named
 CELL = 56  # pixels: about the side of a small map

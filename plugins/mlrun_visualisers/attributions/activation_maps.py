@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.grids import Floats, Pixels, coloured, shape_text
-from mlrun_visualisers.pairs import Look, paired
-from mlrun_visualisers.targets import Asked, ask
+from mlrun_visualisers.attributions.pairs import Look, paired
+from mlrun_visualisers.attributions.probes import Asked, ask
+from mlrun_visualisers.canvas.grids import Floats, Pixels, coloured, shape_text
 
 HEAT = 0.5  # of a pixel's colour is the heat map's, the rest the grey image's
 

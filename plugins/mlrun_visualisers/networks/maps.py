@@ -10,8 +10,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.captions import tile
-from mlrun_visualisers.grids import (
+from mlrun_visualisers.canvas.captions import tile
+from mlrun_visualisers.canvas.choice import spread
+from mlrun_visualisers.canvas.grids import (
     GAP,
     THINNEST,
     WIDEST,
@@ -28,7 +29,6 @@ from mlrun_visualisers.grids import (
     shape_text,
     shrunk,
 )
-from mlrun_visualisers.layers import spread
 
 CELL, LARGE = 40, 96  # pixels: about the side of one map, of several images and of one
 IN_A_ROW = WIDEST // (CELL + GAP)  # maps of an image where there are several images

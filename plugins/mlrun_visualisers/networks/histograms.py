@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import Picture, View
-from mlrun_visualisers.captions import shortened
-from mlrun_visualisers.grids import DPI, SIDE, power_of_two, shape_text, write_title
-from mlrun_visualisers.parameter_figures import (
+from mlrun_visualisers.canvas.captions import shortened
+from mlrun_visualisers.canvas.grids import DPI, SIDE, power_of_two, shape_text, write_title
+from mlrun_visualisers.networks.parameters import (
     Figures,
     Floats,
     Layer,

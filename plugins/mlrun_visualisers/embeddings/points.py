@@ -16,10 +16,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.captions import shortened
-from mlrun_visualisers.choice import random_places
-from mlrun_visualisers.grids import shape_text
-from mlrun_visualisers.projection import (
+from mlrun_visualisers.canvas.captions import shortened
+from mlrun_visualisers.canvas.choice import random_places
+from mlrun_visualisers.canvas.grids import shape_text
+from mlrun_visualisers.embeddings.projection import (
     Floats,
     Labels,
     Numbers,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mlrun import MlrunError, View
 from mlrun.plugin import criterion
-from mlrun_visualisers.layers import spread
+from mlrun_visualisers.canvas.choice import spread
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 MOST_SORTED = 2**20  # values of a layer that quantiles and histograms are of; of more, each k-th

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.numbers_of_options import Count
+from mlrun_visualisers.canvas.signatures import Count
 
 
 def samples(
@@ -30,7 +30,7 @@ def samples(
         seed: of the random choice.
         cmap: matplotlib's name of the colour map for images that are not RGB.
     """
-    from mlrun_visualisers.draw_images import draw_samples
+    from mlrun_visualisers.images.examples import draw_samples
 
     return draw_samples(
         view, rows=rows, columns=columns, part=part, pick=pick, seed=seed, cmap=cmap
@@ -42,7 +42,7 @@ def class_distribution(view: View) -> Picture:
 
     The classes are named where there are at most 30.
     """
-    from mlrun_visualisers.draw_classes import draw_class_distribution
+    from mlrun_visualisers.images.classes import draw_class_distribution
 
     return draw_class_distribution(view)
 
@@ -57,7 +57,7 @@ def class_means(
         cmap: matplotlib's name of the colour map for images that are not RGB.
         most: how many classes are drawn, from the first.
     """
-    from mlrun_visualisers.draw_classes import draw_class_means
+    from mlrun_visualisers.images.classes import draw_class_means
 
     return draw_class_means(view, columns=columns, cmap=cmap, most=most)
 
@@ -83,6 +83,6 @@ def kernels(
         part: where the images are from: the probe images, or a part of the data set.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_kernels import draw_kernels
+    from mlrun_visualisers.images.filters import draw_kernels
 
     return draw_kernels(view, images=images, size=size, part=part, cmap=cmap)

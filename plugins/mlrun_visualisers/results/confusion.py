@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.captions import shortened, slanted, write_below
-from mlrun_visualisers.grids import DPI, colour_map, text_width
+from mlrun_visualisers.canvas.captions import shortened, slanted, write_below
+from mlrun_visualisers.canvas.grids import DPI, colour_map, text_width
 
 if TYPE_CHECKING:
     from mlrun.plugin import Evaluation

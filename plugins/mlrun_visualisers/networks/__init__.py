@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.numbers_of_options import Count, Natural, Positive
+from mlrun_visualisers.canvas.signatures import Count, Natural, Positive
 
 
 def weights(
@@ -39,7 +39,7 @@ def weights(
         cmap: matplotlib's name of the colour map.
         most: how many units or output channels of a layer are drawn, from the first.
     """
-    from mlrun_visualisers.draw_weights import Look, draw_weights
+    from mlrun_visualisers.networks.weight_grids import Look, draw_weights
 
     look = Look(rows=rows, columns=columns, most=most, scale=scale, limit=limit, cmap=cmap)
     yield from draw_weights(view, layers=layers, look=look)
@@ -74,7 +74,7 @@ def feature_maps(
         limit: what the scale ends at in place of the power of two, as of `weights`.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_feature_maps import Look, draw_feature_maps
+    from mlrun_visualisers.networks.maps import Look, draw_feature_maps
 
     look = Look(channels=channels, columns=columns, scale=scale, limit=limit, cmap=cmap)
     yield from draw_feature_maps(view, layers=layers, images=images, look=look)
@@ -103,7 +103,7 @@ def layer_outputs(
         limit: what the scale of every row ends at in place of its own power of two.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_layer_outputs import draw_layer_outputs
+    from mlrun_visualisers.networks.outputs import draw_layer_outputs
 
     return draw_layer_outputs(
         view, image=image, layers=layers, channels=channels, limit=limit, cmap=cmap
@@ -124,6 +124,6 @@ def weight_statistics(view: View, *, layers: tuple[str, ...] = (), images: Count
             more than 8 the first 3 and 5 spread up to the last.
         images: how many training images the loss is of, the first ones.
     """
-    from mlrun_visualisers.draw_statistics import draw_weight_statistics
+    from mlrun_visualisers.networks.histograms import draw_weight_statistics
 
     return draw_weight_statistics(view, layers=layers, images=images)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mlrun import Picture, View
-from mlrun_visualisers.grids import Floats, coloured, shape_text
-from mlrun_visualisers.pairs import Look, paired
-from mlrun_visualisers.targets import Asked, ask
+from mlrun_visualisers.attributions.pairs import Look, paired
+from mlrun_visualisers.attributions.probes import Asked, ask
+from mlrun_visualisers.canvas.grids import Floats, coloured, shape_text
 
 
 def draw_saliency(view: View, *, target: str, images: int, look: Look) -> Picture:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.numbers_of_options import Points, Positive
+from mlrun_visualisers.canvas.signatures import Points, Positive
 
 
 def embedding(
@@ -36,7 +36,7 @@ def embedding(
         seed: of the random choice, and of t-SNE.
         perplexity: about how many neighbours t-SNE keeps near; there must be more images.
     """
-    from mlrun_visualisers.draw_embedding import draw_embedding
+    from mlrun_visualisers.embeddings.points import draw_embedding
 
     yield from draw_embedding(
         view,
@@ -73,6 +73,6 @@ def embedding_by_epoch(
             same data and split. Fewer where they come to more than 2^20 values an epoch.
         seed: of the random choice.
     """
-    from mlrun_visualisers.draw_embedding_by_epoch import draw_embedding_by_epoch
+    from mlrun_visualisers.embeddings.epochs import draw_embedding_by_epoch
 
     yield from draw_embedding_by_epoch(view, layer=layer, part=part, images=images, seed=seed)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mlrun_visualisers.grids import (
+from mlrun_visualisers.canvas.grids import (
     BAR,
     DPI,
     FONT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.numbers_of_options import Amount, Count, Natural, Positive
+from mlrun_visualisers.canvas.signatures import Amount, Count, Natural, Positive
 
 
 def saliency(
@@ -36,8 +36,8 @@ def saliency(
         limit: where the one scale ends, in place of the power of two.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_saliency import draw_saliency
-    from mlrun_visualisers.pairs import Look
+    from mlrun_visualisers.attributions.gradients import draw_saliency
+    from mlrun_visualisers.attributions.pairs import Look
 
     look = Look("saliency", columns=columns, scale=scale, limit=limit, cmap=cmap)
     return draw_saliency(view, target=target, images=images, look=look)
@@ -76,8 +76,8 @@ def grad_cam(
         limit: where the one scale ends, in place of the power of two.
         cmap: matplotlib's name of the colour map.
     """
-    from mlrun_visualisers.draw_grad_cam import draw_grad_cam
-    from mlrun_visualisers.pairs import Look
+    from mlrun_visualisers.attributions.activation_maps import draw_grad_cam
+    from mlrun_visualisers.attributions.pairs import Look
 
     look = Look("grad-cam", columns=columns, scale=scale, limit=limit, cmap=cmap)
     return draw_grad_cam(view, layer=layer, target=target, images=images, look=look)
@@ -121,8 +121,7 @@ def activation_maximisation(
         seed: of the noise and the shifts.
         cmap: matplotlib's name of the colour map for images that are not RGB.
     """
-    from mlrun_visualisers.ascent import Ascent
-    from mlrun_visualisers.draw_activation_maximisation import draw_activation_maximisation
+    from mlrun_visualisers.attributions.ascent import Ascent, draw_activation_maximisation
 
     ascent = Ascent(steps=steps, lr=lr, smoothness=smoothness, jitter=jitter, seed=seed)
     return draw_activation_maximisation(

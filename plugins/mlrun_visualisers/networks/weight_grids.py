@@ -10,7 +10,8 @@ import numpy as np
 from torch import nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.grids import (
+from mlrun_visualisers.canvas.choice import spread
+from mlrun_visualisers.canvas.grids import (
     WHITE,
     WIDEST,
     Floats,
@@ -26,7 +27,6 @@ from mlrun_visualisers.grids import (
     shape_text,
     shrunk,
 )
-from mlrun_visualisers.layers import spread
 
 APART = 10  # pixels between units that stand side by side
 MOST_CHANNELS = 16  # input channels of a convolution that are drawn

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from drawn import contents, drawings_of, drawn, figures
-from mlrun_visualisers.canvas.captions import captioned, shortened, tile
-from mlrun_visualisers.canvas.grids import text_width
+from mlrun_visualisers.canvas.captions import shortened, text_width
+from mlrun_visualisers.canvas.figures import captioned
+from mlrun_visualisers.canvas.grids import tile
 from mlrun_visualisers.embeddings.projection import FEWEST
 from mlrun_visualisers.images.classes import class_means_of, counts_of
 from mlrun_visualisers.results.mistakes import surest_mistakes

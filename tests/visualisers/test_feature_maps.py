@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from drawn import pictures, titles
-from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.canvas import grids, scales
+from mlrun_visualisers.canvas.captions import SIDE
+from mlrun_visualisers.canvas.figures import BAR
 from mlrun_visualisers.networks.maps import LARGE, Look
 from test_inside import make_view
 from test_visualisers import decode
@@ -52,8 +54,8 @@ def test_the_pixels_of_a_grid_are_the_maps_between_the_least_and_the_largest(lay
     height, width = values.shape[1:]
     factor = round(LARGE / width)
     down, across = height * factor + grids.GAP, width * factor + grids.GAP
-    first = found.shape[0] - grids.SIDE - (2 * down - grids.GAP)
-    before = found.shape[1] - grids.SIDE - grids.BAR - (4 * across - grids.GAP)
+    first = found.shape[0] - SIDE - (2 * down - grids.GAP)
+    before = found.shape[1] - SIDE - BAR - (4 * across - grids.GAP)
     low, high = values.min(), values.max()
     for channel in range(8):
         top, left = first + channel // 4 * down, before + channel % 4 * across
@@ -112,10 +114,10 @@ def test_maps_in_a_row_are_those_asked_for_or_what_looks_best(
 
 def test_a_scale_covers_what_is_drawn() -> None:
     values = np.array([-0.3, 0.1, np.nan, 3.0], dtype=np.float32)
-    assert grids.limits(values, "power-of-two", signed=True) == (-4, 4, "±4")
-    assert grids.limits(values[1:], "power-of-two", signed=False) == (0, 4, "0 to 4")
-    low, high, about = grids.limits(values, "min-max", signed=True)
+    assert scales.limits(values, "power-of-two", signed=True) == (-4, 4, "±4")
+    assert scales.limits(values[1:], "power-of-two", signed=False) == (0, 4, "0 to 4")
+    low, high, about = scales.limits(values, "min-max", signed=True)
     assert (low, high) == pytest.approx((-0.3, 3.0))
     assert about == "-0.3 to 3 (min–max)"
-    assert grids.limits(values[1:2] * 0, "min-max", signed=True)[:2] == (0, 1)
-    assert grids.limits(values[2:3], "min-max", signed=False)[:2] == (0, 1)
+    assert scales.limits(values[1:2] * 0, "min-max", signed=True)[:2] == (0, 1)
+    assert scales.limits(values[2:3], "min-max", signed=False)[:2] == (0, 1)

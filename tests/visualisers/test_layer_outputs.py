@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import figures, pictures
-from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.canvas import grids, scales
+from mlrun_visualisers.canvas.captions import SIDE, TOP
 from test_feature_maps import deep, probe
 from test_inside import make_view
 from test_visualisers import decode
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from mlrun import MlrunError, View
 
-BEFORE = grids.SIDE + 120 + 10  # pixels: where rows with short texts start
+BEFORE = SIDE + 120 + 10  # pixels: where rows with short texts start
 
 
 def texts(view: View, **options: Any) -> list[str]:
@@ -25,8 +26,8 @@ def texts(view: View, **options: Any) -> list[str]:
 
 
 def row(shown: np.ndarray, top: int, height: int) -> np.ndarray:
-    first = grids.TOP + grids.SIDE + top
-    return shown[first : first + height, BEFORE : -grids.SIDE]
+    first = TOP + SIDE + top
+    return shown[first : first + height, BEFORE:-SIDE]
 
 
 def test_the_pixels_of_a_row_are_the_outputs_of_its_layer_for_the_image() -> None:
@@ -36,13 +37,13 @@ def test_the_pixels_of_a_row_are_the_outputs_of_its_layer_for_the_image() -> Non
     found = view.activations(["3", "7"], view.probes[1:2])
     maps, units = found["3"][0][0, :4].numpy(), found["7"][0][0].numpy()
     side = 19 * 3  # a map of three pixels, each 19 wide
-    limit = grids.power_of_two(maps)
+    limit = scales.power_of_two(maps)
     strip = row(shown, 108 + 10, side)  # the image of six pixels is 108 high
     for channel in range(4):
         left = channel * (side + grids.GAP)
         decoded = decode(strip[:, left : left + side][9::19, 9::19], -limit, limit, "gray")
         assert np.abs(decoded - maps[channel]).max() < 4 * limit / 255
-    limit = grids.power_of_two(units)
+    limit = scales.power_of_two(units)
     low = -limit if units.min() < 0 else 0
     cells = row(shown, 108 + 10 + side + 10, 40)[20:21, 80:498:166]
     decoded = decode(cells, low, limit, "gray")[0]

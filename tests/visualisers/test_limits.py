@@ -9,6 +9,7 @@ import pytest
 import torch
 from drawn import pictures, titles
 from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.canvas.captions import SIDE, TOP
 from mlrun_visualisers.networks.outputs import BETWEEN, TEXT
 from test_inside import convolutional, make_view
 from test_visualisers import decode
@@ -28,10 +29,10 @@ def test_weights_within_a_limit_keep_their_value_and_those_beyond_have_the_end_s
     weight = view.model[1].weight.detach().numpy().reshape(4, 6, 6)
     limit, side, factor = 0.1, 96, 16
     image = pictures("weights", view, limit=limit, cmap="gray")["weights-1"]
-    top = image.shape[0] - grids.SIDE - (2 * side + grids.GAP)
+    top = image.shape[0] - SIDE - (2 * side + grids.GAP)
     for unit in range(4):
         row = top + unit // 2 * (side + grids.GAP)
-        left = grids.SIDE + unit % 2 * (side + grids.GAP)
+        left = SIDE + unit % 2 * (side + grids.GAP)
         cells = image[row : row + side, left : left + side][8::factor, 8::factor]
         decoded = decode(cells, -limit, limit, "gray")
         assert np.abs(decoded - weight[unit].clip(-limit, limit)).max() < 2 * (2 * limit / 255)
@@ -49,8 +50,8 @@ def test_weights_under_one_limit_line_up_whatever_they_are() -> None:
         large.model[1].weight[1:].mul_(40)
     same = [pictures("weights", view, limit=0.25)["weights-1"] for view in (small, large)]
     side = 96
-    top = same[0].shape[0] - grids.SIDE - (2 * side + grids.GAP)
-    first = [one[top : top + side, grids.SIDE : grids.SIDE + side] for one in same]
+    top = same[0].shape[0] - SIDE - (2 * side + grids.GAP)
+    first = [one[top : top + side, SIDE : SIDE + side] for one in same]
     assert np.array_equal(*first)
     free = [pictures("weights", view)["weights-1"] for view in (small, large)]
     assert not np.array_equal(*(one[top : top + side, 12 : 12 + side] for one in free))
@@ -62,7 +63,7 @@ def test_maps_end_at_the_limit() -> None:
     (image,) = pictures("feature-maps", view, **options).values()
     maps = view.activations(["1"], view.probes[:1])["1"][0][0, 0].numpy()
     side, factor = 96, 16
-    cells = image[-grids.SIDE - side : -grids.SIDE, grids.SIDE + side + 8 :][:, :side]
+    cells = image[-SIDE - side : -SIDE, SIDE + side + 8 :][:, :side]
     decoded = decode(cells[8::factor, 8::factor], 0, 0.5, "gray")
     assert np.abs(decoded - maps.clip(0, 0.5)).max() < 2 * 0.5 / 255
     beyond = int((maps > 0.5).sum())
@@ -86,8 +87,8 @@ def test_every_row_of_layer_outputs_ends_at_the_limit() -> None:
     (image,) = pictures("layer-outputs", view, layers=("1",), limit=0.5, cmap="gray").values()
     maps = outputs["1"][0][0].numpy()
     side = 54  # six pixels of nine
-    top = grids.TOP + grids.SIDE + 108 + BETWEEN
-    left = grids.SIDE + TEXT[0] + BETWEEN
+    top = TOP + SIDE + 108 + BETWEEN
+    left = SIDE + TEXT[0] + BETWEEN
     cells = image[top : top + side, left : left + side][4::9, 4::9]
     decoded = decode(cells, 0, 0.5, "gray")
     assert np.abs(decoded - maps[0].clip(0, 0.5)).max() < 2 * 0.5 / 255

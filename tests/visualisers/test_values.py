@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawings_of, titles
-from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.canvas import grids, scales
+from mlrun_visualisers.canvas.captions import SIDE
 from PIL import Image
 from runs import artifacts_of
 from test_inside import convolutional, make_view
@@ -49,7 +50,7 @@ def values(run: Path, epoch: int, name: str) -> np.ndarray:
 def cells(image: np.ndarray, rows: int, columns: int, size: int, left: int = 0) -> np.ndarray:
     """The cells of a grid at the foot of a picture: (rows, columns, size, size, 3)."""
     apart = size + grids.GAP
-    canvas = image[image.shape[0] - grids.SIDE - rows * apart + grids.GAP :, grids.SIDE + left :]
+    canvas = image[image.shape[0] - SIDE - rows * apart + grids.GAP :, SIDE + left :]
     return np.array(
         [
             [canvas[row * apart :, column * apart :][:size, :size] for column in range(columns)]
@@ -72,7 +73,7 @@ def test_drawn_weights_decode_to_the_values_that_were_kept(run: Path) -> None:
     for epoch in range(3):
         kept = values(run, epoch, "weights-conv1/weights")
         assert kept.shape == (8, 1, 3, 3)
-        limit = grids.power_of_two(kept)
+        limit = scales.power_of_two(kept)
         drawn = cells(picture(run, "weights-conv1", epoch), 2, 4, 96).reshape(8, 96, 96, 3)
         for unit, one in zip(kept[:, 0], drawn, strict=True):
             decoded = nearest(one, (3, 3), -limit, limit, "RdBu_r")
@@ -90,7 +91,7 @@ def test_drawn_feature_maps_decode_to_the_values_that_were_kept(run: Path) -> No
     for epoch in (0, 2):
         kept = values(run, epoch, "feature-maps-act1/maps")
         assert kept.shape == (3, 5, 8, 8)
-        limit = grids.power_of_two(kept)
+        limit = scales.power_of_two(kept)
         image = picture(run, "feature-maps-act1", epoch)
         maps = cells(image, 3, 5, 40, left=40 + 8)
         for place in np.ndindex(3, 5):

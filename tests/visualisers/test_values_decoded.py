@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawings_of, figures
-from mlrun_visualisers.canvas.captions import BETWEEN, LARGEST, LINE
-from mlrun_visualisers.canvas.grids import SIDE, TOP
+from mlrun_visualisers.canvas.captions import LINE, SIDE, TOP
+from mlrun_visualisers.canvas.figures import BETWEEN, LARGEST
 from runs import QUICK, artifacts_of
 from sklearn.metrics import confusion_matrix
 from test_inside import convolutional, make_view

@@ -13,7 +13,8 @@ import torch
 from drawn import figures, pictures, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from mlrun_visualisers.canvas import grids
+from mlrun_visualisers.canvas import grids, scales
+from mlrun_visualisers.canvas.captions import SIDE
 from mlrun_visualisers.networks.weight_grids import APART, by_unit
 from test_inside import convolutional, make_view
 from torch import nn
@@ -65,10 +66,10 @@ def test_the_pixels_of_a_linear_layer_are_its_weights() -> None:
     image = found["weights-1"]
     size = 96 // 6 * 6  # each image, enlarged; two rows of two
     factor = size // 6
-    top = image.shape[0] - grids.SIDE - (2 * size + grids.GAP)
+    top = image.shape[0] - SIDE - (2 * size + grids.GAP)
     for unit in range(4):
         row = top + unit // 2 * (size + grids.GAP)
-        column = grids.SIDE + unit % 2 * (size + grids.GAP)
+        column = SIDE + unit % 2 * (size + grids.GAP)
         centre = factor // 2
         sampled = image[row : row + size, column : column + size][centre::factor, centre::factor]
         decoded = decode(sampled, -limit, limit, "RdBu_r")
@@ -82,7 +83,7 @@ def test_the_scale_ends_at_the_smallest_power_of_two_that_covers(
     largest: float, limit: float
 ) -> None:
     values = np.array([0.0, -largest, largest / 2, np.nan], dtype=np.float32)
-    assert grids.power_of_two(values) == limit
+    assert scales.power_of_two(values) == limit
 
 
 def test_titles_tell_layer_shape_epoch_and_scale() -> None:
@@ -124,10 +125,10 @@ def test_a_grid_of_rows_and_columns_draws_what_it_has_room_for() -> None:
         return pictures("weights", view, cmap="gray", **options)["weights-1"]
 
     roomy = tall(rows=10, columns=5)
-    below = roomy[-grids.SIDE - 4 * (side + gap) + gap : -grids.SIDE, : 5 * (side + gap)]
+    below = roomy[-SIDE - 4 * (side + gap) + gap : -SIDE, : 5 * (side + gap)]
     assert (below == 255).all()  # 30 units fill six rows
-    last = roomy[-grids.SIDE - 4 * (side + gap) - side : -grids.SIDE - 4 * (side + gap)]
-    assert len(np.unique(last[:, grids.SIDE + 4 * (side + gap) :][:side, :side])) > 9
+    last = roomy[-SIDE - 4 * (side + gap) - side : -SIDE - 4 * (side + gap)]
+    assert len(np.unique(last[:, SIDE + 4 * (side + gap) :][:side, :side])) > 9
     assert tall(rows=10).shape[1] < tall(rows=3).shape[1]
     assert titles("weights", view, rows=10, columns=5)["1"].startswith("1 weights 30 × 36\n")
     assert "30 × 36, first 20 drawn\n" in titles("weights", view, rows=10, columns=2)["1"]
@@ -138,7 +139,7 @@ def test_a_grid_of_rows_and_columns_draws_what_it_has_room_for() -> None:
 
 
 def test_the_gaps_do_not_look_like_weights_near_zero() -> None:
-    assert {cmap: grids.gap_colour(cmap) for cmap in ("gray", "RdBu_r", "magma", "viridis")} == {
+    assert {cmap: scales.gap_colour(cmap) for cmap in ("gray", "RdBu_r", "magma", "viridis")} == {
         "gray": 255,
         "RdBu_r": 120,
         "magma": 120,
@@ -188,8 +189,8 @@ def test_weights_between_the_least_and_the_largest_drawn_fill_the_colour_map() -
     assert told.endswith(f"epoch 2, scale {low:.3g} to {high:.3g} (min–max)")
     image = pictures("weights", view, **options)["weights-1"]
     for unit in range(2):
-        left = grids.SIDE + unit * (96 + grids.GAP)
-        cell = image[-grids.SIDE - 96 : -grids.SIDE, left : left + 96][8::16, 8::16]
+        left = SIDE + unit * (96 + grids.GAP)
+        cell = image[-SIDE - 96 : -SIDE, left : left + 96][8::16, 8::16]
         decoded = decode(cell, low, high, "gray")
         assert np.abs(decoded - weight[unit].reshape(6, 6)).max() < 2 * (high - low) / 255
 

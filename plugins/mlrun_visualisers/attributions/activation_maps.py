@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.attributions.pairs import Look, paired
 from mlrun_visualisers.attributions.probes import Asked, ask
-from mlrun_visualisers.canvas.grids import Floats, Pixels, coloured, shape_text
+from mlrun_visualisers.canvas.captions import shape_text
+from mlrun_visualisers.canvas.scales import Floats, Pixels, coloured
 
 HEAT = 0.5  # of a pixel's colour is the heat map's, the rest the grey image's
 

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.canvas.captions import captioned, tile, tile_size
-from mlrun_visualisers.canvas.grids import colour_map, shape_text
+from mlrun_visualisers.canvas.captions import shape_text
+from mlrun_visualisers.canvas.figures import captioned, tile_size
+from mlrun_visualisers.canvas.grids import tile
+from mlrun_visualisers.canvas.scales import colour_map
 
 START = 0.3  # the standard deviation of the noise, before the sigmoid
 DARKEST = 0.05  # of 255: the start lies so far from 0 and 1, where a sigmoid hardly moves

@@ -7,7 +7,8 @@ import numpy as np
 from mlrun import Picture, View
 from mlrun_visualisers.attributions.pairs import Look, paired
 from mlrun_visualisers.attributions.probes import Asked, ask
-from mlrun_visualisers.canvas.grids import Floats, coloured, shape_text
+from mlrun_visualisers.canvas.captions import shape_text
+from mlrun_visualisers.canvas.scales import Floats, coloured
 
 
 def draw_saliency(view: View, *, target: str, images: int, look: Look) -> Picture:

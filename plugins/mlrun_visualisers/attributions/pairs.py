@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlrun import MlrunError
-from mlrun_visualisers.canvas.captions import captioned, tile
-from mlrun_visualisers.canvas.grids import WIDEST, Bar, Floats, Pixels, power_of_two
+from mlrun_visualisers.canvas.figures import captioned
+from mlrun_visualisers.canvas.grids import WIDEST, beside, tile
+from mlrun_visualisers.canvas.scales import Bar, Floats, Pixels, limit_of_most
 
 SMALL, LEAST = 112, 32  # pixels: about the side of a small image, and the least of a large one
 LARGEST = 420  # pixels: the side of a large image
-COVERED = 0.99  # of the values lie within the scale: a few are far larger than the rest
 BESIDE = 4  # pixels between an image and the one beside it
 
 
@@ -47,8 +47,7 @@ class Look:
             largest = values.max((1, 2), keepdims=True)
             shares = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
             return shares, 1.0, "0 to each image's own largest"
-        covered = np.quantile(values, COVERED, keepdims=True).astype(np.float32)
-        high = power_of_two(covered) if self.limit is None else self.limit
+        high = limit_of_most(values) if self.limit is None else self.limit
         return (values / high).astype(np.float32), high, f"0 to {high:g}"
 
 
@@ -78,7 +77,6 @@ def paired(
     for image, picture in zip(images, pictures, strict=True):
         left = tile(image, side, "gray")
         right = tile(picture.transpose(2, 0, 1), side, "gray")
-        gap = np.full((len(left), BESIDE, 3), 255, dtype=np.uint8)
-        tiles.append(np.concatenate([left, gap, right], axis=1))
+        tiles.append(beside([left, right], BESIDE))
     bar = Bar(0, high, look.cmap)
     return captioned(tiles, captions, columns=columns, title=title, bar=bar)

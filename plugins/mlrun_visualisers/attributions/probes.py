@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mlrun import View
-from mlrun_visualisers.canvas.grids import shape_text
+from mlrun_visualisers.canvas.captions import shape_text
 
 SHORT_NAMES = 24  # characters: a longer pair of classes takes two lines
 

@@ -1,108 +1,35 @@
-"""Grids of small images, each value a square of whole pixels, under one colour scale."""
+"""Pictures as arrays of pixels: small images enlarged, and put together as grids."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Literal
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from numpy.typing import NDArray
 from PIL import Image
 
-from mlrun import MlrunError
+from mlrun_visualisers.canvas.scales import GREY, WHITE, Pixels, palette
 
-DPI = 100
 GAP = 2  # pixels between the images of a grid
 THINNEST = 12  # pixels: the least height and width of an image that was enlarged
-GREY, WHITE = 120, 255  # of the gaps: white would be lost among weights near zero
-EDGE = 60  # grey of the edge of a colour bar
-TOP, SIDE, BAR = 48, 12, 88  # pixels: for the title, at the edges, for the colour bar
-NARROWEST = 380  # pixels: of a figure
 WIDEST = 1200  # pixels: about the width of a grid of many images, and about its height at most
-TITLE, FONT = 9, 8  # points
-LINE = 14  # pixels: the height of a line of text
-Floats = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
-Scale = Literal["power-of-two", "min-max"]
 
 
-@dataclass(frozen=True)
-class Bar:
-    """The scale of colours beside a picture: its ends, and matplotlib's name of the map."""
+def tile(image: Pixels, size: int, cmap: str) -> Pixels:
+    """Returns an image, uint8 (C, H, W), as uint8 (h, w, 3), its longer side `size` at most.
 
-    low: float
-    high: float
-    cmap: str
-
-
-def power_of_two(values: Floats) -> float:
-    """Returns the smallest power of two that covers every |value|; 1 if all are zero.
-
-    >>> power_of_two(np.array([0.3, -0.6], dtype=np.float32))
-    1.0
+    Three channels are red, green and blue; of any other number the first is drawn, in the
+    colours of `cmap`. A small image is enlarged by a whole factor, a large one averaged.
     """
-    finite = np.abs(values[np.isfinite(values)])
-    largest = float(finite.max()) if finite.size else 0.0
-    return 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0
+    if len(image) == 3:
+        pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+    else:
+        pixels = palette(cmap)[image[0]]
+    return enlarged(shrunk(pixels, size), max(1, size - size % max(pixels.shape[:2])))
 
 
-def check_limit(visualiser: str, limit: float | None, scale: Scale = "power-of-two") -> None:
-    """Raises MlrunError unless `limit` is a number above 0, or None, and goes with the scale."""
-    if limit is None:
-        return
-    if not 0 < limit < math.inf:
-        raise MlrunError(f"{visualiser}: limit {limit:g}; expected a number above 0")
-    if scale == "min-max":
-        raise MlrunError(
-            f"{visualiser}: limit {limit:g} fixes the scale, and scale is min-max; leave one out"
-        )
-
-
-def limits(
-    values: Floats, scale: str, *, signed: bool, limit: float | None = None
-) -> tuple[float, float, str]:
-    """Returns the ends of a colour scale, and what a title says of it.
-
-    Args:
-        values: what is drawn.
-        scale: `power-of-two`: up to the smallest one that covers every |value|, so that epochs
-            and runs line up; `min-max`: from the least to the largest value.
-        signed: whether a power of two reaches as far below zero.
-        limit: what the scale ends at in place of the power of two; how many values lie beyond
-            it is told.
-    """
-    finite = values[np.isfinite(values)]
-    if scale == "min-max" and finite.size:
-        low, high = float(finite.min()), float(finite.max())
-        return low, high if high > low else low + 1, f"{low:.3g} to {high:.3g} (min–max)"
-    beyond = 0 if limit is None else int((np.abs(values) > limit).sum())
-    told = f", {beyond:,} beyond" if beyond else ""
-    end = limit or power_of_two(values)
-    return (-end, end, f"±{end:g}{told}") if signed else (0.0, end, f"0 to {end:g}{told}")
-
-
-def coloured(values: Floats, low: float, high: float, cmap: str) -> Pixels:
-    """Returns `values` as colours, uint8 (…, 3)."""
-    colours = colour_map(cmap)(Normalize(low, high)(values), bytes=True)
-    return np.asarray(colours)[..., :3]
-
-
-def colour_map(name: str) -> matplotlib.colors.Colormap:
-    """Returns matplotlib's colour map of that name; raises MlrunError where there is none."""
-    try:
-        return matplotlib.colormaps[name]
-    except KeyError:
-        raise MlrunError(
-            f"cmap {name}: matplotlib has no such colour map; it has magma, RdBu_r, gray, …"
-        ) from None
+def resized(image: Pixels, size: int, most: int) -> Pixels:
+    """Returns uint8 (h, w, 3) enlarged to about `size` pixels, or averaged to at most `most`."""
+    return enlarged(shrunk(image, most), size)
 
 
 def enlarged(image: Pixels, size: int) -> Pixels:
@@ -125,12 +52,6 @@ def shrunk(image: Pixels, size: int) -> Pixels:
     return np.asarray(Image.fromarray(image).resize(smaller, Image.Resampling.BOX))
 
 
-def gap_colour(cmap: str) -> int:
-    """Returns the grey, 0–255, between images whose middle values must not look like it."""
-    middle = np.array(colour_map(cmap)(0.5)[:3]) * 255
-    return WHITE if np.abs(middle - GREY).max() < 40 else GREY
-
-
 def grid(
     images: Sequence[Pixels], columns: int, rows: int | None = None, *, gap: int = GREY
 ) -> Pixels:
@@ -144,9 +65,7 @@ def grid(
     """
     height, width = images[0].shape[:2]
     rows = rows or -(-len(images) // columns)
-    canvas = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), WHITE, dtype=np.uint8
-    )
+    canvas = white(rows * (height + GAP) - GAP, columns * (width + GAP) - GAP)
     corners = [
         (place // columns * (height + GAP), place % columns * (width + GAP))
         for place in range(len(images))
@@ -155,78 +74,25 @@ def grid(
         above, before = max(0, top - GAP), max(0, left - GAP)
         canvas[above : top + height + GAP, before : left + width + GAP] = gap
     for image, (top, left) in zip(images, corners, strict=True):
-        canvas[top : top + height, left : left + width] = image
+        paste(canvas, image, top, left)
     return canvas
 
 
-def shape_text(shape: Sequence[int]) -> str:
-    """Returns a shape as titles write it: `6 × 24 × 24`."""
-    return " × ".join(map(str, shape))
+def beside(images: Sequence[Pixels], between: int) -> Pixels:
+    """Returns images side by side, white between them and below those that are less high."""
+    height = max(map(len, images))
+    lefts = np.cumsum([0, *(image.shape[1] + between for image in images)]).tolist()
+    canvas = white(height, lefts[-1] - between)
+    for image, left in zip(images, lefts, strict=False):
+        paste(canvas, image, 0, left)
+    return canvas
 
 
-def framed(canvas: Pixels, *, title: str, low: float, high: float, cmap: str) -> Figure:
-    """Returns a figure that shows `canvas` pixel for pixel, with a title and a colour bar."""
-    height, width = canvas.shape[:2]
-    bar_height = max(height, 60)
-    total = (max(width + 2 * SIDE + BAR, title_width(title)), bar_height + TOP + 2 * SIDE)
-    figure = Figure(figsize=(total[0] / DPI, total[1] / DPI), dpi=DPI)
-    figure.figimage(canvas, SIDE, SIDE + bar_height - height, origin="upper")
-    write_title(figure, title)
-    add_bar(figure, width + 2 * SIDE, bar_height, low=low, high=high, cmap=cmap)
-    return figure
+def white(height: int, width: int) -> Pixels:
+    """Returns white pixels, uint8 (height, width, 3)."""
+    return np.full((height, width, 3), WHITE, dtype=np.uint8)
 
 
-def add_bar(figure: Figure, left: int, length: int, *, low: float, high: float, cmap: str) -> None:
-    """Adds a colour bar at the foot of a figure, with five values beside it.
-
-    By hand: matplotlib's own takes longer than all the rest of the picture.
-
-    Args:
-        left, length: pixels: where it starts, and how high it is.
-        low, high: the values at its ends.
-    """
-    width, height = figure.get_size_inches() * DPI
-    colours = coloured(np.linspace(high, low, length, dtype=np.float32), low, high, cmap)
-    bar = colours[:, None].repeat(THINNEST, 1)
-    bar[[0, -1]], bar[:, [0, -1]] = EDGE, EDGE
-    figure.figimage(bar, left, SIDE, origin="upper")
-    for place in np.linspace(0, 1, 5 if length >= 5 * LINE else 3):
-        y = SIDE + 1 + place * (length - 2)
-        figure.text(
-            (left + THINNEST + 5) / width,
-            y / height,
-            f"{low + place * (high - low):.4g}".replace("-", "−"),
-            va="center_baseline",
-            fontsize=FONT,
-            parse_math=False,
-        )
-
-
-def write_title(figure: Figure, title: str) -> None:
-    """Writes a title into the upper left corner."""
-    width, height = figure.get_size_inches() * DPI
-    figure.text(SIDE / width, 1 - 8 / height, title, va="top", fontsize=TITLE, parse_math=False)
-
-
-def write_on(figure: Figure, text: str, left: float, top: float, *, size: int) -> None:
-    """Writes a text of `size` points whose upper left corner is at a pixel of the canvas."""
-    width, height = figure.get_size_inches() * DPI
-    x, y = (SIDE + left) / width, 1 - (TOP + SIDE + top) / height
-    figure.text(x, y, text, va="top", fontsize=size, linespacing=1.2, parse_math=False)
-
-
-def title_width(title: str) -> int:
-    """Returns how many pixels wide a figure must be for its title."""
-    widest = max(text_width(line, TITLE) for line in title.split("\n"))
-    return max(NARROWEST, math.ceil(widest) + 2 * SIDE)
-
-
-def text_width(text: str, size: int) -> float:
-    """Returns how many pixels wide a line of text of `size` points is."""
-    return float(measure().get_text_width_height_descent(text, FontProperties(size=size), False)[0])
-
-
-@cache
-def measure() -> RendererAgg:
-    """Returns what draws the figures, to measure texts with."""
-    return RendererAgg(1, 1, DPI)
+def paste(canvas: Pixels, image: Pixels, top: int, left: int) -> None:
+    """Puts an image on a canvas, its upper left corner at a pixel of it."""
+    canvas[top : top + image.shape[0], left : left + image.shape[1]] = image

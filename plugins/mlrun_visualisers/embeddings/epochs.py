@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, Picture, View
+from mlrun_visualisers.canvas.captions import shape_text
 from mlrun_visualisers.canvas.choice import random_places
-from mlrun_visualisers.canvas.grids import shape_text
 from mlrun_visualisers.embeddings.points import Limits, Points, scatter
 from mlrun_visualisers.embeddings.projection import (
     Basis,

@@ -16,9 +16,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.canvas.captions import shortened
+from mlrun_visualisers.canvas.captions import shape_text, shortened
 from mlrun_visualisers.canvas.choice import random_places
-from mlrun_visualisers.canvas.grids import shape_text
 from mlrun_visualisers.embeddings.projection import (
     Floats,
     Labels,

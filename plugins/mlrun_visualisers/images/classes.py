@@ -10,15 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.captions import (
-    captioned,
-    shortened,
-    slanted,
-    tile,
-    tile_size,
-    write_below,
-)
-from mlrun_visualisers.canvas.grids import colour_map
+from mlrun_visualisers.canvas.captions import shortened, slanted, write_below
+from mlrun_visualisers.canvas.figures import captioned, tile_size
+from mlrun_visualisers.canvas.grids import tile
+from mlrun_visualisers.canvas.scales import colour_map
 
 MOST_NAMES = 30  # classes up to which names can be read
 LONGEST_NAME = 130  # pixels of a class's name beside an axis

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.captions import captioned, tile, tile_size
 from mlrun_visualisers.canvas.choice import random_places
-from mlrun_visualisers.canvas.grids import colour_map
+from mlrun_visualisers.canvas.figures import captioned, tile_size
+from mlrun_visualisers.canvas.grids import tile
+from mlrun_visualisers.canvas.scales import colour_map
 
 
 def draw_samples(

@@ -8,27 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.captions import message, tile
-from mlrun_visualisers.canvas.grids import (
-    FONT,
-    WIDEST,
-    Floats,
-    Pixels,
-    coloured,
-    enlarged,
-    framed,
-    limits,
-    shape_text,
-    shrunk,
-    write_on,
-)
+from mlrun_visualisers.canvas.captions import FONT, shape_text, write_on
+from mlrun_visualisers.canvas.figures import framed, message
+from mlrun_visualisers.canvas.grids import WIDEST, paste, resized, tile, white
+from mlrun_visualisers.canvas.scales import COVERED, Bar, Floats, Pixels, coloured, limit_of_most
 
 SMALL, LEAST = 96, 32  # pixels: about the side of a small image, and the least of a large one
 HEAD = 60  # pixels: about the side of a kernel
 NAME = 16  # pixels: the height of a column's name
 NARROW = 66  # pixels: the least width of a column, for its name
 BETWEEN = 8  # pixels
-COVERED = 0.99  # of the responses lie within the scale: a few are far larger than the rest
 
 
 def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Picture:
@@ -42,19 +31,18 @@ def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) ->
         sizes = f"images of {shape_text(chosen.shape[2:])} pixels are smaller than the kernels"
         return Picture(message(f"kernels {about}\n{sizes}"), kept)
     responses = correlate(chosen, stacked)
-    covered = np.quantile(np.abs(responses), COVERED, keepdims=True).astype(np.float32)
-    low, high, scale = limits(covered, "power-of-two", signed=True)
+    limit = limit_of_most(responses)
     side = side_of(chosen)
     columns = [[tile(image.numpy(), side, "gray") for image in chosen]]
-    for of_kernel in coloured(responses.swapaxes(0, 1), low, high, cmap):
+    for of_kernel in coloured(responses.swapaxes(0, 1), -limit, limit, cmap):
         columns.append([tile(bordered(one, size), side, "gray") for one in of_kernel])
     heads = [head_of(kernel, cmap) for kernel in kernels.values()]
     across = max(NARROW, columns[0][0].shape[1]) + BETWEEN
     source = view.probe_name if part == "probes" and view.probe_name else part
-    scale += f" ({100 * COVERED:g} % lie within)"
+    scale = f"±{limit:g} ({100 * COVERED:g} % lie within)"
     title = f"kernels {about}\n{source}, pixels as 0–1, no padding, scale {scale}"
     canvas = table([None, *heads], columns, across)
-    figure = framed(canvas, title=title, low=low, high=high, cmap=cmap)
+    figure = framed(canvas, title=title, bar=Bar(-limit, limit, cmap))
     for place, name in enumerate(["image", *kernels]):
         write_on(figure, name, place * across, 0, size=FONT)
     return Picture(figure, {**kept, "responses": responses})
@@ -79,7 +67,7 @@ def line_kernels(size: int) -> dict[str, Tensor]:
 
 def head_of(kernel: Tensor, cmap: str) -> Pixels:
     """Returns the picture of a kernel, whose values lie between -1 and 1."""
-    return enlarged(shrunk(coloured(kernel.numpy(), -1, 1, cmap), HEAD), HEAD)
+    return resized(coloured(kernel.numpy(), -1, 1, cmap), HEAD, HEAD)
 
 
 def images_of(view: View, part: str, count: int) -> Tensor:
@@ -120,13 +108,11 @@ def table(heads: list[Pixels | None], columns: list[list[Pixels]], across: int) 
     """Returns columns of pictures of one size, each under its head, with room for names above."""
     top = NAME + HEAD + BETWEEN
     down = columns[0][0].shape[0] + BETWEEN
-    size = (top + len(columns[0]) * down - BETWEEN, len(columns) * across - BETWEEN, 3)
-    canvas = np.full(size, 255, dtype=np.uint8)
+    canvas = white(top + len(columns[0]) * down - BETWEEN, len(columns) * across - BETWEEN)
     for place, (head, column) in enumerate(zip(heads, columns, strict=True)):
         left = place * across
         if head is not None:
-            canvas[NAME : NAME + head.shape[0], left : left + head.shape[1]] = head
+            paste(canvas, head, NAME, left)
         for row, picture in enumerate(column):
-            upper = top + row * down
-            canvas[upper : upper + picture.shape[0], left : left + picture.shape[1]] = picture
+            paste(canvas, picture, top + row * down, left)
     return canvas

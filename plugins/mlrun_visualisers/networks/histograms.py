@@ -14,8 +14,15 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.captions import shortened
-from mlrun_visualisers.canvas.grids import DPI, SIDE, power_of_two, shape_text, write_title
+from mlrun_visualisers.canvas.captions import (
+    SIDE,
+    blank_figure,
+    shape_text,
+    shortened,
+    size_of,
+    write_title,
+)
+from mlrun_visualisers.canvas.scales import power_of_two
 from mlrun_visualisers.networks.parameters import (
     Figures,
     Floats,
@@ -85,12 +92,12 @@ def sheet(layers: int) -> Figure:
     """Returns an empty figure with room for so many layers and the curves."""
     width = 2 * SIDE + NAMES + 2 * PANEL + BETWEEN
     height = TOP + layers * ROW + AXIS + CURVES + AXIS
-    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    return blank_figure(width, height)
 
 
 def panel(figure: Figure, column: int, rows: int | None = None) -> Axes:
     """Returns a panel of one of two columns: that of so many rows, or the curves below them."""
-    width, height = figure.get_size_inches() * DPI
+    width, height = size_of(figure)
     left = SIDE + NAMES + column * (PANEL + BETWEEN)
     bottom, high = (AXIS, CURVES) if rows is None else (2 * AXIS + CURVES, rows * ROW)
     axes = figure.add_axes((left / width, bottom / height, PANEL / width, high / height))
@@ -103,7 +110,7 @@ def panel(figure: Figure, column: int, rows: int | None = None) -> Axes:
 
 def write_names(figure: Figure, found: Sequence[Layer]) -> None:
     """Writes the name and the shape of each layer at the left of its row, in its colour."""
-    width, height = figure.get_size_inches() * DPI
+    width, height = size_of(figure)
     for row, layer in enumerate(found):
         middle = 1 - (TOP + (row + 0.5) * ROW) / height
         for text, colour, where in (

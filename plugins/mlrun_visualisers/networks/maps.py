@@ -10,24 +10,29 @@ import numpy as np
 from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.canvas.captions import tile
+from mlrun_visualisers.canvas.captions import shape_text
 from mlrun_visualisers.canvas.choice import spread
+from mlrun_visualisers.canvas.figures import framed
 from mlrun_visualisers.canvas.grids import (
     GAP,
     THINNEST,
     WIDEST,
+    beside,
+    grid,
+    resized,
+    shrunk,
+    tile,
+    white,
+)
+from mlrun_visualisers.canvas.scales import (
+    Bar,
     Floats,
     Pixels,
     Scale,
     check_limit,
     coloured,
-    enlarged,
-    framed,
     gap_colour,
-    grid,
     limits,
-    shape_text,
-    shrunk,
 )
 
 CELL, LARGE = 40, 96  # pixels: about the side of one map, of several images and of one
@@ -93,7 +98,7 @@ def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Loo
     title = f"{label} {shape}{left_out}\nepoch {view.epoch}, scale {about}"
     if view.probe_name is not None:
         title += f", probe {view.probe_name} {shape_text(probes.shape[2:])}"
-    figure = framed(stacked(rows), title=title, low=low, high=high, cmap=look.cmap)
+    figure = framed(stacked(rows), title=title, bar=Bar(low, high, look.cmap))
     return Picture(figure, {"maps": drawn, "images": probes.numpy()})
 
 
@@ -118,16 +123,17 @@ def draw_maps(probes: Tensor, colours: Pixels, look: Look) -> list[Pixels]:
     size = min(most, LARGE if images == 1 else CELL)
     rows = []
     for image, maps_of_image in zip(probes, colours, strict=True):
-        cells = [enlarged(shrunk(one, most), size) for one in maps_of_image]
+        cells = [resized(one, size, most) for one in maps_of_image]
         shown = tile(image.numpy(), max(size, max(cells[0].shape[:2])), "gray")
-        rows.append(beside(shown, grid(cells, across, gap=gap_colour(look.cmap))))
+        maps_grid = grid(cells, across, gap=gap_colour(look.cmap))
+        rows.append(beside([shown, maps_grid], BETWEEN))
     return rows
 
 
 def draw_strips(probes: Tensor, colours: Pixels) -> list[Pixels]:
     """Returns for each image a picture of it and, beside it, its units, uint8 (N, units, 3)."""
     return [
-        beside(tile(image.numpy(), CELL, "gray"), strip(units))
+        beside([tile(image.numpy(), CELL, "gray"), strip(units)], BETWEEN)
         for image, units in zip(probes, colours, strict=True)
     ]
 
@@ -138,19 +144,7 @@ def strip(units: Pixels) -> Pixels:
     return shrunk(cells, WIDEST).repeat(CELL, 0)
 
 
-def beside(left: Pixels, right: Pixels) -> Pixels:
-    """Returns two pictures side by side, white between them and below the lower one."""
-    height = max(len(left), len(right))
-    gap = np.full((height, BETWEEN, 3), 255, dtype=np.uint8)
-    return np.concatenate([pad(left, height), gap, pad(right, height)], axis=1)
-
-
-def pad(image: Pixels, height: int) -> Pixels:
-    """Returns `image` with white below."""
-    return np.pad(image, ((0, height - len(image)), (0, 0), (0, 0)), constant_values=255)
-
-
 def stacked(rows: list[Pixels]) -> Pixels:
     """Returns rows of one width below each other, a white gap between them."""
-    spaced = [pad(row, len(row) + GAP) for row in rows]
-    return np.concatenate(spaced)[:-GAP]
+    gap = white(GAP, rows[0].shape[1])
+    return np.concatenate([part for row in rows for part in (row, gap)][:-1])

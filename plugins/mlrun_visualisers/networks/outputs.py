@@ -5,36 +5,32 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.canvas.captions import shortened, tile
-from mlrun_visualisers.canvas.choice import spread
-from mlrun_visualisers.canvas.grids import (
-    DPI,
+from mlrun_visualisers.canvas.captions import (
     FONT,
-    GAP,
     LINE,
     SIDE,
-    THINNEST,
     TOP,
-    WIDEST,
-    Floats,
-    Pixels,
-    check_limit,
-    coloured,
-    enlarged,
-    gap_colour,
-    grid,
-    limits,
+    blank_figure,
     shape_text,
-    shrunk,
+    shortened,
     text_width,
     title_width,
     write_on,
     write_title,
+)
+from mlrun_visualisers.canvas.choice import spread
+from mlrun_visualisers.canvas.grids import GAP, THINNEST, WIDEST, grid, paste, resized, tile, white
+from mlrun_visualisers.canvas.scales import (
+    Floats,
+    Pixels,
+    check_limit,
+    coloured,
+    gap_colour,
+    limits,
 )
 from mlrun_visualisers.networks.maps import as_maps, strip
 
@@ -136,7 +132,7 @@ def draw_row(row: Row, highest: int, cmap: str) -> Pixels:
         return strip(colours)
     count = len(colours)
     most = max(THINNEST, min(highest, WIDEST // count - GAP))
-    cells = [enlarged(shrunk(one, most), min(most, CELL)) for one in colours]
+    cells = [resized(one, min(most, CELL), most) for one in colours]
     return grid(cells, count, gap=gap_colour(cmap))
 
 
@@ -147,14 +143,14 @@ def labelled(rows: list[tuple[str, Pixels]], title: str) -> Figure:
     before = min(max(widest, TEXT[0]), TEXT[1]) + BETWEEN
     heights = [max(len(image), LINE * (text.count("\n") + 1)) for text, image in rows]
     size = (sum(heights) + BETWEEN * (len(rows) - 1), max(image.shape[1] for _, image in rows))
-    canvas = np.full((size[0], before + size[1], 3), 255, dtype=np.uint8)
+    canvas = white(size[0], before + size[1])
     total = (max(canvas.shape[1] + 2 * SIDE, title_width(title)), size[0] + TOP + 2 * SIDE)
-    figure = Figure(figsize=(total[0] / DPI, total[1] / DPI), dpi=DPI)
+    figure = blank_figure(*total)
     top = 0
     for (text, image), height in zip(rows, heights, strict=True):
-        canvas[top : top + image.shape[0], before : before + image.shape[1]] = image
-        told = "\n".join(shortened(line, before - BETWEEN) for line in text.split("\n"))
-        write_on(figure, told, 0, top, size=FONT)
+        paste(canvas, image, top, before)
+        shown = "\n".join(shortened(line, before - BETWEEN) for line in text.split("\n"))
+        write_on(figure, shown, 0, top, size=FONT)
         top += height + BETWEEN
     figure.figimage(canvas, SIDE, SIDE, origin="upper")
     write_title(figure, title)

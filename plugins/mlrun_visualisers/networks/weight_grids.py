@@ -10,22 +10,19 @@ import numpy as np
 from torch import nn
 
 from mlrun import MlrunError, Picture, View
+from mlrun_visualisers.canvas.captions import shape_text
 from mlrun_visualisers.canvas.choice import spread
-from mlrun_visualisers.canvas.grids import (
-    WHITE,
-    WIDEST,
+from mlrun_visualisers.canvas.figures import framed
+from mlrun_visualisers.canvas.grids import WIDEST, beside, grid, resized
+from mlrun_visualisers.canvas.scales import (
+    Bar,
     Floats,
     Pixels,
     Scale,
     check_limit,
     coloured,
-    enlarged,
-    framed,
     gap_colour,
-    grid,
     limits,
-    shape_text,
-    shrunk,
 )
 
 APART = 10  # pixels between units that stand side by side
@@ -83,13 +80,13 @@ def draw_layer(view: View, name: str, look: Look) -> Picture:
     low, high, about = limits(covered, look.scale, signed=True, limit=look.limit)
     size, most = tile_size(columns, rows), WIDEST // max(columns, rows)
     colours = coloured(drawn.reshape(-1, *drawn.shape[2:]), low, high, look.cmap)
-    images = [enlarged(shrunk(one, most), size) for one in colours]
+    images = [resized(one, size, most) for one in colours]
     canvas = by_unit(images, drawn.shape[1], columns, rows, gap=gap_colour(look.cmap))
     title = (
         f"{name} weights {shape_text(values.shape)}{what_of(units, drawn, columns)}\n"
         f"epoch {view.epoch}, scale {about}"
     )
-    figure = framed(canvas, title=title, low=low, high=high, cmap=look.cmap)
+    figure = framed(canvas, title=title, bar=Bar(low, high, look.cmap))
     return Picture(figure, {"weights": drawn})
 
 
@@ -111,9 +108,7 @@ def by_unit(
         grid([image for unit in units[place::across] for image in unit], channels, rows, gap=gap)
         for place in range(min(across, len(units)))
     ]
-    apart = np.full((len(blocks[0]), APART, 3), WHITE, dtype=np.uint8)
-    joined = [part for block in blocks for part in (block, apart)]
-    return np.concatenate(joined[:-1], axis=1)
+    return beside(blocks, APART)
 
 
 def default_layers(view: View) -> list[str]:

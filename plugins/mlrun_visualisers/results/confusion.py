@@ -13,8 +13,14 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlrun import MlrunError, Picture, View
-from mlrun_visualisers.canvas.captions import shortened, slanted, write_below
-from mlrun_visualisers.canvas.grids import DPI, colour_map, text_width
+from mlrun_visualisers.canvas.captions import (
+    blank_figure,
+    shortened,
+    slanted,
+    text_width,
+    write_below,
+)
+from mlrun_visualisers.canvas.scales import colour_map
 
 if TYPE_CHECKING:
     from mlrun.plugin import Evaluation
@@ -97,7 +103,7 @@ def laid_out(side: int, names: Sequence[str], widest: str) -> tuple[Figure, Axes
     bottom = AROUND + (longest * 0.75 if slanted(names) else 0)
     right = BAR + text_width(widest, LARGEST)
     width, height = left + side + right, TOP + side + bottom
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    figure = blank_figure(width, height)
     axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
     bar_side = 0.8 * side
     place = (left + side + 20, bottom + 0.1 * side)

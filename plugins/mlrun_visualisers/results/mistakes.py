@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.captions import captioned, message, tile, tile_size
-from mlrun_visualisers.canvas.grids import Pixels, colour_map
+from mlrun_visualisers.canvas.figures import captioned, message, tile_size
+from mlrun_visualisers.canvas.grids import tile
+from mlrun_visualisers.canvas.scales import Pixels, colour_map
 
 if TYPE_CHECKING:
     from mlrun.plugin import Evaluation

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.signatures import Points, Positive
+from mlrun_visualisers.canvas.signatures import PartName, PicturesAndTables, Points, Positive
 
 
 def embedding(
@@ -14,11 +14,11 @@ def embedding(
     *,
     layer: str | None = None,
     method: Literal["pca", "tsne"] = "pca",
-    part: Literal["train", "val", "test"] | None = None,
+    part: PartName | None = None,
     images: Points = 1000,
     seed: int = 0,
     perplexity: Positive = 30.0,
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+) -> PicturesAndTables:
     """Images as points in a plane, by what a layer makes of them: PCA or t-SNE.
 
     Colours are true classes; crosses were misclassified. The sign of an axis, which neither

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.canvas.captions import shape_text
 from mlrun_visualisers.canvas.choice import random_places
+from mlrun_visualisers.canvas.predictions import outcomes_of
 from mlrun_visualisers.embeddings.points import Limits, Points, scatter
 from mlrun_visualisers.embeddings.projection import (
     Basis,
@@ -48,18 +49,13 @@ def keep_epoch(view: View, *, layer: str | None, part: str, images: int, seed: i
 
     Half of the bits would do for the picture, but a layer that grows beyond 65,504 would be lost.
     """
-    found = view.evaluation(part)
-    places = random_places(len(found.labels), images, seed)
+    evaluation = view.evaluation(part)
+    places = random_places(len(evaluation.labels), images, seed)
     source = source_of(view, layer, NAME)
     values, shape = values_of(view, source, part, places, most=MOST_VALUES)
     places = places[: len(values)]
-    kept = {
-        "values": values.reshape(len(values), *shape),
-        "labels": found.labels[places].numpy(),
-        "predicted": found.predicted[places].numpy(),
-        "indices": found.indices[places].numpy(),
-    }
-    return Picture(None, kept)
+    reshaped = values.reshape(len(values), *shape)
+    return Picture(None, {"values": reshaped, **outcomes_of(evaluation, places)})
 
 
 def draw_epochs(view: View, *, layer: str | None, part: str, seed: int) -> Iterator[Picture]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.canvas.captions import shape_text, shortened
 from mlrun_visualisers.canvas.choice import random_places
+from mlrun_visualisers.canvas.predictions import evaluation_of, names_of, outcomes_of
+from mlrun_visualisers.canvas.signatures import PicturesAndTables, Table
 from mlrun_visualisers.embeddings.projection import (
     Floats,
     Labels,
@@ -66,27 +67,26 @@ def draw_embedding(
     images: int,
     seed: int,
     perplexity: float,
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+) -> PicturesAndTables:
     """Yields the picture, and a table of its points."""
-    found = view.predictions if part is None else view.evaluation(part)
-    places = random_places(len(found.labels), images, seed)
+    evaluation = evaluation_of(view, part)
+    places = random_places(len(evaluation.labels), images, seed)
     source = source_of(view, layer, "embedding")
-    values, shape = values_of(view, source, found.part, places, most=MOST_VALUES)
+    values, shape = values_of(view, source, evaluation.part, places, most=MOST_VALUES)
     check_differ(values, source)
     places = places[: len(values)]
-    labels, predicted = found.labels[places].numpy(), found.predicted[places].numpy()
-    indices = found.indices[places].numpy()
+    outcomes = outcomes_of(evaluation, places)
+    labels, predicted = outcomes["labels"], outcomes["predicted"]
     where, about = brought_down(values, labels, method=method, perplexity=perplexity, seed=seed)
     points = Points(where, labels, predicted)
-    drawn = f"{len(values):,} of {len(found.labels):,} {found.part} images"
+    drawn = f"{len(values):,} of {len(evaluation.labels):,} {evaluation.part} images"
     wrong = int((labels != predicted).sum())
     title = (
         f"{source}, {shape_text(shape)} values\n"
         f"{NAMES[method]} of {drawn}, epoch {view.epoch}\n{about}; {wrong:,} misclassified"
     )
-    kept = {"points": where, "labels": labels, "predicted": predicted, "indices": indices}
-    yield "", Picture(scatter(points, view.classes, title), kept)
-    yield "table", table_of(points, view.classes, indices)
+    yield "", Picture(scatter(points, view.classes, title), {"points": where, **outcomes})
+    yield "table", table_of(points, view.classes, outcomes["indices"])
 
 
 def brought_down(
@@ -168,13 +168,13 @@ def add_key(
         text.set_parse_math(False)
 
 
-def table_of(points: Points, classes: Sequence[str], indices: Labels) -> dict[str, list[Any]]:
+def table_of(points: Points, classes: Sequence[str], indices: Labels) -> Table:
     """Returns the points as a table, of which `index` is the place in the data set's own part."""
     some = slice(MOST_ROWS)
     return {
         "x": points.places[some, 0].round(4).tolist(),
         "y": points.places[some, 1].round(4).tolist(),
-        "class": [classes[label] for label in points.labels[some]],
-        "predicted": [classes[label] for label in points.predicted[some]],
+        "class": names_of(classes, points.labels[some]),
+        "predicted": names_of(classes, points.predicted[some]),
         "index": indices[some].tolist(),
     }

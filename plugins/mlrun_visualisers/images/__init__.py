@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.signatures import Count
+from mlrun_visualisers.canvas.signatures import Count, PartName
 
 
 def samples(
@@ -13,7 +13,7 @@ def samples(
     *,
     rows: Count = 5,
     columns: Count = 5,
-    part: Literal["train", "val", "test"] = "train",
+    part: PartName = "train",
     pick: Literal["random", "first"] = "random",
     seed: int = 0,
     cmap: str = "gray",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from mlrun import Picture, View
-from mlrun_visualisers.canvas.signatures import Amount, Count, Degrees
+from mlrun_visualisers.canvas.signatures import (
+    Amount,
+    Count,
+    Degrees,
+    PartName,
+    PicturesAndTables,
+)
 
 
 def confusion_matrix(view: View, *, cmap: str = "Blues") -> Picture:
@@ -63,9 +69,9 @@ def misclassified(
     *,
     count: Count = 25,
     columns: Count = 5,
-    part: Literal["train", "val", "test"] | None = None,
+    part: PartName | None = None,
     cmap: str = "gray",
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+) -> PicturesAndTables:
     """The mistakes of which the model was surest, as a picture and as a table with images.
 
     The surest is the one whose predicted class has the highest probability (softmax of the
@@ -87,9 +93,9 @@ def top_losses(
     *,
     count: Count = 25,
     columns: Count = 5,
-    part: Literal["train", "val", "test"] | None = None,
+    part: PartName | None = None,
     cmap: str = "gray",
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+) -> PicturesAndTables:
     """The images with the highest cross-entropy, as a picture and as a table with images.
 
     They are what the model finds hardest, rightly classified or not; mislabelled images are
@@ -106,9 +112,7 @@ def top_losses(
     yield from draw_top_losses(view, count=count, columns=columns, part=part, cmap=cmap)
 
 
-def calibration(
-    view: View, *, bins: Count = 15, part: Literal["train", "val", "test"] | None = None
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+def calibration(view: View, *, bins: Count = 15, part: PartName | None = None) -> PicturesAndTables:
     """Accuracy against confidence (reliability diagram), and the expected calibration error.
 
     Confidence is the probability of the predicted class (softmax of the logits). Images are
@@ -139,9 +143,9 @@ def robustness(
     blur: tuple[Amount, ...] = (),
     shift: tuple[Amount, ...] = (),
     images: Count = 500,
-    part: Literal["train", "val", "test"] | None = None,
+    part: PartName | None = None,
     seed: int = 0,
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+) -> PicturesAndTables:
     """Accuracy against the amount of rotation, noise, blur and shift, a panel each.
 
     The same images are changed by each amount as `mlrun evaluate` would; amount 0 are the

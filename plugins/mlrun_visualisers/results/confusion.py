@@ -36,7 +36,7 @@ BRIGHT = 0.55  # luma from which black is read better than white
 
 
 def draw_confusion_matrix(view: View, *, cmap: str) -> Picture:
-    """Returns the confusion matrix of the part that counts."""
+    """Returns the confusion matrix of the test part, or validation if there is none."""
     return draw_matrix(view, view.predictions, cmap)
 
 
@@ -50,13 +50,13 @@ def draw_confusion_by_epoch(
         yield part, draw_matrix(view, view.evaluation(part), cmap)
 
 
-def draw_matrix(view: View, found: Evaluation, cmap: str) -> Picture:
+def draw_matrix(view: View, evaluation: Evaluation, cmap: str) -> Picture:
     """Returns the confusion matrix of an evaluation: rows true, columns predicted.
 
     The scale runs from 0 to the number of images of the largest class, so that epochs and
     runs line up. Counts and names are written up to 30 classes.
     """
-    counts: NDArray[np.int64] = found.confusion.numpy()
+    counts: NDArray[np.int64] = evaluation.confusion.numpy()
     largest = int(counts.sum(1).max())
     legible = len(counts) <= MOST_COUNTS
     names = [shortened(name, LONGEST_NAME) for name in view.classes] if legible else ["000"]
@@ -66,8 +66,8 @@ def draw_matrix(view: View, found: Evaluation, cmap: str) -> Picture:
     image = axes.imshow(counts, cmap=colours, norm=scale)
     figure.colorbar(image, cax=bar, label="images", ticks=MaxNLocator(6, integer=True))
     axes.set_title(
-        f"{found.part}, epoch {view.epoch}: "
-        f"accuracy {found.accuracy:.4f}, {len(found.labels):,} images",
+        f"{evaluation.part}, epoch {view.epoch}: "
+        f"accuracy {evaluation.accuracy:.4f}, {len(evaluation.labels):,} images",
         fontsize=10,
     )
     axes.set_xlabel("predicted" if legible else "predicted (number of the class)")

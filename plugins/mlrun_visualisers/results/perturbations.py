@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from mlrun import MlrunError, Picture, View
 from mlrun.plugin import Variant, interval
 from mlrun_visualisers.canvas.choice import random_places
+from mlrun_visualisers.canvas.signatures import PicturesAndTables, Table
 
 OF_THE_SIDE = {"blur": (0.025, 0.05, 0.075, 0.1), "shift": (0.05, 0.1, 0.15, 0.2)}
 UNITS = {
@@ -23,7 +24,7 @@ UNITS = {
 }
 
 
-class Measured(NamedTuple):
+class Point(NamedTuple):
     """The accuracy on images changed by one amount, 0–1, and its 95 % interval."""
 
     change: str
@@ -40,7 +41,7 @@ def draw_robustness(
     images: int,
     part: str | None,
     seed: int,
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+) -> PicturesAndTables:
     """Yields the picture, and a table of its points."""
     if not amounts:
         raise MlrunError("robustness: changes is none; expected at least one")
@@ -49,10 +50,10 @@ def draw_robustness(
     count = len(view.labels(part))
     places = sorted(random_places(count, images, seed))
     plain = accuracy_of(view, part, places, Variant(), seed)
-    found = [
-        measured(change, amount, accuracy_of(view, part, places, variant, seed), len(places))
+    points = [
+        point_of(change, amount, accuracy_of(view, part, places, variant, seed), len(places))
         if amount
-        else measured(change, 0.0, plain, len(places))
+        else point_of(change, 0.0, plain, len(places))
         for change, of_change in variants.items()
         for amount, variant in of_change.items()
     ]
@@ -61,11 +62,11 @@ def draw_robustness(
         f"as they are: {plain:.4f}"
     )
     values = {
-        change: np.array([point[1:] for point in found if point.change == change])
+        change: np.array([point[1:] for point in points if point.change == change])
         for change in variants
     }
-    yield "", Picture(panels(found, title, 1 / len(view.classes)), values)
-    yield "table", table_of(found, len(places))
+    yield "", Picture(panels(points, title, 1 / len(view.classes)), values)
+    yield "table", table_of(points, len(places))
 
 
 def variants_of(
@@ -76,18 +77,18 @@ def variants_of(
     Raises:
         MlrunError: an amount is out of its bounds.
     """
-    found: dict[str, dict[float, Variant]] = {}
-    for change, given in amounts.items():
-        chosen = given or [rounded(share * side) for share in OF_THE_SIDE.get(change, ())]
-        if not any(chosen):
+    variants: dict[str, dict[float, Variant]] = {}
+    for change, of_change in amounts.items():
+        wanted = of_change or [rounded(share * side) for share in OF_THE_SIDE.get(change, ())]
+        if not any(wanted):
             raise MlrunError(f"robustness: {change} has no amount above 0")
         try:
-            found[change] = {
-                amount: Variant(**{change: amount}) for amount in sorted({0.0, *chosen})
+            variants[change] = {
+                amount: Variant(**{change: amount}) for amount in sorted({0.0, *wanted})
             }
         except ValueError as error:
             raise MlrunError(f"robustness: {error}") from None
-    return found
+    return variants
 
 
 def rounded(amount: float) -> float:
@@ -100,14 +101,14 @@ def accuracy_of(view: View, part: str, places: Sequence[int], variant: Variant, 
     return view.evaluation_of(part, places, variant=variant, seed=seed).accuracy
 
 
-def measured(change: str, amount: float, accuracy: float, images: int) -> Measured:
+def point_of(change: str, amount: float, accuracy: float, images: int) -> Point:
     """Returns an accuracy on so many images with its interval."""
-    return Measured(change, amount, accuracy, *interval(round(accuracy * images), images))
+    return Point(change, amount, accuracy, *interval(round(accuracy * images), images))
 
 
-def panels(found: Sequence[Measured], title: str, chance: float) -> Figure:
+def panels(points: Sequence[Point], title: str, chance: float) -> Figure:
     """Returns one panel for each change, two in a row, all on the same axis of accuracy."""
-    changes = list(dict.fromkeys(point.change for point in found))
+    changes = list(dict.fromkeys(point.change for point in points))
     columns = min(2, len(changes))
     rows = math.ceil(len(changes) / columns)
     width, height = 4.3 * columns + 0.6, 2.7 * rows + 0.5
@@ -120,7 +121,7 @@ def panels(found: Sequence[Measured], title: str, chance: float) -> Figure:
     )  # fmt: skip
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, change in zip(grid.flat, changes, strict=False):
-        draw_panel(axes, change, [point for point in found if point.change == change], chance)
+        draw_panel(axes, change, [p for p in points if p.change == change], chance)
     for axes in grid.flat[len(changes) :]:
         axes.remove()
     grid[0, 0].legend(loc="lower left", fontsize=8)
@@ -129,7 +130,7 @@ def panels(found: Sequence[Measured], title: str, chance: float) -> Figure:
     return figure
 
 
-def draw_panel(axes: Axes, change: str, points: Sequence[Measured], chance: float) -> None:
+def draw_panel(axes: Axes, change: str, points: Sequence[Point], chance: float) -> None:
     """Draws the accuracies of one change with their intervals."""
     amounts = [point.amount for point in points]
     accuracies = [point.accuracy for point in points]
@@ -146,8 +147,8 @@ def draw_panel(axes: Axes, change: str, points: Sequence[Measured], chance: floa
     axes.grid(alpha=0.3)
 
 
-def table_of(found: Sequence[Measured], images: int) -> dict[str, list[Any]]:
+def table_of(points: Sequence[Point], images: int) -> Table:
     """Returns the points as a table."""
-    rows = [point._asdict() for point in found]
-    table = {name: [row[name] for row in rows] for name in Measured._fields}
-    return {**table, "images": [images] * len(found)}
+    rows = [point._asdict() for point in points]
+    table = {name: [row[name] for row in rows] for name in Point._fields}
+    return {**table, "images": [images] * len(points)}

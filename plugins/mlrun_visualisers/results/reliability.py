@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,22 @@ from matplotlib.ticker import NullLocator
 from mlrun import Picture, View
 from mlrun.plugin import Calibration, interval
 from mlrun.plugin import calibration as calibration_of
+from mlrun_visualisers.canvas.predictions import evaluation_of
+from mlrun_visualisers.canvas.signatures import PicturesAndTables, Table
 
 MOST_COUNTS = 20  # bins up to which each one's count is written
 Ends = list[tuple[float, float]]
 
 
-def draw_calibration(
-    view: View, *, bins: int, part: str | None
-) -> Iterator[tuple[str, Picture | dict[str, list[Any]]]]:
+def draw_calibration(view: View, *, bins: int, part: str | None) -> PicturesAndTables:
     """Yields the reliability diagram, and a table of its bins."""
-    found = view.predictions if part is None else view.evaluation(part)
-    chances = found.logits.double().softmax(1).numpy()
-    measured = calibration_of(chances, found.labels.numpy(), bins=bins)
+    evaluation = evaluation_of(view, part)
+    chances = evaluation.logits.double().softmax(1).numpy()
+    measured = calibration_of(chances, evaluation.labels.numpy(), bins=bins)
     ends = intervals_of(measured)
     title = (
-        f"{found.part}, epoch {view.epoch}: expected calibration error {measured.error:.4f}\n"
-        f"{len(found.labels):,} images, accuracy {found.accuracy:.4f}, "
+        f"{evaluation.part}, epoch {view.epoch}: expected calibration error {measured.error:.4f}\n"
+        f"{len(evaluation.labels):,} images, accuracy {evaluation.accuracy:.4f}, "
         f"mean confidence {chances.max(1).mean():.4f}"
     )
     values = {
@@ -91,19 +90,19 @@ def draw_counts(axes: Axes, measured: Calibration) -> None:
                 axes.text(middle, count * 1.15, f"{count:,}", ha="center", va="bottom", fontsize=7)
 
 
-def table_of(measured: Calibration, ends: Ends) -> dict[str, list[Any]]:
+def table_of(measured: Calibration, ends: Ends) -> Table:
     """Returns the bins as a table; an empty bin has no confidence and no accuracy."""
     edges = np.linspace(0, 1, len(measured.counts) + 1)
 
-    def told(values: Any) -> list[float | None]:
+    def rounded(values: Any) -> list[float | None]:
         return [None if np.isnan(value) else round(float(value), 4) for value in values]
 
     return {
-        "from": told(edges[:-1]),
-        "to": told(edges[1:]),
+        "from": rounded(edges[:-1]),
+        "to": rounded(edges[1:]),
         "images": measured.counts.tolist(),
-        "confidence": told(measured.confidence),
-        "accuracy": told(measured.accuracy),
-        "low": told(low for low, _ in ends),
-        "high": told(high for _, high in ends),
+        "confidence": rounded(measured.confidence),
+        "accuracy": rounded(measured.accuracy),
+        "low": rounded(low for low, _ in ends),
+        "high": rounded(high for _, high in ends),
     }

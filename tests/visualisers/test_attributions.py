@@ -13,7 +13,7 @@ import torch
 from drawn import drawings_of, pictures
 from mlrun_visualisers.attributions.activation_maps import grad_cam_of, layer_of
 from mlrun_visualisers.attributions.gradients import saliency_of
-from mlrun_visualisers.attributions.probes import ask, captions_of, fit
+from mlrun_visualisers.attributions.probes import captions_of, fit, probe_batch
 from PIL import Image, ImageOps
 from runs import QUICK, artifacts, without
 from test_inside import convolutional, make_view
@@ -71,7 +71,7 @@ def test_the_saliency_of_a_linear_model_is_the_largest_weight_s_size(
 ) -> None:
     model = linear(shape)
     view = make_view(model, shape)
-    found = saliency_of(view, ask(view, "true", 3, "saliency"))
+    found = saliency_of(view, probe_batch(view, "true", 3, "saliency"))
     weight = model[1].weight.detach().reshape(3, *shape)
     np.testing.assert_allclose(found, weight.abs().amax(1), rtol=1e-6)
 
@@ -79,7 +79,7 @@ def test_the_saliency_of_a_linear_model_is_the_largest_weight_s_size(
 @pytest.mark.parametrize("target", ["true", "predicted"])
 def test_saliency_is_what_autograd_gives_also_where_layers_work_in_place(target: str) -> None:
     view = make_view(pooled(inplace=True))
-    found = saliency_of(view, ask(view, target, 3, "saliency"))
+    found = saliency_of(view, probe_batch(view, target, 3, "saliency"))
     twin = pooled(inplace=False)
     inputs = view.inputs(view.probes).requires_grad_()
     logits = twin(inputs)
@@ -99,7 +99,7 @@ def test_grad_cam_is_the_formula_written_by_hand() -> None:
         model[0].weight.copy_(kernels.view(2, 1, 1, 1))
         model[3].weight.copy_(weight)
     view = make_view(model)
-    found = grad_cam_of(view, "0", ask(view, "true", 3, "grad-cam"))
+    found = grad_cam_of(view, "0", probe_batch(view, "true", 3, "grad-cam"))
     pixels = (view.probes[:, 0].numpy() / 255 - 0.5) / 0.25
     for label, image in enumerate(pixels):
         by_hand = (weight[label] @ kernels).item() / 36 * image
@@ -110,7 +110,7 @@ def test_grad_cam_is_the_formula_written_by_hand() -> None:
 @pytest.mark.parametrize("layer", ["0", "2"])
 def test_grad_cam_is_of_a_layer_before_what_works_in_place_overwrites_it(layer: str) -> None:
     view = make_view(pooled(inplace=True))
-    found = grad_cam_of(view, layer, ask(view, "true", 3, "grad-cam"))
+    found = grad_cam_of(view, layer, probe_batch(view, "true", 3, "grad-cam"))
     twin = pooled(inplace=False)
     place = int(layer) + 1
     maps = twin[:place](view.inputs(view.probes)).detach().requires_grad_()
@@ -137,7 +137,7 @@ def test_networks_of_torchvision_are_explained_though_they_work_in_place(
 
 def test_the_drawn_pixels_of_saliency_are_its_values() -> None:
     view = make_view(linear())
-    values = saliency_of(view, ask(view, "true", 3, "saliency"))
+    values = saliency_of(view, probe_batch(view, "true", 3, "saliency"))
     assert "scale 0 to 0.25" in said("saliency", view)[-1]
     assert 0.125 < values.max() < 0.25
     (picture,) = pictures("saliency", view, cmap="viridis").values()
@@ -147,7 +147,7 @@ def test_the_drawn_pixels_of_saliency_are_its_values() -> None:
 
 def test_the_drawn_pixels_of_grad_cam_are_half_image_and_half_heat() -> None:
     view = make_view(convolutional())
-    asked = ask(view, "true", 3, "grad-cam")
+    asked = probe_batch(view, "true", 3, "grad-cam")
     values = grad_cam_of(view, "0", asked)
     (picture,) = pictures("grad-cam", view, scale="own", cmap="viridis").values()
     rows = zip(cells("grad-cam", picture, 3, 6), asked.images, values, strict=True)
@@ -219,7 +219,7 @@ def test_the_layer_is_the_last_convolution_with_maps_or_the_one_named() -> None:
 def test_an_image_without_a_class_is_explained_for_the_predicted_one() -> None:
     view = make_view(nn.Sequential(nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
                      (3, 6, 6), probe=load_probe("china", 3))  # fmt: skip
-    asked = ask(view, "true", 9, "saliency")
+    asked = probe_batch(view, "true", 9, "saliency")
     assert asked.targets.tolist() == asked.logits.argmax(1).tolist()
     assert asked.images.shape == (1, 3, 427, 640)  # any size will do
     (caption, title) = said("saliency", view)
@@ -233,7 +233,7 @@ def test_an_image_that_the_model_does_not_take_is_brought_to_the_size_that_it_do
     drawn = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (1, 1, 20, 31), dtype=torch.uint8, generator=drawn)
     view = make_view(linear(), probe=Probe("a photo.png", image))
-    asked = ask(view, "true", 1, "saliency")
+    asked = probe_batch(view, "true", 1, "saliency")
     theirs = ImageOps.fit(Image.fromarray(image[0, 0].numpy()), (6, 6), Image.Resampling.BILINEAR)
     assert np.array_equal(asked.images[0, 0], theirs)
     assert torch.equal(fit(asked.images[0], (6, 6)), asked.images[0])
@@ -269,7 +269,7 @@ def test_without_captum_a_line_says_what_to_install(
 @pytest.mark.parametrize("name", BOTH)
 def test_the_values_behind_the_picture_are_kept(name: str) -> None:
     view = make_view(convolutional())
-    asked = ask(view, "true", 2, name)
+    asked = probe_batch(view, "true", 2, name)
     expected = saliency_of(view, asked) if name == "saliency" else grad_cam_of(view, "0", asked)
     (drawing,) = drawings_of(name, make_view(convolutional()), images=2)
     assert list(drawing.values) == ["attributions"]

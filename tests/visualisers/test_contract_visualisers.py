@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from typing import Any
 
+import mlrun_visualisers
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,13 @@ def tiny(shape: tuple[int, int, int], classes: int) -> View:
         nn.Linear(4 * height * width, classes),
     )
     return make_view(model, shape, classes)
+
+
+def test_no_module_takes_the_place_of_a_visualiser() -> None:
+    """An imported module becomes an attribute of its package, as the function is."""
+    modules = pkgutil.walk_packages(mlrun_visualisers.__path__, "mlrun_visualisers.")
+    functions = {name.replace("-", "_") for name in VISUALISERS}
+    assert not [name for _, name, _ in modules if name.rpartition(".")[2] in functions]
 
 
 @pytest.mark.parametrize(

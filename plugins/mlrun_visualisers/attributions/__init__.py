@@ -1,4 +1,4 @@
-"""Visualisers of what moves a network. Heavy packages are imported when one draws."""
+"""Visualisers of the pixels and images that logits and units respond to."""
 
 from __future__ import annotations
 

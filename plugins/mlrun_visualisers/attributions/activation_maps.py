@@ -1,4 +1,4 @@
-"""Where in the image a convolution found what speaks for a class: Grad-CAM."""
+"""Grad-CAM: the places in a layer's maps that raise the logit of a class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mlrun import MlrunError, Picture, View
 from mlrun_visualisers.attributions.pairs import Look, paired
-from mlrun_visualisers.attributions.probes import Asked, ask
+from mlrun_visualisers.attributions.probes import ProbeBatch, probe_batch
 from mlrun_visualisers.canvas.captions import shape_text
 from mlrun_visualisers.canvas.scales import Floats, Pixels, coloured
 
@@ -20,28 +20,28 @@ def draw_grad_cam(
     view: View, *, layer: str | None, target: str, images: int, look: Look
 ) -> Picture:
     """Returns the picture: each image, and beside it the image under its heat map."""
-    asked = ask(view, target, images, "grad-cam")
-    name = layer_of(view, layer, asked.images[:1])
-    values = grad_cam_of(view, name, asked)
+    batch = probe_batch(view, target, images, "grad-cam")
+    name = layer_of(view, layer, batch.images[:1])
+    values = grad_cam_of(view, name, batch)
     shares, high, scale = look.scaled(values)
     title = (
-        f"Grad-CAM of {name} {shape_text(values.shape[1:])}, for the {asked.of}'s logit\n"
-        f"epoch {view.epoch}, scale {scale}; {asked.below}"
+        f"Grad-CAM of {name} {shape_text(values.shape[1:])}, for the {batch.of}'s logit\n"
+        f"epoch {view.epoch}, scale {scale}; {batch.below}"
     )
-    mixed = overlaid(asked.images, shares, look.cmap)
-    figure = paired(asked.images.numpy(), mixed, asked.captions, title=title, look=look, high=high)
+    mixed = overlaid(batch.images, shares, look.cmap)
+    figure = paired(batch.images.numpy(), mixed, batch.captions, title=title, look=look, high=high)
     return Picture(figure, {"attributions": values})
 
 
 def layer_of(view: View, layer: str | None, image: Tensor) -> str:
-    """Returns the name of the layer whose maps are weighed.
+    """Returns the name of the layer whose maps are summed.
 
     By default it is the last convolution with maps of more than one place, if there is any.
 
     Args:
         view: of the model.
         layer: as `named_modules` gives it.
-        image: raw, (1, C, H, W); what a layer makes of it tells whether those are maps.
+        image: raw, (1, C, H, W); a layer's output for it shows whether it has maps.
 
     Raises:
         MlrunError: there is no such layer, or it has no maps; those that have are named.
@@ -66,7 +66,7 @@ def layer_of(view: View, layer: str | None, image: Tensor) -> str:
     return (wide or convolutions)[-1]
 
 
-def grad_cam_of(view: View, layer: str, asked: Asked) -> Floats:
+def grad_cam_of(view: View, layer: str, batch: ProbeBatch) -> Floats:
     """Returns the Grad-CAM of each image, float32 (N, h, w), as large as the layer's maps, ≥ 0.
 
     The maps are summed, each weighted by the mean of its gradient; what is below zero is cut.
@@ -75,8 +75,8 @@ def grad_cam_of(view: View, layer: str, asked: Asked) -> Floats:
     from captum.attr import LayerGradCam
 
     method = LayerGradCam(view.model, view.model.get_submodule(layer))
-    found = method.attribute(asked.inputs, asked.targets, relu_attributions=True)
-    return np.asarray(found.detach()[:, 0].float().cpu().numpy())
+    maps = method.attribute(batch.inputs, batch.targets, relu_attributions=True)
+    return np.asarray(maps.detach()[:, 0].float().cpu().numpy())
 
 
 def overlaid(images: Tensor, shares: Floats, cmap: str) -> Pixels:

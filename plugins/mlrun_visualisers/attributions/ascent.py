@@ -22,7 +22,7 @@ SHARE = 16  # a side is at least so many times as long as it is shifted by defau
 
 @dataclass(frozen=True)
 class Ascent:
-    """How images are climbed to; `mlrun_visualisers.activation_maximisation` says the rest."""
+    """How gradient ascent is done; `mlrun_visualisers.activation_maximisation` says the rest."""
 
     steps: int
     lr: float
@@ -42,15 +42,15 @@ def draw_activation_maximisation(
     colour_map(cmap)
     name = layer or ""
     with torch.no_grad():
-        found = responses(view, name, torch.zeros(1, *view.shape)).shape[1]
-    chosen = range(min(units, found))
+        total = responses(view, name, torch.zeros(1, *view.shape)).shape[1]
+    chosen = range(min(units, total))
     images = climb(view, name, chosen, ascent)
     with torch.no_grad():
         reached = responses(view, name, images).diagonal().float().cpu()
     names = view.classes if layer is None else [f"unit {unit}" for unit in chosen]
     what = f"the units of {layer}" if layer else "the logits"
     title = (
-        f"images that excite {what} most, {len(chosen)} of {found:,}\n{shape_text(view.shape)}, "
+        f"images that excite {what} most, {len(chosen)} of {total:,}\n{shape_text(view.shape)}, "
         f"epoch {view.epoch}, {ascent.steps} steps; below each the activation that it reaches"
     )
     size = tile_size(columns)
@@ -67,17 +67,17 @@ def draw_activation_maximisation(
 def climb(view: View, layer: str, units: Sequence[int], ascent: Ascent) -> Tensor:
     """Returns the image that excites each unit, uint8 (units, C, H, W), on the CPU.
 
-    The pixels are 255 times the sigmoid of what is climbed with, so they stay in the range that
-    images have, and they start at the mean that the normalisation takes off, with noise. What
-    is climbed is the unit's output, of a map its mean. From the direction in which it rises,
-    that in which the image's total variation does is taken off. Each step sees the images
-    shifted anew, so that no pixel counts by its place alone.
+    The pixels are 255 times the sigmoid of the variables that are optimised, so they stay in
+    the range that images have. They start at the mean that the normalisation subtracts, with
+    noise. The objective is the unit's output, of a map its mean. From the direction in which it
+    rises, that in which the image's total variation rises is subtracted. Each step shifts the
+    images anew, so that no pixel counts by its place alone.
 
     Args:
         view: of the model, whose parameters are frozen.
         layer: as `named_modules` gives it; empty for the model.
         units: places along the layer's axis 1; each image depends on its own unit alone.
-        ascent: how.
+        ascent: its settings.
     """
     view.model.requires_grad_(False)
     generator = torch.Generator().manual_seed(ascent.seed)
@@ -99,9 +99,10 @@ def climb(view: View, layer: str, units: Sequence[int], ascent: Ascent) -> Tenso
 
 
 def mean_of(view: View) -> Tensor:
-    """Returns the pixels, as shares of 255, that the model gets as zeros, kept off 0 and 1.
+    """Returns the pixels that the normalisation turns into zeros, as shares of 255.
 
-    They are (1, C, 1, 1) on the model's device. Far from them, many units are at rest.
+    They are (1, C, 1, 1) on the model's device, and kept off 0 and 1. Far from them, many units
+    do not respond.
     """
     black, white = (view.inputs(torch.full((1, *view.shape), level)) for level in (0, 255))
     share = black / (black - white)
@@ -110,12 +111,12 @@ def mean_of(view: View) -> Tensor:
 
 def direction(values: Tensor, pixels: Tensor) -> Tensor:
     """Returns the gradient of `values` (N,) by `pixels` (N, C, H, W), each image's of length 1."""
-    (found,) = torch.autograd.grad(values.sum(), pixels, retain_graph=True)
-    return F.normalize(found.flatten(1), dim=1).view_as(found)
+    (gradient,) = torch.autograd.grad(values.sum(), pixels, retain_graph=True)
+    return F.normalize(gradient.flatten(1), dim=1).view_as(gradient)
 
 
 def responses(view: View, layer: str, images: Tensor) -> Tensor:
-    """Returns what each unit of a layer puts out, of a map its mean: float (N, units).
+    """Returns the output of each unit of a layer, of a map its mean: float (N, units).
 
     Args:
         view: of the model.
@@ -133,7 +134,7 @@ def responses(view: View, layer: str, images: Tensor) -> Tensor:
         )
     kept: list[Tensor] = []
 
-    def keep(_: nn.Module, given: object, output: object) -> None:
+    def keep(_: nn.Module, __: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim > 1 and len(output) == len(images):
             kept.append(output.reshape(*output.shape[:2], -1).mean(2))
 

@@ -38,7 +38,7 @@ class Look:
             )
 
     def scaled(self, values: Floats) -> tuple[Floats, float, str]:
-        """Returns values as shares of their limit, the end of the bar, and what a title says.
+        """Returns values as shares of their limit, the end of the bar, and a title's text.
 
         Args:
             values: float32 (N, h, w), 0 or more.

@@ -1,4 +1,4 @@
-"""Which class's logit is looked into for each image, and what the network says of it."""
+"""The probe images that attributions explain: the class of each, and its prediction."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SHORT_NAMES = 24  # characters: a longer pair of classes takes two lines
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Images, and the class of each whose logit is looked into.
+class ProbeBatch:
+    """Probe images, and the class of each whose logit is explained.
 
     images: uint8 (N, C, H, W), 0–255, on the CPU.
-    inputs: as the model wants them, float32 of that shape, on its device; requires gradients.
+    inputs: of the model, float32 of that shape, on its device; they require gradients.
     targets: int64 (N,), on that device.
     logits: float32 (N, K), on the CPU.
-    captions: of each image: its class, the one that it is taken for and the probability of that.
-    of: whose logit it is, for a title.
-    below: what the captions say, for a title.
+    captions: of each image: true class, predicted class and its probability.
+    of: which class's logit it is, for a title.
+    below: the form of the captions, for a title.
     """
 
     images: Tensor
@@ -38,37 +38,37 @@ class Asked:
     below: str
 
 
-def ask(view: View, target: str, images: int, visualiser: str) -> Asked:
+def probe_batch(view: View, target: str, images: int, visualiser: str) -> ProbeBatch:
     """Returns the first probe images and their targets.
 
     Args:
         view: of the model.
-        target: `true` for each image's class, `predicted` for the one it is taken for, which
-            an image without a class has in any case.
+        target: `true` for each image's class, or `predicted`, which is taken in any case where
+            an image has no class.
         images: how many at most, from 1.
-        visualiser: its name, for what the user is told.
+        visualiser: its name, for a note.
     """
-    chosen, logits = answered(view, view.probes[:images], visualiser)
+    probes, logits = with_logits(view, view.probes[:images], visualiser)
     labels = view.probe_labels[:images]
     guesses = logits.argmax(1)
-    known = target == "true" and bool((labels >= 0).all())
-    targets = labels if known else guesses
-    return Asked(
-        images=chosen,
-        inputs=view.inputs(chosen).requires_grad_(),
+    true = target == "true" and bool((labels >= 0).all())
+    targets = labels if true else guesses
+    return ProbeBatch(
+        images=probes,
+        inputs=view.inputs(probes).requires_grad_(),
         targets=targets.to(view.device),
         logits=logits,
         captions=captions_of(view.classes, labels.tolist(), logits),
-        of="true class" if known else "predicted class",
+        of="true class" if true else "predicted class",
         below=f"{'true ' if (labels >= 0).any() else ''}→ predicted (its probability)",
     )
 
 
-def answered(view: View, images: Tensor, visualiser: str) -> tuple[Tensor, Tensor]:
+def with_logits(view: View, images: Tensor, visualiser: str) -> tuple[Tensor, Tensor]:
     """Returns images, uint8 (N, C, H, W), and the model's logits of them, float32 (N, K).
 
     Where the model fails on images that have not the data set's size, they are brought to it,
-    and the user is told.
+    and a note of the view says so.
     """
     try:
         return images, logits_of(view, images)

@@ -31,7 +31,7 @@ def text_width(text: str, size: int) -> float:
 
 @cache
 def measure() -> RendererAgg:
-    """Returns what draws the figures, to measure texts with."""
+    """Returns the renderer of the figures, to measure texts with."""
     return RendererAgg(1, 1, DPI)
 
 

@@ -27,7 +27,7 @@ def spread(
 ) -> list[str]:
     """Returns at most `most` of the names: all, or the first 3 and others spread up to the last.
 
-    A note of the view says which are left out, and how to ask for them.
+    A note of the view names those left out, and says how to ask for them.
     """
     if len(names) <= most:
         return list(names)

@@ -1,4 +1,4 @@
-"""Visualisers of images as points in a plane. Heavy packages are imported when one draws."""
+"""Visualisers of images as points in a plane, by the values of a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as points in a plane through time: one basis for all epochs."""
+"""Images as points in a plane by epoch: one basis for all epochs."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def flat(kept: Kept) -> Floats:
 
 
 def limits_of(points: Numbers) -> Limits:
-    """Returns what the axes show so that all points, float64 (n, 2), lie within.
+    """Returns the limits of the axes within which all points, float64 (n, 2), lie.
 
     The shorter side is widened, so that the picture is filled.
     """
@@ -121,7 +121,7 @@ def limits_of(points: Numbers) -> Limits:
 
 
 def basis_text(epochs: int, fitted: int) -> str:
-    """Returns what the basis was fitted on.
+    """Returns the title's text about the epochs that the basis was fitted on.
 
     >>> basis_text(31, 16)
     'one PCA for 31 epochs, fitted on 16'

@@ -1,4 +1,4 @@
-"""Images as points in a plane, by what a layer makes of them."""
+"""Images as points in a plane, by the values of a layer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Limits = tuple[tuple[float, float], tuple[float, float]]  # across, and up
 MOST_VALUES = 2**26  # of a layer: 256 MiB, of which PCA makes a copy
 MOST_ROWS = 5000  # of the table: MLflow's page shows no more with ease
 # P. Green-Armytage, "A colour alphabet and the limits of colour coding" (2010): 26 colours that
-# are told apart as well as can be.
+# are distinguished as well as can be.
 ALPHABET = (
     "#0075DC", "#993F00", "#4C005C", "#191919", "#005C31", "#2BCE48", "#FFCC99", "#808080",
     "#94FFB5", "#8F7C00", "#9DCC00", "#C20088", "#003380", "#FFA405", "#FFA8BB", "#426600",
@@ -50,7 +50,7 @@ class Points:
     """Images in a plane.
 
     places: float64 (n, 2).
-    labels, predicted: int64 (n,), the true class and the one that the model took it for.
+    labels, predicted: int64 (n,), the true and the predicted classes.
     """
 
     places: Numbers
@@ -77,7 +77,7 @@ def draw_embedding(
     places = places[: len(values)]
     outcomes = outcomes_of(evaluation, places)
     labels, predicted = outcomes["labels"], outcomes["predicted"]
-    where, about = brought_down(values, labels, method=method, perplexity=perplexity, seed=seed)
+    where, about = projected(values, labels, method=method, perplexity=perplexity, seed=seed)
     points = Points(where, labels, predicted)
     drawn = f"{len(values):,} of {len(evaluation.labels):,} {evaluation.part} images"
     wrong = int((labels != predicted).sum())
@@ -89,10 +89,10 @@ def draw_embedding(
     yield "table", table_of(points, view.classes, outcomes["indices"])
 
 
-def brought_down(
+def projected(
     values: Floats, labels: Labels, *, method: str, perplexity: float, seed: int
 ) -> tuple[Numbers, str]:
-    """Returns where values, float32 (n, D), are drawn, float64 (n, 2), and what to say of it."""
+    """Returns where values, float32 (n, D), are drawn, float64 (n, 2), and a title's text."""
     if method == "pca":
         basis = principal_basis(values, labels, seed)
         first, second = (f"{share:.1%}" for share in basis.explained)

@@ -1,4 +1,4 @@
-"""What a layer makes of images, brought down to two numbers an image: the arithmetic."""
+"""Values of a layer for images, and their projection onto two axes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Source:
     """Where the values of an image are taken: from the pixels, or at a layer.
 
     layer: as `named_modules` gives it; None for the pixels.
-    side: what the layer puts out, or what it gets.
+    side: the layer's output, or its input.
     """
 
     layer: str | None
@@ -56,9 +56,9 @@ class Source:
 
 
 def source_of(view: View, layer: str | None, visualiser: str) -> Source:
-    """Returns where `layer` says, an option of `visualiser`.
+    """Returns the source that `layer` names, an option of `visualiser`.
 
-    None is what the last linear layer gets.
+    None is the input of the last linear layer.
     """
     if layer == PIXELS:
         return Source(None, "output")
@@ -79,7 +79,7 @@ def values_of(
     """Returns the values of images of a part, float32 (n, D), and their shape before flattening.
 
     The images go through the model some at a time. Of a layer so large that all images come to
-    more than `most` values, only the first n of `places` are taken, and the view is told.
+    more than `most` values, only the first n of `places` are taken, and a note of the view says so.
 
     Raises:
         MlrunError: not even three images fit, or values are not finite.
@@ -123,7 +123,7 @@ def check_differ(values: Floats, source: Source) -> None:
 class Basis:
     """Two axes on which images are drawn.
 
-    mean: float32 (D,), what is drawn at the origin.
+    mean: float32 (D,), which is drawn at the origin.
     axes: float32 (2, D), of length 1 and at right angles.
     explained: float64 (2,), the fraction of the variance along each.
     """

@@ -1,4 +1,4 @@
-"""Visualisers of the images that there are. Heavy packages are imported when one draws."""
+"""Visualisers of the data set's images and classes."""
 
 from __future__ import annotations
 

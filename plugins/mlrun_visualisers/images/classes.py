@@ -17,7 +17,7 @@ from mlrun_visualisers.canvas.scales import colour_map
 
 MOST_NAMES = 30  # classes up to which names can be read
 LONGEST_NAME = 130  # pixels of a class's name beside an axis
-CHUNK = 8 * 2**20  # bytes of images that are looked at together
+CHUNK = 8 * 2**20  # bytes of images that are in memory together
 
 
 def draw_class_distribution(view: View) -> Picture:
@@ -58,11 +58,11 @@ def counts_of(view: View, part: str) -> NDArray[np.int64]:
 def summary(counts: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     """Returns the number of images, and the fewest and the most of a class."""
     fewest, most = int(counts.argmin()), int(counts.argmax())
-    told = [f"{counts[place]:,} ({shortened(classes[place], 80)})" for place in (fewest, most)]
+    texts = [f"{counts[place]:,} ({shortened(classes[place], 80)})" for place in (fewest, most)]
     total = f"{counts.sum():,} images"
     if counts[fewest] == counts[most]:
         return f"{total}, {counts[most]:,} of each class"
-    return f"{total}, {told[0]} to {told[1]} of a class"
+    return f"{total}, {texts[0]} to {texts[1]} of a class"
 
 
 def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -> Picture:

@@ -1,4 +1,4 @@
-"""Images of the data set: a choice of them."""
+"""Some images of the data set with their classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hand-made kernels, and what they make of images."""
+"""Hand-made kernels, and their responses to images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BETWEEN = 8  # pixels
 
 
 def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Picture:
-    """Returns images with what each kernel makes of them, a column for each kernel."""
+    """Returns images with each kernel's response to them, a column for each kernel."""
     kernels = line_kernels(size)
     chosen = images_of(view, part, images)
     stacked = torch.stack(list(kernels.values()))

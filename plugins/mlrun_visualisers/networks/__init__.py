@@ -1,4 +1,4 @@
-"""Visualisers of what is in a network. Heavy packages are imported when one draws."""
+"""Visualisers of weights, gradients and layer outputs."""
 
 from __future__ import annotations
 
@@ -126,4 +126,4 @@ def weight_statistics(view: View, *, layers: tuple[str, ...] = (), images: Count
     """
     from mlrun_visualisers.networks.histograms import draw_weight_statistics
 
-    return draw_weight_statistics(view, layers=layers, images=images)
+    return draw_weight_statistics(view, names=layers, images=images)

@@ -1,4 +1,4 @@
-"""Weights and gradients of each layer: how they are spread, and how they went by epoch."""
+"""Weights and gradients of each layer: their distributions, and their sizes by epoch."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def draw_weight_statistics(view: View, *, layers: Sequence[str], images: int) -> Picture:
+def draw_weight_statistics(view: View, *, names: Sequence[str], images: int) -> Picture:
     """Returns the picture: a row for each layer, and curves through the epochs below.
 
     Its values are, for each layer, the `Figures` and the counts of both histograms.
     """
-    found = layers_of(view, layers, images)
-    weights = [figures_of(layer.weights) for layer in found]
-    gradients = [figures_of(layer.gradients) for layer in found]
-    figure = sheet(len(found))
-    write_names(figure, found)
-    shown = draw_weights(panel(figure, 0, len(found)), found, weights)
-    sizes = draw_gradients(panel(figure, 1, len(found)), found, gradients)
+    layers = layers_of(view, names, images)
+    weights = [figures_of(layer.weights) for layer in layers]
+    gradients = [figures_of(layer.gradients) for layer in layers]
+    figure = sheet(len(layers))
+    write_names(figure, layers)
+    shown = draw_weights(panel(figure, 0, len(layers)), layers, weights)
+    sizes = draw_gradients(panel(figure, 1, len(layers)), layers, gradients)
     values: dict[str, NDArray[Any]] = {}
-    for row, layer in enumerate(found):
+    for row, layer in enumerate(layers):
         name = cleaned(layer.name)
         values[f"{name}-weights"], values[f"{name}-weights-counts"] = weights[row].row, shown[row]
         values[f"{name}-gradients"] = gradients[row].row
         values[f"{name}-gradients-counts"] = sizes[row]
-    draw_past(figure, view, values, [cleaned(layer.name) for layer in found])
+    draw_past(figure, view, values, [cleaned(layer.name) for layer in layers])
     used = min(images, len(view.labels("train")))
     write_title(
         figure,
@@ -76,7 +76,7 @@ def draw_weight_statistics(view: View, *, layers: Sequence[str], images: int) ->
 def draw_past(
     figure: Figure, view: View, values: Mapping[str, NDArray[Any]], names: Sequence[str]
 ) -> None:
-    """Draws the curves through the epochs before, of which the view has the values, and this."""
+    """Draws the curves over this epoch and those before, whose values the view keeps."""
     past = {**{epoch: kept[""] for epoch, kept in view.kept.items()}, view.epoch: values}
     for column, (what, kind, place) in enumerate(CURVES_OF):
         rows = [[kept[f"{name}-{kind}"][place] for name in names] for kept in past.values()]
@@ -108,10 +108,10 @@ def panel(figure: Figure, column: int, rows: int | None = None) -> Axes:
     return axes
 
 
-def write_names(figure: Figure, found: Sequence[Layer]) -> None:
+def write_names(figure: Figure, layers: Sequence[Layer]) -> None:
     """Writes the name and the shape of each layer at the left of its row, in its colour."""
     width, height = size_of(figure)
-    for row, layer in enumerate(found):
+    for row, layer in enumerate(layers):
         middle = 1 - (TOP + (row + 0.5) * ROW) / height
         for text, colour, where in (
             (shortened(layer.name, NAMES - 8), colour_of(row), "bottom"),
@@ -127,16 +127,16 @@ def colour_of(row: int) -> str:
     return f"C{row % 10}"
 
 
-def draw_weights(axes: Axes, found: Sequence[Layer], figures: Sequence[Figures]) -> list[Counts]:
-    """Draws how the weights of each layer are spread, up to a power of two on either side.
+def draw_weights(axes: Axes, layers: Sequence[Layer], summaries: Sequence[Figures]) -> list[Counts]:
+    """Draws the distribution of each layer's weights, up to a power of two on either side.
 
     Returns the counts of each histogram.
     """
     edges, drawn = np.linspace(-1, 1, BINS + 1), []
-    for row, (layer, known) in enumerate(zip(found, figures, strict=True)):
+    for row, (layer, figures) in enumerate(zip(layers, summaries, strict=True)):
         limit = power_of_two(layer.weights)
-        base = len(found) - row - 1
-        text = f"std {known.std:.3g}, mean {known.mean:.2g}, limit ±{limit:g}"
+        base = len(layers) - row - 1
+        text = f"std {figures.std:.3g}, mean {figures.mean:.2g}, limit ±{limit:g}"
         some = some_of(layer.weights) / limit
         drawn.append(draw_row(axes, base, some, edges, row, text))
         axes.vlines(0, base, base + HIGHEST, color="0.4", linewidth=0.8)
@@ -146,21 +146,25 @@ def draw_weights(axes: Axes, found: Sequence[Layer], figures: Sequence[Figures])
     return drawn
 
 
-def draw_gradients(axes: Axes, found: Sequence[Layer], figures: Sequence[Figures]) -> list[Counts]:
-    """Draws how the sizes of the gradients are spread, in powers of ten.
+def draw_gradients(
+    axes: Axes, layers: Sequence[Layer], summaries: Sequence[Figures]
+) -> list[Counts]:
+    """Draws the distribution of the sizes of each layer's gradients, in powers of ten.
 
-    What lies beyond the axis is counted at its ends; zeros are told. Returns the counts.
+    What lies beyond the axis is counted at its ends; a text gives the share of zeros.
+
+    Returns the counts of each histogram.
     """
     edges, drawn = np.linspace(LEAST, MOST, BINS + 1), []
-    for row, (layer, known) in enumerate(zip(found, figures, strict=True)):
+    for row, (layer, figures) in enumerate(zip(layers, summaries, strict=True)):
         if layer.gradients is None:
             text, sizes = f"no gradient: {layer.why}", np.empty(0, np.float32)
         else:
             some = np.abs(some_of(layer.gradients))
             none = f", {100 * (some == 0).mean():.0f} % are 0" if (some == 0).any() else ""
-            text = f"norm {known.norm:.3g}{none}"
+            text = f"norm {figures.norm:.3g}{none}"
             sizes = np.log10(some[some > 0]).clip(LEAST, MOST)
-        drawn.append(draw_row(axes, len(found) - row - 1, sizes, edges, row, text))
+        drawn.append(draw_row(axes, len(layers) - row - 1, sizes, edges, row, text))
     axes.set_xlim(LEAST, MOST)
     places = range(LEAST, MOST + 1, 2)
     axes.set_xticks(places, [power_of_ten(place) for place in places])

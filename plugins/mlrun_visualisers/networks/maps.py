@@ -1,4 +1,4 @@
-"""What layers make of the probe images."""
+"""Feature maps: the outputs of layers for the probe images."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def draw_feature_maps(
 ) -> Iterator[tuple[str, Picture]]:
     """Yields one picture for each call of each layer, named like the layer."""
     probes = view.probes[:images]
-    found = view.activations(layers or default_layers(view), probes, required=bool(layers))
-    for name, calls in found.items():
+    outputs = view.activations(layers or default_layers(view), probes, required=bool(layers))
+    for name, calls in outputs.items():
         for number, output in enumerate(calls, start=1):
             label = name if number == 1 else f"{name}-call{number}"
             if output.ndim not in (2, 3, 4) or len(output) != len(probes):
@@ -82,8 +82,8 @@ def draw_feature_maps(
 
 def default_layers(view: View) -> list[str]:
     """Returns convolutions and activations, of many some that are spread over the network."""
-    found = [name for name, module in view.model.named_modules() if isinstance(module, KINDS)]
-    return spread(view, found, "feature-maps")
+    names = [name for name, module in view.model.named_modules() if isinstance(module, KINDS)]
+    return spread(view, names, "feature-maps")
 
 
 def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Look) -> Picture:
@@ -103,7 +103,7 @@ def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Loo
 
 
 def as_maps(output: Tensor) -> Floats:
-    """Returns what a layer put out as float32: (N, C, H, W), or (N, units) where it has no maps."""
+    """Returns a layer's output as float32: (N, C, H, W), or (N, units) where it has no maps."""
     values: Floats = output.float().numpy()
     return values[:, :, None, :] if values.ndim == 3 else values
 

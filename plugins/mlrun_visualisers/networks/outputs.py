@@ -1,4 +1,4 @@
-"""What each layer makes of one image, a row a layer."""
+"""The outputs of all layers for one image, a row a layer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOST_ROWS = 16  # layers that are drawn unless they are named
 CELL = 56  # pixels: about the side of a small map
 BETWEEN = 10  # pixels between two rows, and between a text and its row
 TEXT = (120, 220)  # pixels: the least and the largest width of the texts
-SAME = (nn.Identity, nn.Flatten, nn.modules.dropout._DropoutNd)  # what they are given
+SAME = (nn.Identity, nn.Flatten, nn.modules.dropout._DropoutNd)  # their output is their input
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def draw_layer_outputs(
             f"layer-outputs: image {image}; expected 0 to {len(probes) - 1}, a probe image's place"
         )
     one = probes[image : image + 1]
-    found = view.activations(layers or default_layers(view), one, required=bool(layers))
+    outputs = view.activations(layers or default_layers(view), one, required=bool(layers))
     rows = [
         row_of(name if number == 1 else f"{name} call {number}", output, channels, limit)
-        for name, calls in found.items()
+        for name, calls in outputs.items()
         for number, output in enumerate(calls, start=1)
         if is_drawable(view, name, output, required=bool(layers))
     ]
@@ -87,17 +87,17 @@ def draw_layer_outputs(
 
 
 def default_layers(view: View) -> list[str]:
-    """Returns the layers that hold no others and change what they are given, of many some."""
-    found = [
+    """Returns the layers that hold no others and change their input, of many some."""
+    names = [
         name
         for name, module in view.model.named_modules()
         if not any(module.children()) and not isinstance(module, SAME)
     ]
-    return spread(view, found, "layer-outputs", most=MOST_ROWS)
+    return spread(view, names, "layer-outputs", most=MOST_ROWS)
 
 
 def is_drawable(view: View, name: str, output: Tensor, *, required: bool) -> bool:
-    """Whether an output is of one image, and has units or maps; else it is told."""
+    """Whether an output is of one image and has units or maps; else an error or a note."""
     if output.ndim in (2, 3, 4) and len(output) == 1:
         return True
     reason = f"{name} puts out {tuple(output.shape)}; expected one image's units or maps"

@@ -1,4 +1,4 @@
-"""What a model's weights and the gradients of its loss come to, layer by layer: the arithmetic."""
+"""Statistics of a model's weights and of the gradients of its loss, layer by layer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Figures:
-    """What some numbers come to; all NaN where there are none.
+    """Statistics of some numbers; all NaN where there are none.
 
     quantiles: float64 (9,), at `QUANTILES`.
     """
@@ -57,15 +57,15 @@ class Layer:
     why: str = ""
 
 
-def layers_of(view: View, chosen: Sequence[str], images: int) -> list[Layer]:
+def layers_of(view: View, names: Sequence[str], images: int) -> list[Layer]:
     """Returns the parameters that are drawn, with the gradients of the loss on a fixed batch.
 
     Args:
-        chosen: names of parameters, or of modules that hold them; by default all with two or
+        names: of parameters, or of modules that hold them; by default all with two or
             more axes, of many some that are spread over the network.
         images: how many training images the loss is of, the first ones.
     """
-    parameters = parameters_of(view, chosen)
+    parameters = parameters_of(view, names)
     gradients = gradients_of(view, parameters, images)
     return [
         Layer(
@@ -79,22 +79,22 @@ def layers_of(view: View, chosen: Sequence[str], images: int) -> list[Layer]:
     ]
 
 
-def parameters_of(view: View, chosen: Sequence[str]) -> dict[str, nn.Parameter]:
+def parameters_of(view: View, layers: Sequence[str]) -> dict[str, nn.Parameter]:
     """Returns the parameters of two or more axes that are drawn, by name."""
-    found = {name: p for name, p in view.model.named_parameters() if p.ndim >= 2}
-    if not found:
+    parameters = {name: p for name, p in view.model.named_parameters() if p.ndim >= 2}
+    if not parameters:
         raise MlrunError("weight-statistics: the model has no parameter of two or more axes")
     names: list[str] = []
-    for layer in chosen:
-        matches = [name for name in found if name == layer or name.startswith(f"{layer}.")]
+    for layer in layers:
+        matches = [name for name in parameters if name == layer or name.startswith(f"{layer}.")]
         if not matches:
             raise MlrunError(
                 f"weight-statistics: there is no layer {layer} with parameters of two or more "
-                f"axes; there are: {', '.join(found)}"
+                f"axes; there are: {', '.join(parameters)}"
             )
         names += matches
-    names = names or spread(view, list(found), "weight-statistics")
-    return {name: found[name] for name in names}
+    names = names or spread(view, list(parameters), "weight-statistics")
+    return {name: parameters[name] for name in names}
 
 
 def gradients_of(
@@ -106,7 +106,7 @@ def gradients_of(
     images, in evaluation mode; it is frozen parameters, and those that the loss does not depend
     on, that have no gradient.
     """
-    found: dict[str, Tensor | None] = dict.fromkeys(parameters)
+    gradients: dict[str, Tensor | None] = dict.fromkeys(parameters)
     trained = {name: p for name, p in parameters.items() if p.requires_grad}
     labels = view.labels("train")[:images].to(view.device)
     loss_of = criterion(view.model)
@@ -120,10 +120,10 @@ def gradients_of(
             continue
         parts = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
         for name, part in zip(trained, parts, strict=True):
-            before = found[name]
+            before = gradients[name]
             if part is not None:
-                found[name] = part if before is None else before + part
-    return found
+                gradients[name] = part if before is None else before + part
+    return gradients
 
 
 def flat(tensor: Tensor | None) -> Floats:
@@ -134,7 +134,7 @@ def flat(tensor: Tensor | None) -> Floats:
 
 
 def figures_of(values: Floats | None) -> Figures:
-    """Returns what some numbers come to; those that are not finite are left out."""
+    """Returns the statistics of values; those that are not finite are left out."""
     finite = np.empty(0, np.float32) if values is None else values[np.isfinite(values)]
     if not finite.size:
         return Figures(math.nan, math.nan, math.nan, math.nan, np.full(len(QUANTILES), math.nan))

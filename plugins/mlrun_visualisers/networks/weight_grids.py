@@ -83,7 +83,7 @@ def draw_layer(view: View, name: str, look: Look) -> Picture:
     images = [resized(one, size, most) for one in colours]
     canvas = by_unit(images, drawn.shape[1], columns, rows, gap=gap_colour(look.cmap))
     title = (
-        f"{name} weights {shape_text(values.shape)}{what_of(units, drawn, columns)}\n"
+        f"{name} weights {shape_text(values.shape)}{layout_text(units, drawn, columns)}\n"
         f"epoch {view.epoch}, scale {about}"
     )
     figure = framed(canvas, title=title, bar=Bar(low, high, look.cmap))
@@ -154,8 +154,8 @@ def units_of(values: Floats, shape: tuple[int, int, int]) -> Floats | None:
     return values if values.ndim == 4 else values[:, :, None, :]
 
 
-def what_of(units: Floats | None, drawn: Floats, columns: int) -> str:
-    """Returns what a title says of the part of `units` that is drawn, and how it stands."""
+def layout_text(units: Floats | None, drawn: Floats, columns: int) -> str:
+    """Returns the title's text about the part of `units` that is drawn, and its layout."""
     if units is None:
         return ""
     count, channels = drawn.shape[:2]

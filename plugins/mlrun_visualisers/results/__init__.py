@@ -1,4 +1,4 @@
-"""Visualisers of what a training came to. Heavy packages are imported when one draws."""
+"""Visualisers of metrics and predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Confusion matrices: of the end, and by epoch."""
+"""Confusion matrices, at the end and by epoch."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mlrun import MlrunError, Picture, View
 
 FIGURES = {"loss": "mean over the examples", "accuracy": "fraction"}
 MOST_POINTS = 600  # steps up to which each is a point; from there on, means of some in a row
-BINS = 300  # about as many as can be told apart
+BINS = 300  # about as many as can be distinguished
 FEW = 50  # points up to which each has a dot
 Curve = Sequence[tuple[int, float]]
 Numbers = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""The images that a model has most wrong: the surest mistakes, and the highest losses."""
+"""The most confident mistakes, and the images with the highest losses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHORT_NAME = 5  # characters up to which two names stand in one line
 def draw_misclassified(
     view: View, *, count: int, columns: int, part: str | None, cmap: str
 ) -> PicturesAndTables:
-    """Yields the surest mistakes as a grid, and as a table."""
+    """Yields the most confident mistakes as a grid, and as a table."""
     evaluation = evaluation_of(view, part)
     chances = evaluation.logits.softmax(1)
     places, wrong = surest_mistakes(chances, evaluation.labels, count)
@@ -70,7 +70,7 @@ def draw_top_losses(
 
 
 def tiles_of(view: View, part: str, places: Sequence[int], columns: int, cmap: str) -> list[Pixels]:
-    """Returns images of a part as they stand in a grid of so many columns."""
+    """Returns images of a part in the size that they have in a grid of so many columns."""
     colour_map(cmap)
     size = tile_size(columns)
     return [tile(image.numpy(), size, cmap) for image in view.images(part, places)]

@@ -1,4 +1,4 @@
-"""How accuracy falls as images are changed more and more."""
+"""Accuracy against the amount by which images are changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a model is right where it says that it is sure."""
+"""Calibration: accuracy against confidence, bin by bin."""
 
 from __future__ import annotations
 

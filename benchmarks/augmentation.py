@@ -36,8 +36,8 @@ def against_torchvision(bench: Bench) -> float:
     from torchvision.datasets import MNIST
     from torchvision.transforms import v2
 
-    from mlrun.plan import plan_of
-    from mlrun.readiness import ready
+    from mlrun.preparing.prepared import ready
+    from mlrun.settings.plan import plan_of
 
     affine = v2.RandomAffine(
         15, (0.1, 0.1), (0.9, 1.1), interpolation=v2.InterpolationMode.BILINEAR

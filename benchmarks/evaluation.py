@@ -15,8 +15,8 @@ PLUGIN = Path(__file__).parent / "peers" / "watching.py"
 
 def run(bench: Bench) -> Iterator[Row]:
     """Yields the mean number of passes of a test image."""
-    from mlrun.plan import plan_of
-    from mlrun.readiness import ready
+    from mlrun.preparing.prepared import ready
+    from mlrun.settings.plan import plan_of
 
     settings = {"plugin": str(PLUGIN), "model": "watching", "epochs": 1, "log_model": False}
     with own_store(bench) as environment:

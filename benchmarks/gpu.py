@@ -21,8 +21,8 @@ from benchmarks.clock import Clock
 from benchmarks.harness import Bench, Row, own_store
 from benchmarks.networks import settings_of
 from benchmarks.peers import random_images
-from mlrun.plan import plan_of
-from mlrun.readiness import ready
+from mlrun.preparing.prepared import ready
+from mlrun.settings.plan import plan_of
 
 MOST = 1.03
 RESNET: dict[str, object] = {

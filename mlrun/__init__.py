@@ -12,13 +12,13 @@ from mlrun.version import __version__
 
 if TYPE_CHECKING:
     from mlrun.data.images import ImageData, Part
+    from mlrun.data.sharing import shared_data
     from mlrun.errors import MlrunError, RunFailed
     from mlrun.inside.picture import Picture
     from mlrun.inside.view import View
-    from mlrun.runner import Run, train
+    from mlrun.running.train import Run, train
     from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
     from mlrun.settings import Settings
-    from mlrun.sharing import shared_data
 
 PLACES = {
     "SEAM_VERSION": "mlrun.seam.hookspecs",
@@ -26,13 +26,13 @@ PLACES = {
     "MlrunError": "mlrun.errors",
     "Part": "mlrun.data.images",
     "Picture": "mlrun.inside.picture",
-    "Run": "mlrun.run",
+    "Run": "mlrun.running.run",
     "RunFailed": "mlrun.errors",
     "Settings": "mlrun.settings",
     "View": "mlrun.inside.view",
     "hookimpl": "mlrun.seam.hookspecs",
-    "shared_data": "mlrun.sharing",
-    "train": "mlrun.runner",
+    "shared_data": "mlrun.data.sharing",
+    "train": "mlrun.running.train",
 }
 
 __all__ = [

@@ -1,44 +1,48 @@
-"""What a plugin may use beside the names that `mlrun` itself exports.
+"""What a plugin may use besides what `mlrun` itself exports.
 
-Importing this module loads next to nothing: each name is looked up when it is first asked for.
+Everything here keeps its name, arguments and meaning as long as the seam has its version
+(`mlrun.SEAM_VERSION`); all else in mlrun may move. Importing this module loads next to nothing:
+each name is looked up when it is first asked for. The first-party plugins use nothing else.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlrun.data.decoding import RULE as DECODING_RULE
-    from mlrun.data.decoding import decode, is_image
-    from mlrun.data.decoding import quiet as quiet_decoding
-    from mlrun.data.variants import Variant
+    from mlrun.data.decoding import DECODING_RULE, decode, is_image, quiet_decoding
     from mlrun.errors import one_line, unknown
+    from mlrun.inside.layers import Layer, layers_of
     from mlrun.record.folders import cache_folder
-    from mlrun.statistics import Calibration, calibration, interval
+    from mlrun.settings.changes import Variant
     from mlrun.training.evaluation import Evaluation, criterion
-    from mlrun.training.parts import is_named, top_layers
+    from mlrun.training.optimisation.parts import is_named, top_layers
+    from mlrun.training.statistics import Calibration, calibration, interval
 
 PLACES = {
-    "DECODING_RULE": ("mlrun.data.decoding", "RULE"),
-    "Calibration": ("mlrun.statistics", "Calibration"),
-    "Evaluation": ("mlrun.training.evaluation", "Evaluation"),
-    "Variant": ("mlrun.data.variants", "Variant"),
-    "cache_folder": ("mlrun.record.folders", "cache_folder"),
-    "calibration": ("mlrun.statistics", "calibration"),
-    "criterion": ("mlrun.training.evaluation", "criterion"),
-    "decode": ("mlrun.data.decoding", "decode"),
-    "interval": ("mlrun.statistics", "interval"),
-    "is_image": ("mlrun.data.decoding", "is_image"),
-    "is_named": ("mlrun.training.parts", "is_named"),
-    "one_line": ("mlrun.errors", "one_line"),
-    "quiet_decoding": ("mlrun.data.decoding", "quiet"),
-    "top_layers": ("mlrun.training.parts", "top_layers"),
-    "unknown": ("mlrun.errors", "unknown"),
+    "DECODING_RULE": "mlrun.data.decoding",
+    "Calibration": "mlrun.training.statistics",
+    "Evaluation": "mlrun.training.evaluation",
+    "Layer": "mlrun.inside.layers",
+    "Variant": "mlrun.settings.changes",
+    "cache_folder": "mlrun.record.folders",
+    "calibration": "mlrun.training.statistics",
+    "criterion": "mlrun.training.evaluation",
+    "decode": "mlrun.data.decoding",
+    "interval": "mlrun.training.statistics",
+    "is_image": "mlrun.data.decoding",
+    "is_named": "mlrun.training.optimisation.parts",
+    "layers_of": "mlrun.inside.layers",
+    "one_line": "mlrun.errors",
+    "quiet_decoding": "mlrun.data.decoding",
+    "top_layers": "mlrun.training.optimisation.parts",
+    "unknown": "mlrun.errors",
 }
 
 __all__ = [
     "DECODING_RULE",
     "Calibration",
     "Evaluation",
+    "Layer",
     "Variant",
     "cache_folder",
     "calibration",
@@ -47,6 +51,7 @@ __all__ = [
     "interval",
     "is_image",
     "is_named",
+    "layers_of",
     "one_line",
     "quiet_decoding",
     "top_layers",
@@ -57,6 +62,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in PLACES:
         raise AttributeError(f"module 'mlrun.plugin' has no attribute {name!r}")
-    module, attribute = PLACES[name]
-    value = globals()[name] = getattr(importlib.import_module(module), attribute)
+    value = globals()[name] = getattr(importlib.import_module(PLACES[name]), name)
     return value

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mlrun import Picture, View
-from mlrun.inside.drawing import Drawing, draw, named
-from mlrun.inside.rendering import unpacked
+from mlrun.inside.drawing.draw import Drawing, draw, named
+from mlrun.inside.drawing.rendering import unpacked
 from mlrun.seam.registry import discover
 
 

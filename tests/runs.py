@@ -18,6 +18,22 @@ QUICK: dict[str, object] = {
     "log_model": False,
 }
 
+OTHERS = """
+import mlrun
+
+def others(root, *, names: str = "0,1,2,3,4,5,6,7,8,9", size: int = 8):
+    import torch
+
+    classes = tuple(names.split(","))
+    images = (torch.arange(60 * size * size) % 251).to(torch.uint8).view(60, 1, size, size)
+    part = mlrun.Part(images, torch.arange(60) % len(classes))
+    return mlrun.ImageData(part, classes, test=mlrun.Part(*(tensor[:30] for tensor in part)))
+
+@mlrun.hookimpl
+def register_datasets(register):
+    register(others)
+"""
+
 
 class Recorder:
     """Keeps the lines that a user would see."""
@@ -71,3 +87,7 @@ def without(settings: dict[str, object], name: str) -> dict[str, object]:
 def artifacts_of(run_id: str) -> Path:
     """The folder of a run's artifacts."""
     return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=""))
+
+
+def history(run_id: str, name: str) -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in MlflowClient().get_metric_history(run_id, name)]

@@ -10,9 +10,9 @@ from torch import nn
 from mlrun.data.batches import Batches
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.splits import Selection
+from mlrun.machine.precision import Precision
 from mlrun.settings import Settings
 from mlrun.training.loop import fit
-from mlrun.training.precision import Precision
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import time
 
-from mlrun.plan import plan_of
-from mlrun.readiness import ready
+from mlrun.preparing.prepared import ready
+from mlrun.settings.plan import plan_of
 from mlrun.training.loop import fit
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally

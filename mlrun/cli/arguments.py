@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 
 from mlrun.cli import completion
 from mlrun.errors import unknown
-from mlrun.names import canonical
-from mlrun.plan import prefixed
 from mlrun.seam.options import as_text
 from mlrun.settings import Settings
-from mlrun.values import PartRates
+from mlrun.settings.names import canonical
+from mlrun.settings.plan import prefixed
+from mlrun.settings.values import PartRates
 
 REPEATABLE = ("plugin", "tags")
 WIDEST_CHOICES = 60  # characters in the place of a value; more choices stand in the text

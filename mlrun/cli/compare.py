@@ -9,7 +9,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.pages import check_output, write_page
 from mlrun.errors import MlrunError
-from mlrun.signals import undisturbed
+from mlrun.machine.interrupts import undisturbed
 
 
 @click.command("compare")
@@ -53,7 +53,7 @@ def command(
     if output is not None:
         check_output(output, force=force)
     with undisturbed():
-        from mlrun.comparer import compare
+        from mlrun.finished.compare import compare
 
     made = compare(
         runs,

@@ -15,14 +15,13 @@ from typing import Any, Literal
 import click
 from click.shell_completion import CompletionItem
 
-from mlrun import recipes
 from mlrun.errors import MlrunError
-from mlrun.names import canonical
 from mlrun.seam.components import Component, Kind
 from mlrun.seam.options import as_text
 from mlrun.seam.registry import Registry, discover
-from mlrun.settings import Settings
-from mlrun.values import PHOTOGRAPHS, names_of
+from mlrun.settings import Settings, recipes
+from mlrun.settings.names import canonical
+from mlrun.settings.values import PHOTOGRAPHS, names_of
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 WORDS = {

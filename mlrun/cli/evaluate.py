@@ -17,7 +17,7 @@ from mlrun.cli.arguments import (
 )
 from mlrun.cli.progress import listen
 from mlrun.errors import MlrunError
-from mlrun.signals import undisturbed
+from mlrun.machine.interrupts import undisturbed
 
 
 class EvaluateCommand(DottedCommand):
@@ -104,8 +104,8 @@ def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
     given |= {"options": options["dataset"], "model_options": options["model"]}
     listen(quiet=False)
     with undisturbed():
-        from mlrun.data.variants import Variant
-        from mlrun.evaluator import Asked, evaluate
+        from mlrun.finished.evaluate import Asked, evaluate
+        from mlrun.settings.changes import Variant
     try:
         variant = Variant(
             **{name: given.pop(name) for name in ("rotate", "noise", "blur", "shift")}

@@ -13,10 +13,10 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.arguments import START_HELP, DottedCommand, options_of
-from mlrun.signals import undisturbed
+from mlrun.machine.interrupts import undisturbed
 
 if TYPE_CHECKING:
-    from mlrun.predictor import Prediction
+    from mlrun.finished.predict import Prediction
 
 
 class PredictCommand(DottedCommand):
@@ -68,10 +68,10 @@ def command(
     """
     options = options_of(ctx, ("model",))["model"]
     with undisturbed():
-        from mlrun import predictor
+        from mlrun.finished import predict as predictor
+        from mlrun.machine import devices
+        from mlrun.preparing.weights import restore
         from mlrun.record.logged import find_run
-        from mlrun.restoring import restore
-        from mlrun.training import devices
 
     if top and form == "csv":
         raise click.UsageError("--top goes with a table or JSON; a CSV has a column for each class")

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import click
 
-from mlrun import recipes
 from mlrun.cli import completion
 from mlrun.errors import MlrunError
-from mlrun.plan import plan_of
-from mlrun.recipes import ABOUT, Recipe
+from mlrun.settings import recipes
+from mlrun.settings.plan import plan_of
+from mlrun.settings.recipes import ABOUT, Recipe
 
 
 @click.command("recipes")

@@ -8,7 +8,7 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.pages import check_output, write_page
-from mlrun.signals import undisturbed
+from mlrun.machine.interrupts import undisturbed
 
 
 @click.command("report")
@@ -32,8 +32,8 @@ def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
     if output is not None:
         check_output(output, force=force)
     with undisturbed():
+        from mlrun.finished.report import remake
         from mlrun.record.logged import find_run
-        from mlrun.remaking import remake
 
     run = find_run(run_id)
     if output is None and not log:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlrun.signals import undisturbed
+from mlrun.machine.interrupts import undisturbed
 
 if TYPE_CHECKING:
     from mlrun.record.overview import Row

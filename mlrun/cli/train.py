@@ -8,9 +8,9 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.arguments import REPEATABLE, SettingOption, TrainCommand, setting_options
-from mlrun.plan import Plan, plan_of
+from mlrun.machine.interrupts import undisturbed
 from mlrun.seam.options import convert
-from mlrun.signals import undisturbed
+from mlrun.settings.plan import Plan, plan_of
 
 
 @click.command(
@@ -83,9 +83,12 @@ def rehearse(plan: Plan, *, quiet: bool) -> int:
 
     listen(quiet=quiet)
     with undisturbed():
-        from mlrun.readiness import dry_run
+        from mlrun.preparing.prepared import dry_run
 
-    click.echo(dry_run(plan, Lines(quiet=quiet)), nl=False)
+    lines = Lines(quiet=quiet)
+    for text in plan.registry.complaints():
+        lines.warn(text)
+    click.echo(dry_run(plan), nl=False)
     return 0
 
 
@@ -97,7 +100,7 @@ def run(plan: Plan, *, quiet: bool) -> int:
     progress = progress_for(quiet=quiet)
     progress.greet(plan.settings)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
-        from mlrun.runner import train
+        from mlrun.running.train import train
 
     done = train(plan, progress=progress)
     for what, reason in done.failures.items():

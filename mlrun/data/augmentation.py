@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mlrun.data import changes
-from mlrun.data.bounds import check_bounds
-from mlrun.data.randomness import generator
+from mlrun.machine.randomness import generator
+from mlrun.settings.changes import check_bounds
 
 ERASED_AREA = (0.02, 0.33)  # of the image; these and the ratio as in the paper's experiments
 ERASED_RATIO = (math.log(0.3), math.log(3.3))  # of height to width

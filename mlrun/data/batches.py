@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mlrun.data.normalisation import Normalisation
-from mlrun.data.randomness import generator
 from mlrun.data.readahead import readahead_of
 from mlrun.data.splits import Selection
+from mlrun.machine.randomness import generator
 
 CHUNK = 64 * 2**20  # bytes of images that are copied to an accelerator at once
 UNTOLD_ROOM = 512 * 2**20  # bytes to keep on an accelerator that does not say what is free there

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlrun.data.randomness import derive_seed
+from mlrun.machine.randomness import derive_seed
 
 RADIAN = math.pi / 180  # one degree
 

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mlrun.errors import MlrunError, one_line
 
-RULE = 1  # goes up when `decode` gives other pixels, so that what was kept of it is made again
+# goes up when `decode` gives other pixels, so that what was kept of it is made again
+DECODING_RULE = 1
 LEFT_OUT = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow has no decoder of its own
 
 Pixels = NDArray[np.uint8]
@@ -41,7 +42,7 @@ def is_image(path: Path) -> bool:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_decoding() -> Iterator[None]:
     """Silences Pillow's warnings of odd EXIF data or palettes, which harm no pixel.
 
     It changes the warnings of the whole process, so it goes around all threads that decode.
@@ -59,7 +60,7 @@ def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None 
     numbers of 32 bits likewise if they lie in 0–65,535; floats times 255 if they lie in 0–1,
     else rounded if they lie in 0–255. Colour becomes grey as 0.299 R + 0.587 G + 0.114 B. At
     last, if the size differs: scaled, aspect kept and antialiased (bilinear), until it covers
-    `size`, and the centre cut out. Pillow may warn of what harms no pixel; see `quiet`.
+    `size`, and the centre cut out. Pillow may warn of what harms no pixel; see `quiet_decoding`.
 
     Args:
         path: a file of any format and mode that Pillow decodes itself.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlrun.data.bounds import check_bounds
-from mlrun.data.randomness import derive_seed
+from mlrun.machine.randomness import derive_seed
+from mlrun.settings.changes import check_bounds
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet
+from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet_decoding
 from mlrun.errors import MlrunError
-from mlrun.values import PHOTOGRAPHS
+from mlrun.settings.values import PHOTOGRAPHS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ def load_probe(given: str, channels: int) -> Probe:
     else:
         path = found(given)
         try:
-            with quiet():
+            with quiet_decoding():
                 name, pixels = path.name, decode(path, channels=mode)
         except MlrunError as error:
             raise MlrunError(f"probe: {error}") from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from mlrun.data.images import ImageData
-from mlrun.data.randomness import generator
 from mlrun.errors import MlrunError
+from mlrun.machine.randomness import generator
 
-if TYPE_CHECKING:
-    from torch import Tensor
+HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,6 @@ def split(
 
 def select(data: ImageData, part: str, indices: Tensor | None = None) -> Selection:
     """Returns the images of `part` at `indices`, or all of them."""
-    import torch
-
     images, labels = data.parts[part]
     return Selection(
         part, torch.arange(len(labels)) if indices is None else indices, images, labels
@@ -81,8 +81,6 @@ def select(data: ImageData, part: str, indices: Tensor | None = None) -> Selecti
 
 def take_subset(count: int, subset: str, seed: int) -> Tensor:
     """Returns the places of the training images that `subset` keeps, ascending."""
-    import torch
-
     if subset == "all":
         return torch.arange(count)
     wanted = int(subset.removeprefix("random:"))
@@ -98,8 +96,6 @@ def hold_out(chosen: Tensor, validation: str | float, seed: int) -> tuple[Tensor
 
     Held out are the last N for `last:N`, and for a fraction so many (rounded), at random.
     """
-    import torch
-
     if isinstance(validation, str):
         held = int(validation.removeprefix("last:"))
     else:
@@ -114,3 +110,19 @@ def hold_out(chosen: Tensor, validation: str | float, seed: int) -> tuple[Tensor
         return chosen[:-held], chosen[-held:]
     order = torch.randperm(len(chosen), generator=generator(seed, "validation"))
     return chosen[order[held:].sort().values], chosen[order[:held].sort().values]
+
+
+def data_digest(selection: Selection) -> str:
+    """Returns a digest of a selection: 16 hexadecimal digits of a SHA-256.
+
+    It covers the images' shape, every label and index, and the images; of more than 64 MiB
+    of images, as many as fill them, evenly spread.
+    """
+    sha = hashlib.sha256(str(tuple(selection.images.shape[1:])).encode())
+    labels = selection.labels[selection.indices]
+    sha.update(labels.numpy().tobytes())
+    sha.update(selection.indices.numpy().tobytes())
+    step = -(-len(selection) * selection.images[0].numel() // HASHED)
+    for some in selection.indices[::step].split(4096):
+        sha.update(selection.images[some].contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlrun.inside.sandbox import detached_copy
-from mlrun.training.devices import own_random_states
+from mlrun.machine.randomness import own_random_states
 
 Shape = tuple[int, ...]
 HEADER = ("layer", "type", "output", "parameters", "trained")

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlrun.training.devices import own_random_states, set_deterministic
+from mlrun.machine.devices import set_deterministic
+from mlrun.machine.randomness import own_random_states
 
 
 def detached_copy(model: nn.Module) -> nn.Module:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from mlrun.data.probe import Probe
     from mlrun.data.splits import Selection
-    from mlrun.data.variants import Variant
     from mlrun.inside.forward import Pass
+    from mlrun.settings.changes import Variant
     from mlrun.training.evaluation import Evaluation
 
 
@@ -149,7 +149,7 @@ class View:
         Args:
             part: one of `parts`.
             places: which images, from 0 to the part's length - 1; all by default.
-            variant: how they are changed, such as `mlrun.data.variants.Variant(rotate=25)`.
+            variant: how they are changed, such as `mlrun.plugin.Variant(rotate=25)`.
             seed: of the variant's draws, which go by place in the batch.
         """
         self._selection(part)

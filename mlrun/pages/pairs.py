@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlrun.pages.account import Tested
 from mlrun.pages.tested import right_interval
-from mlrun.statistics import Difference, holm, mcnemar
+from mlrun.training.statistics import Difference, holm, mcnemar
 
 
 @dataclass(frozen=True)

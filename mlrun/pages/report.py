@@ -11,7 +11,7 @@ from mlrun.pages import curves, pictures, tested
 from mlrun.pages.account import Account, Tested
 from mlrun.pages.page import duration, percent, render
 from mlrun.pages.pictures import Still
-from mlrun.statistics import calibration, interval
+from mlrun.training.statistics import calibration, interval
 
 ROBUSTNESS = "robustness-table"
 TOLD = {ROBUSTNESS, "per-class"}  # tables that have a section of their own

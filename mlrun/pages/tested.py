@@ -13,7 +13,7 @@ from mlrun.pages.account import Account, Tested, Thumbnails
 from mlrun.pages.curves import Chart, line
 from mlrun.pages.thumbnails import LOSSES, sprite
 from mlrun.record.tables import Table
-from mlrun.statistics import Calibration, interval
+from mlrun.training.statistics import Calibration, interval
 
 LARGEST_TABLE = 30  # classes: of more, a map and a list of the pairs that are mixed up most
 

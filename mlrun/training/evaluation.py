@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mlrun.data.batches import Batches
-from mlrun.training.precision import Precision
+from mlrun.machine.precision import Precision
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 Forward = Callable[[nn.Module, Tensor], Tensor]  # a model and a batch to logits
@@ -127,6 +128,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def set_training_mode(model: nn.Module) -> None:
+    """Puts `model` into training mode, all but its frozen batch normalisation.
+
+    Batch normalisation that has parameters, none of which requires a gradient, goes into
+    evaluation mode: its running statistics belong to the frozen weights. That without
+    parameters has nothing to be frozen by, and trains.
+    """
+    model.train()
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            needs = [parameter.requires_grad for parameter in module.parameters()]
+            module.train(not needs or any(needs))
 
 
 def evaluate(

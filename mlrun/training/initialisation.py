@@ -11,8 +11,8 @@ from torch.nn import init
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 
-from mlrun.data.randomness import generator
 from mlrun.errors import MlrunError
+from mlrun.machine.randomness import generator
 
 WEIGHTS: dict[str, Callable[..., Tensor]] = {
     "normal": init.normal_,

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
 from mlrun.data.mixing import Mixing
-from mlrun.data.randomness import derive_seed
-from mlrun.training.devices import seed_step, synchronise
-from mlrun.training.evaluation import Criterion, Forward, whole
-from mlrun.training.modes import set_training_mode
-from mlrun.training.precision import Precision
+from mlrun.machine.devices import synchronise
+from mlrun.machine.precision import Precision
+from mlrun.machine.randomness import derive_seed, seed_step
+from mlrun.training.evaluation import Criterion, Forward, set_training_mode, whole
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Answers, Tally
 

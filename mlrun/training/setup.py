@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from mlrun.data.mixing import Mixing
 from mlrun.errors import MlrunError, one_line
+from mlrun.machine.precision import Precision
 from mlrun.settings import Settings
 from mlrun.training.average import Average
 from mlrun.training.evaluation import criterion
 from mlrun.training.initialisation import initialise
 from mlrun.training.loop import Procedure
-from mlrun.training.optimisers import make_optimiser
-from mlrun.training.parts import freeze_parts
-from mlrun.training.patience import Patience
-from mlrun.training.precision import Precision
-from mlrun.training.schedules import make_schedule
+from mlrun.training.optimisation.optimisers import make_optimiser
+from mlrun.training.optimisation.parts import freeze_parts
+from mlrun.training.optimisation.patience import Patience
+from mlrun.training.optimisation.schedules import make_schedule
 from mlrun.training.state import TrainingState
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from mlrun import MlrunError
-from mlrun.data.decoding import decode, quiet
+from mlrun.plugin import decode, quiet_decoding
 
 CHUNK = 4 * 2**20  # bytes of pixels a process hands over at once
 MOST = 64  # files a process is handed at once
@@ -59,7 +59,7 @@ def decode_some(paths: Sequence[str], rule: Rule) -> Chunk:
     pixels, failed = [], {}
     for place, path in enumerate(paths):
         try:
-            with quiet():
+            with quiet_decoding():
                 image = decode(Path(path), channels=rule.channels, size=rule.size)
         except MlrunError as error:
             failed[place] = str(error)

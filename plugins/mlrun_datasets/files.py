@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlrun import MlrunError
-from mlrun.errors import one_line
+from mlrun.plugin import one_line
 
 AGAIN = "; if a download broke off, delete it and add --dataset.download true"
 

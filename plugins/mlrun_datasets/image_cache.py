@@ -19,8 +19,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun.data.decoding import RULE, decode, quiet
-from mlrun.record.folders import cache_folder
+from mlrun.plugin import DECODING_RULE, cache_folder, decode, quiet_decoding
 from mlrun_datasets.decoders import Rule, decode_all
 from mlrun_datasets.files import given_path
 from mlrun_datasets.image_files import Listing, list_images
@@ -73,7 +72,12 @@ def describe(listing: Listing, size: tuple[int, int] | None, channels: int) -> d
         part: [[file.path, file.size, file.modified] for file in files]
         for part, files in listing.parts.items()
     }
-    return {"rule": RULE, "size": size and list(size), "channels": channels, "files": files}
+    return {
+        "rule": DECODING_RULE,
+        "size": size and list(size),
+        "channels": channels,
+        "files": files,
+    }
 
 
 def read_manifest(place: Path, about: dict[str, Any]) -> dict[str, Any] | None:
@@ -167,7 +171,7 @@ def rule_for(paths: list[str], size: list[int] | None, channels: Literal[1, 3]) 
     if size is not None:
         return Rule(channels, (size[0], size[1]), (channels, size[0], size[1]))
     for path in paths:
-        with contextlib.suppress(MlrunError), quiet():
+        with contextlib.suppress(MlrunError), quiet_decoding():
             _, height, width = decode(Path(path), channels=channels).shape
             return Rule(channels, None, (channels, height, width))
     raise MlrunError(f"none of {len(paths):,} images can be read; the first is {paths[0]}")

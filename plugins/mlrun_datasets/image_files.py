@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrun import MlrunError
-from mlrun.data.decoding import is_image
+from mlrun.plugin import is_image
 
 NAMES = {
     "train": ("train", "training"),

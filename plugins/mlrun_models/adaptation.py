@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mlrun import MlrunError
-from mlrun.training.parts import is_named, top_layers
+from mlrun.plugin import is_named, top_layers
 
 
 class Resize(nn.Module):

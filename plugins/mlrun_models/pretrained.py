@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun import MlrunError
-from mlrun.errors import one_line, unknown
+from mlrun.plugin import one_line, unknown
 
 State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model")  # under which training scripts, mlrun's too, put the weights

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from mlrun.errors import unknown
+from mlrun.plugin import unknown
 from mlrun_models.adaptation import Resize, adapt, choose_trained
 from mlrun_models.classifiers import replace_classifier
 from mlrun_models.pretrained import load_into, read_weights

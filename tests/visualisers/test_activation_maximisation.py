@@ -9,8 +9,8 @@ import pytest
 import torch
 from drawn import drawings_of, pictures
 from mlrun_visualisers.attributions.ascent import Ascent, climb, mean_of, responses, variation
-from test_inside import convolutional, make_view
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import MlrunError, View
 from mlrun.data.normalisation import Normalisation

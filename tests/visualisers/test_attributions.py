@@ -16,15 +16,15 @@ from mlrun_visualisers.attributions.gradients import saliency_of
 from mlrun_visualisers.attributions.probes import captions_of, fit, probe_batch
 from PIL import Image, ImageOps
 from runs import QUICK, artifacts, without
-from test_inside import convolutional, make_view
 from test_visualisers import decode
 from torch import nn
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError, View
 from mlrun.data.probe import Probe, load_probe
-from mlrun.plan import plan_of
 from mlrun.seam.registry import discover
+from mlrun.settings.plan import plan_of
 
 BOTH = ("saliency", "grad-cam")
 HEAD, FOOT = 48, 14 + 8 + 12  # pixels above the first row of images, and below the last

@@ -9,8 +9,8 @@ from drawn import drawn
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
-from test_inside import convolutional, make_view
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import View
 from mlrun.seam.registry import discover

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlrun_visualisers.results.confusion import draw_matrix
 from runs import QUICK
 from sklearn.metrics import confusion_matrix
-from test_inside import convolutional, make_view
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError
@@ -109,7 +109,7 @@ def test_the_test_part_is_refused_before_the_run(store: str) -> None:
 def test_no_part_is_evaluated_twice_in_an_epoch(
     store: str, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
-    import mlrun.preparation as preparation
+    import mlrun.preparing.prepared as preparation
 
     evaluate, evaluated = preparation.evaluate, []
 

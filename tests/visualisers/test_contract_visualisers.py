@@ -17,13 +17,13 @@ from mlrun_visualisers.canvas.grids import tile
 from mlrun_visualisers.embeddings.projection import FEWEST
 from mlrun_visualisers.images.classes import class_means_of, counts_of
 from mlrun_visualisers.results.mistakes import surest_mistakes
-from test_inside import make_view
 from torch import nn
+from views import make_view
 
 from mlrun import MlrunError, View
 from mlrun.data.probe import load_probe
-from mlrun.plan import plan_of
 from mlrun.seam.registry import discover
+from mlrun.settings.plan import plan_of
 
 VISUALISERS = [component.name for component in discover().of_kind("visualiser")]
 BY_EPOCH = [c.name for c in discover().of_kind("visualiser") if "epoch" in c.when]

@@ -11,11 +11,11 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from mlrun_visualisers.results.curves import binned
 from runs import QUICK, artifacts
-from test_inside import convolutional, make_view
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError
-from mlrun.inside.rendering import pixels
+from mlrun.inside.drawing.rendering import pixels
 
 
 def by_step(steps: dict[str, Any], by: str = "step") -> Figure:

@@ -18,9 +18,9 @@ from mlrun_visualisers.embeddings.projection import neighbour_points, principal_
 from runs import QUICK, artifacts
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from test_inside import convolutional, make_view
 from threadpoolctl import threadpool_limits
 from torch import nn
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError, View

@@ -18,12 +18,12 @@ from mlrun_visualisers.embeddings.epochs import basis_text, limits_of, spread_ev
 from mlrun_visualisers.embeddings.projection import signs_of
 from runs import QUICK, artifacts_of
 from sklearn.decomposition import PCA
-from test_inside import convolutional, make_view
 from torch import nn
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError, Picture, View
-from mlrun.inside.rendering import pixels
+from mlrun.inside.drawing.rendering import pixels
 from mlrun.seam.registry import discover
 
 NAME = "embedding-by-epoch"

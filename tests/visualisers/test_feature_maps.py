@@ -10,9 +10,9 @@ from mlrun_visualisers.canvas import grids, scales
 from mlrun_visualisers.canvas.captions import SIDE
 from mlrun_visualisers.canvas.figures import BAR
 from mlrun_visualisers.networks.maps import LARGE, Look
-from test_inside import make_view
 from test_visualisers import decode
 from torch import nn
+from views import make_view
 
 from mlrun import MlrunError, View
 from mlrun.data.probe import Probe

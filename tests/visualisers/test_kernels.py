@@ -8,13 +8,13 @@ import torch
 from drawn import figures, pictures
 from mlrun_visualisers.images.filters import correlate, images_of, line_kernels
 from scipy.signal import correlate2d
-from test_inside import make_view
 from test_visualisers import decode
 from torch import nn
+from views import make_view
 
 from mlrun import MlrunError, View
 from mlrun.data.probe import load_probe
-from mlrun.plan import plan_of
+from mlrun.settings.plan import plan_of
 
 
 def view_of(shape: tuple[int, int, int] = (1, 20, 24)) -> View:

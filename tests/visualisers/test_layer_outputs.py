@@ -11,9 +11,9 @@ from drawn import figures, pictures
 from mlrun_visualisers.canvas import grids, scales
 from mlrun_visualisers.canvas.captions import SIDE, TOP
 from test_feature_maps import deep, probe
-from test_inside import make_view
 from test_visualisers import decode
 from torch import Tensor, nn
+from views import make_view
 
 from mlrun import MlrunError, View
 

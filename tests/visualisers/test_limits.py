@@ -11,9 +11,9 @@ from drawn import pictures, titles
 from mlrun_visualisers.canvas import grids
 from mlrun_visualisers.canvas.captions import SIDE, TOP
 from mlrun_visualisers.networks.outputs import BETWEEN, TEXT
-from test_inside import convolutional, make_view
 from test_visualisers import decode
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import MlrunError
 from mlrun.seam.registry import discover

@@ -10,12 +10,12 @@ import torch
 from drawn import drawn
 from runs import artifacts, read
 from scipy.stats import binomtest
-from test_inside import convolutional, make_view
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError
 from mlrun.data.variants import Variant
-from mlrun.evaluator import Asked, evaluate
+from mlrun.finished.evaluate import Asked, evaluate
 from mlrun.seam.registry import discover
 
 

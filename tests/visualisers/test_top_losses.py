@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawn import drawn
 from scipy.special import log_softmax
-from test_inside import convolutional, make_view
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import MlrunError, View
 from mlrun.seam.registry import discover

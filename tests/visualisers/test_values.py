@@ -12,8 +12,8 @@ from mlrun_visualisers.canvas import grids, scales
 from mlrun_visualisers.canvas.captions import SIDE
 from PIL import Image
 from runs import artifacts_of
-from test_inside import convolutional, make_view
 from test_visualisers import decode
+from views import convolutional, make_view
 
 import mlrun
 

@@ -14,13 +14,13 @@ from mlrun_visualisers.canvas.captions import LINE, SIDE, TOP
 from mlrun_visualisers.canvas.figures import BETWEEN, LARGEST
 from runs import QUICK, artifacts_of
 from sklearn.metrics import confusion_matrix
-from test_inside import convolutional, make_view
 from test_visualisers import decode
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import View
-from mlrun.inside.drawing import Drawing
-from mlrun.inside.rendering import pixels, unpacked
+from mlrun.inside.drawing.draw import Drawing
+from mlrun.inside.drawing.rendering import pixels, unpacked
 
 
 def picture_of(name: str, view: View, **options: Any) -> tuple[np.ndarray, Drawing]:

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from mlrun_visualisers.canvas import grids, scales
 from mlrun_visualisers.canvas.captions import SIDE
 from mlrun_visualisers.networks.weight_grids import APART, by_unit
-from test_inside import convolutional, make_view
 from torch import nn
+from views import convolutional, make_view
 
 from mlrun import MlrunError
-from mlrun.inside.rendering import pixels
+from mlrun.inside.drawing.rendering import pixels
 from mlrun.seam.registry import discover
 
 

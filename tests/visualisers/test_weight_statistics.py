@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from drawn import pictures
 from matplotlib.figure import Figure
 from runs import artifacts_of
-from test_inside import convolutional, make_view
 from torch import Tensor, nn
+from views import convolutional, make_view
 
 import mlrun
 from mlrun import MlrunError, Picture, View

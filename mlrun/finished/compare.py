@@ -1,0 +1,108 @@
+"""Several runs of the store in one page, as a file or as a run of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mlrun.errors import MlrunError
+from mlrun.finished.read import read_account
+from mlrun.pages.comparison import comparison
+from mlrun.record.logged import LoggedRun, add_file, answering, find_run
+from mlrun.record.opening import launch_tags
+from mlrun.record.overview import last_runs
+
+MOST_RUNS = 50  # in one page
+PICTURES = 120  # of each key, in all runs together, at most
+COMPARES = "mlrun.compares"  # the tag with the ids of the runs, with commas between
+FILE = "comparison.html"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A page that compares runs, and the runs in its order."""
+
+    page: str
+    runs: tuple[LoggedRun, ...]
+
+    def log(self) -> str:
+        """Logs the page to MLflow as a run of its own; returns the address of the page there."""
+        return log_comparison(self.runs, self.page)
+
+
+def compare(
+    references: Sequence[str],
+    *,
+    last: int = 0,
+    experiment: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Compared:
+    """Returns the page that compares several runs.
+
+    Args:
+        references: their ids, or unique starts of them.
+        last: so many of the last runs besides, the oldest of them first.
+        experiment: the name of that which the last runs are from; None takes all.
+        say: takes a line for the user about each run that is read.
+
+    Raises:
+        MlrunError: the store does not answer, a run is not there or given twice, or they are
+            too few or too many.
+    """
+    runs = chosen(references, last, experiment)
+    with tempfile.TemporaryDirectory() as folder:
+        accounts = []
+        for number, run in enumerate(runs, start=1):
+            say(f"reading run {number} of {len(runs)}: {run.name} ({run.run_id[:8]})")
+            most = max(4, PICTURES // len(runs))
+            accounts.append(read_account(run, Path(folder), most_epochs=most, steps=False))
+        say("drawing the page")
+        return Compared(comparison(accounts), tuple(runs))
+
+
+def chosen(references: Sequence[str], last: int, experiment: str | None) -> list[LoggedRun]:
+    """Returns the runs that are asked for, in their order."""
+    found: dict[str, str] = {}
+    runs = []
+    for reference in references:
+        run = find_run(reference)
+        if run.run_id in found:
+            raise MlrunError(
+                f"run {run.run_id} is given twice, as {found[run.run_id]} and {reference}; "
+                "give each run once"
+            )
+        found[run.run_id] = reference
+        runs.append(run)
+    if last:
+        ids = [row.run_id for row in reversed(last_runs(last, experiment))]
+        runs += [find_run(run_id) for run_id in ids if run_id not in found]
+    if not 2 <= len(runs) <= MOST_RUNS:
+        raise MlrunError(
+            f"{len(runs)} run{'' if len(runs) == 1 else 's'} to compare; expected 2 to "
+            f"{MOST_RUNS}: give ids that mlrun runs lists, or --last N"
+        )
+    return runs
+
+
+def log_comparison(runs: Sequence[LoggedRun], page: str) -> str:
+    """Logs a page as a run in the experiment of the first of `runs`; returns its address.
+
+    The run is finished, and `mlrun runs` does not list it, as it trained nothing.
+
+    Raises:
+        MlrunError: the store does not take it.
+    """
+    client, first = runs[0].client, runs[0]
+    tags = {**launch_tags(), COMPARES: ",".join(run.run_id for run in runs)}
+    name = f"comparison of {len(runs)} runs"
+    with answering():
+        run_id: str = client.create_run(first.experiment_id, run_name=name, tags=tags).info.run_id
+        try:
+            add_file(client, run_id, PurePosixPath(FILE), page.encode())
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+    return f"{first.link.removesuffix(first.run_id)}{run_id}/artifacts/{FILE}"

@@ -1,0 +1,223 @@
+"""A finished run's best weights on a part of a data set, as it is or changed; logged once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlrun.data.batches import Batches
+from mlrun.data.images import ImageData
+from mlrun.data.splits import Selection, data_digest, select, split
+from mlrun.data.variants import changed
+from mlrun.errors import MlrunError
+from mlrun.machine import devices
+from mlrun.preparing.batches import evaluated_at_once
+from mlrun.preparing.components import load_data, named
+from mlrun.preparing.threads import use_threads
+from mlrun.preparing.weights import Restored, choose, restore
+from mlrun.record.logged import LoggedRun, find_run
+from mlrun.running.description import evaluated_on, evaluation_tag, test_arrays
+from mlrun.settings.changes import Variant
+from mlrun.settings.plan import prefixed
+from mlrun.training.evaluation import Evaluation
+from mlrun.training.evaluation import evaluate as evaluate_batches
+
+TAKEN = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run's best weights are to be evaluated on.
+
+    part: `test`, `val` or `train`.
+    variant: how the images are changed.
+    dataset: another data set with the same classes; None is the run's own.
+    options: of the data set; for the run's own, over those of the run.
+    model_options: over those of the run's model, for what only its start needed.
+    plugins: files that are plugins, besides the run's own.
+    data_dir: the folder that data sets are read from; None is the run's.
+    seed: of the variant's draws; None is the run's.
+    name: what it is logged under; None makes one.
+    device: as for training.
+    """
+
+    part: str = "test"
+    variant: Variant = field(default_factory=Variant)
+    dataset: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    model_options: Mapping[str, object] = field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
+    data_dir: Path | None = None
+    seed: int | None = None
+    name: str | None = None
+    device: str = "auto"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the data are not the run's own."""
+        return self.dataset is not None or bool(self.options)
+
+    @property
+    def as_trained(self) -> bool:
+        """Whether it is the run's own data as they are, from where they were."""
+        changed = self.elsewhere or self.variant.active or self.data_dir or self.name
+        return not changed
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The figures of one evaluation, and where they are logged.
+
+    name: `test-rotated-25`; the metrics are `<name>/loss` and `<name>/accuracy`.
+    loss: the mean over the examples. accuracy: the fraction that is right, 0–1.
+    fresh: whether they were found now; else they had been logged before.
+    """
+
+    run_id: str
+    name: str
+    loss: float
+    accuracy: float
+    fresh: bool
+    link: str
+
+
+def evaluate(reference: str, asked: Asked) -> Evaluated:
+    """Evaluates a run's best weights and logs the figures and logits to that run, once.
+
+    Args:
+        reference: the run's id, or a unique start of it.
+        asked: on what.
+
+    Raises:
+        MlrunError: there is no such run, it has no weights, the data cannot be had or have
+            other classes, or something else is logged under the name.
+    """
+    run = find_run(reference)
+    name = name_of(run, asked)
+    known = figures(run, name)
+    if known and (asked.as_trained or evaluation_tag(name) not in run.tags):
+        return known  # the run's own figures, which training logged
+    device = devices.resolve(asked.device)
+    settings = run.settings
+    with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
+        restored = restore(run, device, asked.plugins, asked.model_options)
+        use_threads(settings, restored.model, restored.weights.shape, device)
+        selection = select_part(restored, asked)
+        described = describe(run, asked, selection)
+        if known:
+            check_same(run, name, described)
+            return known
+        found = evaluate_on(restored, selection, asked)
+    run.add(
+        found.figures(name),
+        step=restored.weights.epoch,
+        tags={evaluation_tag(name): described},
+        files={f"predictions/{name}.npz": test_arrays(found)},
+    )
+    return Evaluated(run.run_id, name, found.loss, found.accuracy, True, run.link)
+
+
+def name_of(run: LoggedRun, asked: Asked) -> str:
+    """Returns what the evaluation is logged under: the part, the data set, the variant.
+
+    Raises:
+        MlrunError: the name given is one of the run's own, or MLflow would not have it.
+    """
+    if asked.name is not None:
+        if asked.name in TAKEN or not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", asked.name):
+            raise MlrunError(
+                f"name {asked.name}: expected letters, digits, - _ and . and none of "
+                f"{', '.join(TAKEN)}"
+            )
+        return asked.name
+    other = (asked.dataset or run.settings.dataset).rpartition("/")[2].replace("_", "-")
+    name = asked.variant.called(f"{asked.part}-{other}" if asked.elsewhere else asked.part)
+    return "train-best" if name == "train" else name  # train/… are the running means
+
+
+def figures(run: LoggedRun, name: str) -> Evaluated | None:
+    """Returns what is logged under `name`, of the best epoch, or None."""
+    if f"{name}/accuracy" not in run.metrics or f"{name}/loss" not in run.metrics:
+        return None
+    loss, accuracy = (run.metric(f"{name}/{what}", run.best_epoch) for what in ("loss", "accuracy"))
+    if loss is None or accuracy is None:
+        return None
+    return Evaluated(run.run_id, name, loss, accuracy, False, run.link)
+
+
+def select_part(restored: Restored, asked: Asked) -> Selection:
+    """Returns the images to evaluate on: of the run's data set, split as then, or of another.
+
+    Raises:
+        MlrunError: the data cannot be had, lack the part, or do not fit the run.
+    """
+    settings = restored.run.settings
+    options = dict(asked.options)
+    if asked.dataset is None:
+        options = {**prefixed("dataset", settings.options), **options}
+    chosen = choose(restored.registry, "dataset", asked.dataset or settings.dataset, options)
+    data = load_data(chosen, asked.data_dir or settings.data_dir)
+    with named(f"data set {chosen.component.name}"):
+        check_like(data, restored)
+        if asked.part == "test":
+            if data.test is None:
+                raise MlrunError("it has no test part; add --part val")
+            return select(data, "test")
+        return split(
+            data,
+            validation=settings.validation,
+            subset="all" if asked.elsewhere else settings.subset,
+            seed=settings.seed,
+        )[asked.part]
+
+
+def check_like(data: ImageData, restored: Restored) -> None:
+    """Raises MlrunError unless `data` have the shape and the classes of the run's images."""
+    run, weights = restored.run.run_id, restored.weights
+    if data.shape != weights.shape:
+        raise MlrunError(f"its images are {data.shape}, those of run {run} {weights.shape}")
+    theirs, ours = tuple(data.classes), weights.classes
+    if len(theirs) != len(ours):
+        raise MlrunError(f"it has {len(theirs)} classes, run {run} has {len(ours)}")
+    for place, (their, our) in enumerate(zip(theirs, ours, strict=True)):
+        if their != our:
+            raise MlrunError(
+                f"its classes are not those of run {run}: class {place} is {their}, there it is "
+                f"{our}"
+            )
+
+
+def describe(run: LoggedRun, asked: Asked, selection: Selection) -> str:
+    """Returns what decides the figures; see `evaluated_on`."""
+    dataset = asked.dataset or run.settings.dataset
+    digest = data_digest(selection)
+    return evaluated_on(asked.part, dataset, digest, asked.variant, seed_of(run, asked))
+
+
+def check_same(run: LoggedRun, name: str, described: str) -> None:
+    """Raises MlrunError where something else is logged under `name`."""
+    before = run.tags[evaluation_tag(name)]
+    if before != described:
+        raise MlrunError(
+            f"run {run.run_id} has {name} of something else: {before}; this is {described}; "
+            "give this one a --name"
+        )
+
+
+def seed_of(run: LoggedRun, asked: Asked) -> int:
+    """Returns the seed of the variant's draws."""
+    return run.settings.seed if asked.seed is None else asked.seed
+
+
+def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evaluation:
+    """Returns what the weights say of the images, changed as is asked."""
+    batches = Batches(
+        selection,
+        restored.normalisation,
+        batch_size=evaluated_at_once(restored.weights.shape),
+        device=restored.device,
+    )
+    batches = changed(batches, asked.variant, seed=seed_of(restored.run, asked))
+    return evaluate_batches(restored.model, batches, part=asked.part, precision=restored.precision)

@@ -1,0 +1,46 @@
+"""The page of one run made again, from what MLflow has of it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlrun.errors import MlrunError
+from mlrun.finished.read import read_account
+from mlrun.pages.report import report
+from mlrun.record.logged import LoggedRun
+from mlrun.running.reporting import PAGE
+from mlrun.settings.plan import plan_of
+
+
+@dataclass(frozen=True)
+class Remade:
+    """A run's page, and the run."""
+
+    page: str
+    run: LoggedRun
+
+    def log(self) -> str:
+        """Logs the page to the run, in the place of its own; returns its address there."""
+        self.run.add({}, step=0, tags={}, files={PAGE: self.page.encode()})
+        return f"{self.run.link}/artifacts/{PAGE}"
+
+
+def remake(run: LoggedRun) -> Remade:
+    """Returns the page of a run, whatever became of it.
+
+    Raises:
+        MlrunError: a file of it cannot be had or read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        known = read_account(run, Path(folder))
+        return Remade(report(replace(known, defaults=defaults_of(run))), run)
+
+
+def defaults_of(run: LoggedRun) -> dict[str, str]:
+    """Returns the defaults of the run's params; none if its plugins are not here."""
+    try:
+        return plan_of(run.settings).defaults()
+    except MlrunError:
+        return {}

@@ -1,0 +1,1 @@
+"""From a visualiser to image files."""

@@ -1,0 +1,146 @@
+"""From a visualiser to named pictures and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mlrun.errors import MlrunError
+from mlrun.inside.drawing.rendering import ignore_missing_glyphs, packed
+from mlrun.inside.kept import Values
+from mlrun.inside.picture import Picture
+from mlrun.inside.sandbox import untouched
+from mlrun.inside.view import View
+from mlrun.record.tables import Table, checked
+
+Pixels = NDArray[np.uint8]
+LONGEST_LABEL = 100  # characters: a file's name has room for little more
+MOST_KEPT = 64 * 2**20  # bytes of raw values behind one picture
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One picture or table that a visualiser made, as it was when it was yielded.
+
+    label: as the visualiser called it. key: its name in MLflow.
+    content: a picture, packed for `rendering.render`; a table; or None where only values are
+        kept.
+    values: arrays of numbers by name.
+    epoch: of a picture of the end that stands under a slider.
+    """
+
+    label: str
+    key: str
+    content: bytes | Table | None
+    values: Values
+    epoch: int | None = None
+
+
+def draw(
+    visualiser: Callable[..., Any], name: str, options: Mapping[str, Any], view: View
+) -> list[Drawing]:
+    """Returns what a visualiser draws of `view`: pictures and tables, each under its own key.
+
+    The key is the visualiser's name, `-`, and the name that the picture was given.
+
+    Raises:
+        MlrunError: the visualiser returned something else.
+        Exception: whatever the visualiser raises.
+    """
+    drawn: dict[tuple[str, int | None], Drawing] = {}
+    with untouched(view.device):
+        ignore_missing_glyphs()
+        for label, made in named(visualiser(view, **options)):
+            picture = made if isinstance(made, Picture) else None
+            epoch = None if picture is None else picture.epoch
+            key = key_of(name, label)
+            if (key, epoch) in drawn:
+                raise MlrunError(f"it drew two pictures named {label!r}")
+            if picture is None:
+                content: bytes | Table | None = content_of(made)
+            else:
+                content = None if picture.image is None else content_of(picture.image)
+            values = {} if picture is None else values_of(picture, key, view)
+            drawn[key, epoch] = Drawing(label, key, content, values, epoch)
+    return list(drawn.values())
+
+
+def content_of(made: object) -> bytes | Table:
+    """Returns a table as it is checked, or a picture, packed."""
+    if isinstance(made, Mapping):
+        return checked(made)
+    if isinstance(made, Figure):
+        return packed(made)
+    return packed(pixels_of(made))
+
+
+def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]:
+    """Returns a copy of the values behind a picture; none, and a note, if they are too large.
+
+    Raises:
+        MlrunError: they are not numbers.
+    """
+    values: dict[str, NDArray[Any]] = {}
+    for name, given in picture.values.items():
+        array, called = np.asarray(given), clean(name)
+        if array.dtype.kind not in "biuf":
+            raise MlrunError(f"it keeps {array.dtype} values called {name!r}; expected numbers")
+        if called in values:
+            raise MlrunError(f"it keeps two arrays called {called!r}")
+        values[called] = array.copy()
+    size = sum(array.nbytes for array in values.values())
+    if size > MOST_KEPT:
+        view.note(f"the values behind {key} are not kept: {size / 2**20:,.0f} MiB, at most 64 are")
+        return {}
+    return values
+
+
+def named(result: object) -> Iterator[tuple[str, object]]:
+    """Yields (name, picture or table) pairs; a lone one has the empty name."""
+    if isinstance(result, Figure | np.ndarray | Mapping | Picture):
+        yield "", result
+        return
+    if not isinstance(result, Iterable) or isinstance(result, str):
+        raise MlrunError(
+            f"it returned {type(result).__name__}; expected a Figure, a uint8 array (H, W, 3), "
+            "a Picture, a table {column: list}, or pairs of a name and one of these"
+        )
+    for pair in result:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise MlrunError(f"it yielded {type(pair).__name__}; expected (name, picture)")
+        yield pair
+
+
+def key_of(visualiser: str, label: str) -> str:
+    """Returns the key of a picture in MLflow."""
+    name = clean(label)[:LONGEST_LABEL]
+    return f"{visualiser}-{name}" if name else visualiser
+
+
+def clean(name: str) -> str:
+    """Returns a name in which what MLflow cannot have in a key has become `_`."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+
+
+def pixels_of(picture: object) -> Pixels:
+    """Returns `picture` if it is uint8 (H, W, 3), or raises MlrunError."""
+    if isinstance(picture, np.ndarray):
+        if (
+            picture.dtype == np.uint8
+            and picture.ndim == 3
+            and picture.shape[2] == 3
+            and picture.size
+        ):
+            return picture
+        raise MlrunError(
+            f"it drew an array {picture.dtype} {picture.shape}; expected uint8 (H, W, 3), not empty"
+        )
+    raise MlrunError(
+        f"it drew {type(picture).__name__}; expected a Figure, a uint8 array, a Picture or a table"
+    )

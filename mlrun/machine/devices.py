@@ -1,0 +1,95 @@
+"""Which devices there are, and which one is taken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from mlrun.errors import MlrunError
+from mlrun.machine.randomness import own_random_states
+
+PREFERRED = ("cuda", "xpu", "mps")
+
+
+def available() -> list[str]:
+    """Returns the names of the devices that work here, the preferred one first, `cpu` last."""
+    names = []
+    for kind in PREFERRED:
+        backend = getattr(torch, kind, None)
+        if backend is None or not backend.is_available():
+            continue
+        count = backend.device_count()
+        names += [kind] if count == 1 else [f"{kind}:{index}" for index in range(count)]
+    return [*names, "cpu"]
+
+
+def resolve(name: str) -> torch.device:
+    """Returns the device that `name` means; `auto` is the first of `available()`.
+
+    Raises:
+        MlrunError: there is no such device here.
+    """
+    present = available()
+    if name == "auto":
+        return torch.device(present[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    accepted = {*present, *(f"{other}:0" for other in present if ":" not in other)}
+    accepted |= {other.partition(":")[0] for other in present}
+    if device is None or name not in accepted:
+        raise MlrunError(f"device {name} is not here; there are: {', '.join(present)}")
+    return device
+
+
+@contextmanager
+def settings_of_a_run(
+    device: torch.device, threads: int, *, deterministic: bool = False
+) -> Iterator[None]:
+    """Sets torch up for a run on `device`, and puts it back afterwards.
+
+    Random states are the caller's again, cuDNN is deterministic, so that the same settings
+    give the same numbers, and `threads` CPU threads are used (0: torch's own choice). With
+    `deterministic`, operations that are not reproducible raise an error.
+    """
+    before, cudnn = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    strict = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        with own_random_states(device):
+            torch.backends.cudnn.deterministic = True
+            if deterministic:
+                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+                torch.use_deterministic_algorithms(True)
+            if threads:
+                torch.set_num_threads(threads)
+            yield
+    finally:
+        set_deterministic(strict, warn_only=warn_only)
+        torch.backends.cudnn.deterministic = cudnn
+        torch.set_num_threads(before)
+
+
+def set_deterministic(strict: bool, *, warn_only: bool) -> None:
+    """Puts torch's determinism back, where it was changed: to set it loads torch's compiler."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if before != strict or torch.is_deterministic_algorithms_warn_only_enabled() != warn_only:
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+
+
+def describe(device: torch.device) -> str:
+    """Returns the device's product name, or its kind where it has none."""
+    if device.type in ("cuda", "xpu"):
+        backend = torch.cuda if device.type == "cuda" else torch.xpu
+        return str(backend.get_device_name(device))
+    return device.type
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits until the device has done what it was given, so that a clock tells the truth."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

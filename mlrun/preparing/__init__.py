@@ -1,0 +1,1 @@
+"""A run that could start: components built, data loaded, weights restored."""

@@ -1,0 +1,136 @@
+"""Components at work: data sets loaded, models built, and what they return checked."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mlrun.data.batches import Batches
+from mlrun.data.images import ImageData
+from mlrun.data.normalisation import Normalisation
+from mlrun.data.sharing import LOADED
+from mlrun.errors import MlrunError, one_line
+from mlrun.machine.randomness import derive_seed, own_random_states
+from mlrun.settings.plan import Chosen, Plan
+from mlrun.training.evaluation import criterion, set_training_mode
+
+
+@contextlib.contextmanager
+def named(what: str) -> Iterator[None]:
+    """Puts `what` before the message of an MlrunError that passes."""
+    try:
+        yield
+    except MlrunError as error:
+        message = str(error)
+        raise MlrunError(message if message.startswith(what) else f"{what}: {message}") from error
+
+
+def load_data(chosen: Chosen, data_dir: Path) -> ImageData:
+    """Returns the data set, checked; one that a run of the same `shared_data` block loaded."""
+    loaded = LOADED.get()
+    if loaded is None:
+        return loaded_anew(chosen, data_dir)
+    key = f"{chosen.component.qualified} in {data_dir.expanduser().absolute()}: {chosen.options}"
+    if key not in loaded:
+        loaded[key] = loaded_anew(chosen, data_dir)
+    return loaded[key]
+
+
+def loaded_anew(chosen: Chosen, data_dir: Path) -> ImageData:
+    """Returns the data set as its plugin loads it, checked."""
+    with named(f"data set {chosen.component.name}"):
+        try:
+            data = chosen.component.function(data_dir.expanduser(), **chosen.options)
+        except MlrunError:
+            raise
+        except Exception as error:
+            raise MlrunError(reason(error)) from error
+        if not isinstance(data, ImageData):
+            raise MlrunError(
+                f"its plugin {chosen.component.origin} returned {type(data).__name__}; "
+                "expected mlrun.ImageData"
+            )
+        data.check()
+    return data
+
+
+def build_model(chosen: Chosen, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+    """Returns the model as its plugin builds it, initialised from the run's seed."""
+    torch.manual_seed(derive_seed(seed, "initialisation"))
+    with named(f"model {chosen.component.name}"):
+        try:
+            model = chosen.component.function(shape, classes, **chosen.options)
+        except MlrunError:
+            raise
+        except Exception as error:
+            raise MlrunError(
+                f"cannot be built for images {shape} and {classes} classes: {reason(error)}"
+            ) from error
+        if not isinstance(model, nn.Module):
+            raise MlrunError(
+                f"its plugin {chosen.component.origin} returned {type(model).__name__}; "
+                "expected torch.nn.Module"
+            )
+    return model
+
+
+def check_fit(
+    plan: Plan,
+    model: nn.Module,
+    data: ImageData,
+    normalisation: Normalisation,
+    device: torch.device,
+) -> None:
+    """Raises MlrunError unless the model makes logits (2, K) of two of the data set's images."""
+    images = data.train.images[:2].to(device)
+    images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
+    wanted = (2, len(data.classes))
+    what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
+    model.eval()
+    try:
+        with torch.no_grad(), own_random_states(device):
+            logits: Tensor = model(normalisation(images))
+    except Exception as error:
+        raise MlrunError(
+            f"{what} do not fit: the model failed on images {tuple(images.shape)}: "
+            f"{one_line(error)}"
+        ) from error
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+        made = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise MlrunError(
+            f"{what} do not fit: of images {tuple(images.shape)} the model makes {made}, "
+            f"expected logits {wanted}"
+        )
+    if not logits.is_floating_point():
+        raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")
+    try:
+        criterion(model)(logits, torch.zeros(2, dtype=torch.int64, device=device))
+    except Exception as error:
+        raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
+
+
+def check_last_batch(model: nn.Module, train: Batches) -> None:
+    """Raises MlrunError where batch normalisation cannot train on a last batch of one image."""
+    if train.examples % train.batch_size != 1 % train.batch_size:
+        return
+    twin = copy.deepcopy(model)
+    set_training_mode(twin)
+    try:
+        with torch.no_grad(), own_random_states(train.device):
+            twin(train.gather(torch.zeros(1, dtype=torch.int64)))
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise MlrunError(
+                f"batch_size {train.batch_size} leaves a last batch of one image, which batch "
+                "normalisation cannot train on; add --drop-last or change the batch size"
+            ) from error
+
+
+def reason(error: Exception) -> str:
+    """Returns on one line why a component failed; a ValueError's message was written for people."""
+    return one_line(error).removeprefix("ValueError: ")

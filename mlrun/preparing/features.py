@@ -1,0 +1,166 @@
+"""What the frozen part of a model makes of a run's images, computed once and trained on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from mlrun.data.batches import Batches, room_on
+from mlrun.machine.devices import synchronise
+from mlrun.machine.precision import Precision
+from mlrun.preparing.prepared import Prepared
+from mlrun.training.evaluation import Evaluation, evaluate, evaluating
+from mlrun.training.frozen.cut import Cut
+from mlrun.training.frozen.search import find_cut
+
+FEATURES_AT_MOST = 4 * 2**30  # bytes, of both parts
+TRIED = 4  # images that a cut is tried on
+PARTS = ("train", "val")  # which are gone over again in every epoch
+
+
+@dataclass
+class Features:
+    """The features of the training and the validation images, and the model cut behind them.
+
+    cut: where.
+    parts: of each part, batches of features in the selection's order, for evaluation.
+    numbers: how many an image has. images: how many have been gone over, each once.
+    seconds: that the frozen part took for them.
+    spent: all seconds that it took until the features were there.
+    served: how many images' features have been trained on and evaluated.
+    """
+
+    cut: Cut
+    precision: Precision
+    parts: Mapping[str, Batches]
+    numbers: int
+    images: int
+    seconds: float
+    spent: float
+    served: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"features of the frozen part ({self.tag}) of {self.images:,} images computed once in "
+            f"{self.spent:.1f} s"
+        )
+
+    @property
+    def tag(self) -> str:
+        """What the run says of them."""
+        return f"{self.cut}, {self.numbers:,} numbers an image"
+
+    def forward(self, model: nn.Module, features: Tensor) -> Tensor:
+        """Returns the logits that `model` makes of a batch of features."""
+        self.served += len(features)
+        return self.cut.rest(model, features)
+
+    def evaluate(self, model: nn.Module, part: str) -> Evaluation:
+        """Returns what `model` says of a part, from the features of its images."""
+        return evaluate(
+            model, self.parts[part], part=part, precision=self.precision, forward=self.forward
+        )
+
+    @property
+    def saved(self) -> float:
+        """Seconds that the frozen part would have taken since, less those that were spent."""
+        return self.served / self.images * self.seconds - self.spent
+
+    @property
+    def summary(self) -> str:
+        """What the user is told at the end of the training."""
+        return (
+            "the frozen part went over the images once, not "
+            f"{self.served / self.images:.1f} times: {max(0.0, self.saved):.1f} s saved"
+        )
+
+    def instead_of_images(self, prepared: Prepared) -> Prepared:
+        """Returns the run with the features to train on; what it evaluates are still images."""
+        procedure = replace(prepared.procedure, forward=self.forward)
+        return replace(
+            prepared, train=prepared.train.holding(self.parts["train"].source), procedure=procedure
+        )
+
+
+def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features | None:
+    """Returns the features that the run can be trained on, or None where it needs its images.
+
+    It needs them where they change from epoch to epoch, where nothing is frozen or what is frozen
+    cannot be parted from the rest, and where the features would take more than
+    `FEATURES_AT_MOST` bytes. `say` is told of the last two, and of the features.
+    """
+    if not same_in_every_epoch(prepared):
+        return None
+    started = time.perf_counter()
+    train = prepared.train
+    images = train.gather(torch.arange(min(TRIED, len(train.labels))))
+    found = find_cut(prepared.model, images, train.labels[:TRIED], prepared.precision)
+    if found is None:
+        if not next(prepared.model.parameters()).requires_grad:  # else it is no beginning
+            say(
+                "the frozen part is computed in every epoch: what it makes of an image is not "
+                "always the same, or not all that the rest of the model needs"
+            )
+        return None
+    cut, example = found
+    count = sum(len(prepared.parts[part].labels) for part in PARTS)
+    size = count * example[0].numel() * example.itemsize
+    if size > FEATURES_AT_MOST:
+        say(
+            f"the frozen part is computed in every epoch: the features {cut} would take "
+            f"{size / 2**30:.1f} GiB, more than {FEATURES_AT_MOST / 2**30:.1f}"
+        )
+        return None
+    parts, seconds = computed(cut, prepared, example.to(place_of(size, prepared.device)))
+    spent = time.perf_counter() - started
+    features = Features(cut, prepared.precision, parts, example[0].numel(), count, seconds, spent)
+    say(str(features))
+    return features
+
+
+def same_in_every_epoch(prepared: Prepared) -> bool:
+    """Whether the model has a frozen part which sees the same training images in every epoch."""
+    procedure, train = prepared.procedure, prepared.train
+    changing = train.change is not None or procedure.mixing is not None
+    frozen = any(not parameter.requires_grad for parameter in prepared.model.parameters())
+    return frozen and not changing and procedure.steps > 0 and len(train.labels) > 1
+
+
+def place_of(size: int, device: torch.device) -> torch.device:
+    """Returns where `size` bytes of features are kept: on the device, if there is room, or here."""
+    fitting = device.type == "cpu" or size <= room_on(device)
+    return device if fitting else torch.device("cpu")
+
+
+def computed(cut: Cut, prepared: Prepared, example: Tensor) -> tuple[dict[str, Batches], float]:
+    """Returns batches of the features of each part, and the seconds that the frozen part took.
+
+    `example` are some features, (n, …), of the same shape and type, where these are to lie.
+    """
+    parts, seconds = {}, 0.0
+    for part in PARTS:
+        batches = prepared.parts[part]
+        features = example.new_empty((len(batches.labels), *example.shape[1:]))
+        seconds += fill(features, cut, prepared, batches)
+        parts[part] = batches.holding(features)
+    return parts, seconds
+
+
+def fill(features: Tensor, cut: Cut, prepared: Prepared, batches: Batches) -> float:
+    """Puts the features of a part's images, (N, …), in place; returns the frozen part's seconds."""
+    done, seconds = 0, 0.0
+    with evaluating(prepared.model), torch.no_grad():
+        for images, _ in batches.epoch(0):
+            synchronise(prepared.device)
+            started = time.perf_counter()
+            with prepared.precision.autocast():
+                made = cut.features(prepared.model, images)
+            synchronise(prepared.device)
+            seconds += time.perf_counter() - started
+            features[done : done + len(made)] = made
+            done += len(made)
+    return seconds

@@ -1,0 +1,189 @@
+"""Everything that can be wrong with a run, found out before it is opened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mlrun.data.batches import Batches
+from mlrun.data.images import ImageData
+from mlrun.data.normalisation import Normalisation, choose
+from mlrun.data.probe import Probe, load_probe
+from mlrun.data.splits import Selection, split
+from mlrun.data.variants import changed
+from mlrun.errors import MlrunError
+from mlrun.inside.layers import layer_table
+from mlrun.machine import devices
+from mlrun.machine.garbage import old_objects_left_alone
+from mlrun.machine.precision import Precision
+from mlrun.machine.precision import choose as choose_precision
+from mlrun.preparing.batches import make_batches
+from mlrun.preparing.components import build_model, check_fit, check_last_batch, load_data, named
+from mlrun.preparing.threads import use_threads
+from mlrun.settings.changes import Variant
+from mlrun.settings.plan import Plan
+from mlrun.training.evaluation import Evaluation, evaluate
+from mlrun.training.loop import Procedure
+from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
+from mlrun.training.state import TrainingState
+
+LOG = logging.getLogger("mlrun.data")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to start.
+
+    selections: which images belong to `train`, `val` and perhaps `test`.
+    parts: the batches to evaluate each with, and `test-rotated-25` and the like for the
+        variants of the test part.
+    state: training before its first step; its model is on the device.
+    train: batches to train on.
+    procedure: how they are trained on.
+    probe: the image that is looked into in place of the data set's, if one is asked for.
+    """
+
+    device: torch.device
+    data: ImageData
+    selections: dict[str, Selection]
+    normalisation: Normalisation
+    precision: Precision
+    train: Batches
+    parts: dict[str, Batches]
+    state: TrainingState
+    procedure: Procedure
+    probe: Probe | None
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is trained."""
+        return self.state.model
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        part: str,
+        *,
+        places: Sequence[int] | None = None,
+        variant: Variant | None = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Returns what `model` says of a part.
+
+        Args:
+            model: on the device.
+            part: one of `parts`.
+            places: which of its images; all by default.
+            variant: how they are changed, by draws from `seed`; not at all by default.
+        """
+        batches = self.parts[part]
+        if places is not None:
+            batches = batches.only(places)
+        if variant is not None:
+            batches = changed(batches, variant, seed=seed)
+        return evaluate(model, batches, part=part, precision=self.precision)
+
+    @property
+    def about(self) -> dict[str, list[str] | list[int] | list[float]]:
+        """What one must know to use the weights without the data set; plain values."""
+        return {
+            "classes": [str(name) for name in self.data.classes],
+            "shape": list(self.data.shape),
+            "mean": [float(value) for value in self.normalisation.mean],
+            "std": [float(value) for value in self.normalisation.std],
+        }
+
+
+def prepare(plan: Plan, device: torch.device) -> Prepared:
+    """Loads the data, builds the model and tries it on two images.
+
+    Raises:
+        MlrunError: the data cannot be had or break their contract, or the model cannot be
+            built or does not fit the data or the settings.
+    """
+    settings = plan.settings
+    precision = choose_precision(settings.precision, device)
+    data = load_data(plan.dataset, settings.data_dir)
+    with named(f"data set {plan.dataset.component.name}"):
+        selections = split(
+            data, validation=settings.validation, subset=settings.subset, seed=settings.seed
+        )
+        if settings.test_variants and "test" not in selections:
+            raise MlrunError("it has no test part; leave test_variants out")
+        if settings.drop_last and len(selections["train"]) < settings.batch_size:
+            raise MlrunError(
+                f"drop_last with batch_size {settings.batch_size} leaves no batch of "
+                f"{len(selections['train'])} training images"
+            )
+        warn_of_absent(selections, data.classes)
+        normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
+    probe = None if settings.probe is None else load_probe(settings.probe, data.shape[0])
+    normalisation = normalisation.to(device)
+    model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
+    check_fit(plan, model, data, normalisation, device)
+    train, parts = make_batches(settings, selections, normalisation, device)
+    steps = total_steps(settings, len(train))
+    weights = class_weights(settings.class_weights, train.labels, len(data.classes))
+    with named(f"model {plan.model.component.name}"):
+        state = make_state(model, settings, precision, steps, len(train))
+        procedure = make_procedure(model, settings, precision, weights, steps)
+    check_last_batch(model, train)
+    return Prepared(
+        device, data, selections, normalisation, precision, train, parts, state, procedure, probe
+    )
+
+
+def warn_of_absent(selections: dict[str, Selection], classes: Sequence[str]) -> None:
+    """Warns of classes that are trained on but not validated: their figures say nothing."""
+    trained, validated = (
+        selections[part].labels[selections[part].indices].bincount(minlength=len(classes))
+        for part in ("train", "val")
+    )
+    absent = [classes[k] for k in ((trained > 0) & (validated == 0)).nonzero().flatten().tolist()]
+    if absent:
+        more = ", …" if len(absent) > 5 else ""
+        LOG.warning(
+            "the validation part has no image of %d of %d classes: %s%s; see --validation",
+            len(absent),
+            len(classes),
+            ", ".join(absent[:5]),
+            more,
+        )
+
+
+@contextmanager
+def ready(plan: Plan) -> Iterator[Prepared]:
+    """Loads the data and builds the model on the plan's device; torch is set up for the run.
+
+    Afterwards torch is as it was.
+
+    Raises:
+        MlrunError: the device, the data or the model cannot be had, or do not fit.
+    """
+    settings = plan.settings
+    device = devices.resolve(settings.device)
+    with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
+        prepared = prepare(plan, device)
+        use_threads(settings, prepared.model, prepared.data.shape, device)
+        with old_objects_left_alone():
+            yield prepared
+
+
+def dry_run(plan: Plan) -> str:
+    """Returns the resolved settings as a recipe, with the table of layers as comments below.
+
+    Everything that can be wrong before a run is opened is found out, except for what takes the
+    tracking store: it is not touched, so `init_from` is not looked up.
+
+    Raises:
+        MlrunError: as for a run.
+    """
+    with ready(plan) as prepared:
+        table = layer_table(prepared.model, prepared.data.shape, prepared.device)
+    comments = (f"# {line}".rstrip() for line in table.splitlines())
+    return "\n".join([plan.recipe(), *comments, ""])

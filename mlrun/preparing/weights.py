@@ -1,0 +1,139 @@
+"""A run's best weights in its model again, without its data set."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlrun.data.normalisation import Normalisation
+from mlrun.errors import MlrunError, one_line
+from mlrun.machine.precision import Precision
+from mlrun.machine.precision import choose as choose_precision
+from mlrun.preparing.components import build_model
+from mlrun.record.logged import LoggedRun
+from mlrun.seam.components import Kind
+from mlrun.seam.registry import Registry, discover
+from mlrun.settings.plan import Chosen, prefixed, resolve
+from mlrun.training import checkpoints
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The best weights of a run, and what they are of.
+
+    model: the state dict, on the CPU.
+    classes: the name of each class.
+    shape: of one image, (C, H, W).
+    mean, std: of the normalisation, by channel, pixels as 0–1.
+    """
+
+    epoch: int
+    model: dict[str, torch.Tensor]
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def best_weights(run: LoggedRun) -> Weights:
+    """Returns the best weights of `run`.
+
+    Raises:
+        MlrunError: it has none, or they cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = run.best_weights(Path(folder))
+        try:
+            content = checkpoints.read(path, torch.device("cpu"))
+            return Weights(
+                epoch=content["epoch"],
+                model=content["model"],
+                classes=tuple(content["classes"]),
+                shape=tuple(content["shape"]),
+                mean=tuple(content["mean"]),
+                std=tuple(content["std"]),
+            )
+        except Exception as error:  # cut short, not ours, or with more in it than tensors
+            raise MlrunError(
+                f"run {run.run_id}: its checkpoint {path.name} cannot be read ({one_line(error)})"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A run's model with its best weights, in evaluation mode, on the device."""
+
+    run: LoggedRun
+    registry: Registry
+    weights: Weights
+    model: nn.Module
+    normalisation: Normalisation
+    precision: Precision
+    device: torch.device
+
+
+def restore(
+    run: LoggedRun,
+    device: torch.device,
+    plugins: Sequence[Path] = (),
+    options: Mapping[str, object] | None = None,
+) -> Restored:
+    """Returns the model of `run`, built by its plugin, with the best weights in it.
+
+    Args:
+        run: any run that has weights.
+        device: where the model goes.
+        plugins: files that are plugins, besides the run's own.
+        options: of the model, over those of the run; for what only the start needed, such as
+            a file of weights that is gone.
+
+    Raises:
+        MlrunError: the run has no weights, its plugin is not here, or builds another model.
+    """
+    weights = best_weights(run)
+    registry = registry_of(run, plugins)
+    settings = run.settings
+    given = {**prefixed("model", settings.options), **(options or {})}
+    model_of_run = choose(registry, "model", settings.model, given)
+    try:
+        model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
+    except MlrunError as error:
+        raise MlrunError(
+            f"run {run.run_id}: {error}; the weights are the run's own, so an option that is for "
+            "the start only may be given another value, as --model.NAME VALUE"
+        ) from error
+    try:
+        model.load_state_dict(weights.model)
+    except RuntimeError as error:
+        raise MlrunError(
+            f"run {run.run_id}: its weights do not fit the model {settings.model} of "
+            f"{model_of_run.component.origin}, which has changed since ({one_line(error)})"
+        ) from None
+    model = model.to(device).eval()
+    normalisation = Normalisation(weights.mean, weights.std).to(device)
+    precision = choose_precision(settings.precision, device)
+    return Restored(run, registry, weights, model, normalisation, precision, device)
+
+
+def registry_of(run: LoggedRun, plugins: Sequence[Path]) -> Registry:
+    """Returns what is registered here, with the run's own plugin files and `plugins`."""
+    files = [Path(name).expanduser() for name in run.settings.plugin]
+    for path in files:
+        if not path.is_file():
+            raise MlrunError(
+                f"run {run.run_id} used the plugin file {path}, which is not here; its text is "
+                f"kept in the run's artifacts as plugins/{path.name}"
+            )
+    return discover([*files, *(path for path in plugins if path not in files)])
+
+
+def choose(registry: Registry, kind: Kind, name: str, options: Mapping[str, Any]) -> Chosen:
+    """Returns the component called `name` with the options that are given, and defaults."""
+    component = registry.find(kind, name)
+    return Chosen(kind, component, resolve(component, kind, options))

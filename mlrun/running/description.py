@@ -1,0 +1,181 @@
+"""What is written down about a run besides its figures: tags, files, data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import distributions, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlrun.data.splits import data_digest
+from mlrun.inside.layers import layer_table
+from mlrun.machine import devices
+from mlrun.preparing.prepared import Prepared
+from mlrun.record.events import LoggedData
+from mlrun.record.pictures import encode
+from mlrun.seam import sources
+from mlrun.seam.sources import name_and_version
+from mlrun.settings.changes import Variant
+from mlrun.settings.plan import Plan
+from mlrun.training.evaluation import Evaluation
+from mlrun.version import __version__
+
+CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Description:
+    """Tags, files by their path in the run, and the parts of the data set."""
+
+    tags: dict[str, str]
+    files: dict[str, str | bytes]
+    inputs: list[LoggedData]
+
+
+def describe_run(plan: Plan, prepared: Prepared) -> Description:
+    """Returns what is known of a run before it starts."""
+    files: dict[str, str | bytes] = {
+        "settings.yaml": plan.recipe(),
+        "model-summary.txt": layer_table(prepared.model, prepared.data.shape, prepared.device),
+        "environment.txt": environment(prepared.device),
+    }
+    if prepared.probe is not None:
+        files["probe.png"] = encode(prepared.probe.image[0].permute(1, 2, 0).numpy(), "PNG")
+    tags = tags_of(plan, prepared)
+    for name in plan.settings.plugin:
+        text = Path(name).expanduser().read_bytes()
+        tags[f"mlrun.plugin_file.{Path(name).name}"] = hashlib.sha256(text).hexdigest()
+        files[f"plugins/{Path(name).name}"] = text.decode(errors="replace")
+    return Description(tags, files, inputs(plan, prepared))
+
+
+def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
+    """Returns the user's tags and those that say which code and device made the run."""
+    tags = {
+        **plan.settings.tags,
+        "mlrun.version": __version__,
+        "mlrun.device": str(prepared.device),
+        "mlrun.device_name": devices.describe(prepared.device),
+        "mlrun.precision": prepared.precision.name,
+        "mlrun.threads": str(torch.get_num_threads()),
+        "mlrun.torch": torch.__version__,
+        "mlrun.python": platform.python_version(),
+    }
+    if plan.recipe_name:
+        tags["mlrun.recipe"] = plan.recipe_name
+    for chosen in plan.chosen:
+        component = chosen.component
+        key = component.kind if component.kind != "visualiser" else f"visualiser.{chosen.prefix}"
+        tags[f"mlrun.{key.replace('/', '.')}"] = f"{component.qualified} from {component.origin}"
+    commit = git_commit()
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+def git_commit() -> str:
+    """Returns the commit of the checkout that runs, or nothing where there is none."""
+    root = sources.checkout()
+    if root is None:
+        return ""
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def inputs(plan: Plan, prepared: Prepared) -> list[LoggedData]:
+    """Returns the parts of the data set, each under a name of its own."""
+    logged = []
+    for name, selection in prepared.selections.items():
+        logged.append(
+            LoggedData(
+                name=f"{plan.dataset.component.name}/{name}",
+                digest=data_digest(selection),
+                source=prepared.data.source or plan.dataset.component.origin,
+                context=CONTEXTS[name],
+                profile={
+                    "images": len(selection),
+                    "shape": list(prepared.data.shape),
+                    "classes": len(prepared.data.classes),
+                    "part": selection.part,
+                    "licence": prepared.data.licence,
+                },
+            )
+        )
+    return logged
+
+
+def environment(device: torch.device) -> str:
+    """Returns the interpreter, platform, device and every installed package with its version."""
+    head = [
+        f"python {sys.version.split()[0]}",
+        f"platform {platform.platform()}",
+        f"device {device} ({devices.describe(device)})",
+        f"threads {torch.get_num_threads()}",
+    ]
+    return "\n".join([*head, "", *packages(), ""])
+
+
+def packages() -> list[str]:
+    """Returns every installed package with its version, `name==version`, by name."""
+    found = filter(None, map(name_and_version, distributions()))
+    return sorted({f"{name}=={version}" for name, version in found}, key=str.lower)
+
+
+def test_arrays(evaluation: Evaluation) -> bytes:
+    """Returns an evaluation as a compressed `.npz`.
+
+    logits: float32 (N, K). labels: int64 (N,). indices: int64 (N,), places in the data
+    set's test part.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        logits=evaluation.logits.numpy(),
+        labels=evaluation.labels.numpy(),
+        indices=evaluation.indices.numpy(),
+    )
+    return buffer.getvalue()
+
+
+def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: int) -> str:
+    """Returns what decides figures, on one line: equal texts mean equal figures.
+
+    Args:
+        part: of the data set called `dataset`.
+        digest: of the images and labels, before they are changed.
+        variant: how they are changed, by draws from `seed`.
+    """
+    text = f"{part} of {dataset} (digest {digest})"
+    return f"{text}, {variant.name}, seed {seed}" if variant.active else text
+
+
+def evaluation_tag(name: str) -> str:
+    """Returns the tag that says what is logged under `name`."""
+    return f"mlrun.evaluation.{name}"
+
+
+def example_batch(prepared: Prepared) -> NDArray[np.float32]:
+    """Returns two raw training images as the served model takes them, float32 (2, C, H, W).
+
+    Two, because the export takes a batch of one for a fixed batch size.
+    """
+    images = prepared.data.train.images[:2].float()
+    images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
+    return np.asarray(images.numpy())
+
+
+def servable_requirements() -> list[str]:
+    """Returns what pip must install to serve the model."""
+    return [f"{name}=={version(name)}" for name in ("mlflow", "torch", "numpy")]

@@ -1,0 +1,68 @@
+"""One run from start to finish: settings in, an MLflow run out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlrun.errors import MlrunError, RunFailed, one_line
+from mlrun.machine.interrupts import undisturbed
+from mlrun.preparing.prepared import ready
+from mlrun.preparing.transfer import start_from
+from mlrun.record import opening
+from mlrun.running.description import describe_run
+from mlrun.running.progress import Progress
+from mlrun.running.run import Run
+from mlrun.running.session import INTERRUPTED, Session
+from mlrun.settings import Settings
+from mlrun.settings.plan import Plan, plan_of
+
+__all__ = ["Run", "train"]
+
+
+def train(
+    settings: Settings | Mapping[str, object] | Plan, *, progress: Progress | None = None
+) -> Run:
+    """Trains one model and logs the run to MLflow; returns when all is logged.
+
+    Args:
+        settings: `Settings`, or names and values as on the command line:
+            `{"model": "lenet", "dataset": "mnist", "model.dropout": 0.2}`; with a recipe:
+            `{"recipe": "digits", "epochs": 2}`. Or a plan that was made of them.
+        progress: who is told how it is getting on; nobody by default.
+
+    Raises:
+        MlrunError: something is wrong with the settings, the data or the store; no run was
+            opened.
+        RunFailed: the run was opened and ended FAILED.
+        KeyboardInterrupt: the run was interrupted and ended KILLED.
+    """
+    try:
+        plan = plan_of(settings)
+        opening.check_store()
+        if progress is not None:
+            for text in plan.registry.complaints():
+                progress.warn(text)
+        with ready(plan) as prepared:
+            start = start_from(plan, prepared)
+            description = describe_run(plan, prepared)
+            if start is not None:
+                description.tags["mlrun.init_from"] = start.tag
+                if progress is not None:
+                    progress.note(str(start))
+            with undisturbed():
+                tracker = opening.open_run(
+                    plan.run_name, plan.settings.experiment, description.tags
+                )
+                session = Session(plan, prepared, tracker, progress)
+            return session.run(description)
+    except RunFailed:
+        raise
+    except MlrunError as error:
+        opening.end_waiting_run("FAILED", str(error))
+        raise
+    except KeyboardInterrupt:
+        opening.end_waiting_run("KILLED", INTERRUPTED)
+        raise
+    except Exception as error:
+        opening.end_waiting_run("FAILED", one_line(error))
+        raise

@@ -1,0 +1,235 @@
+"""What will be run: the settings with their components found and every option resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlrun.errors import MlrunError, unknown
+from mlrun.seam.components import Component
+from mlrun.seam.options import as_text
+from mlrun.seam.registry import Registry, discover
+from mlrun.settings import Settings, recipes
+from mlrun.settings.names import by_canonical_name, canonical
+from mlrun.settings.values import PartRates
+
+LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
+NAMED = ("Data", "Augmentation", "Training", "Optimiser")  # groups of settings in a run's name
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A component and the value of each of its options.
+
+    prefix: what stands before the dot in the options' names: `model`, `dataset`, `weights`.
+    """
+
+    prefix: str
+    component: Component
+    options: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The component's name and its options that are not the default, at most 80 characters."""
+        known = {option.name: option.default for option in self.component.options}
+        given = (f"{n}={brief(v)}" for n, v in self.options.items() if v != known[n])
+        return shortened(" ".join([self.component.name, *given]), LONGEST_TITLE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings whose names are resolved; nothing in it can fail to be found any more.
+
+    recipe_name: of the recipe that they start from; empty for none.
+    """
+
+    settings: Settings
+    registry: Registry
+    model: Chosen
+    dataset: Chosen
+    visualisers: tuple[Chosen, ...]
+    recipe_name: str = ""
+
+    @property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """Every component of the run: the model, the data set, the visualisers."""
+        return (self.model, self.dataset, *self.visualisers)
+
+    @property
+    def run_name(self) -> str:
+        """The name given, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
+
+        Options of model and data set, and settings of how it is trained, stand in it where
+        they are not the default.
+        """
+        settings = self.settings
+        changed = [f"{n}={brief(v)}" for n, v in settings.changed(NAMED).items()]
+        parts = [self.model.title, self.dataset.title, " ".join([f"lr {settings.lr:g}", *changed])]
+        return settings.run_name or shortened(" · ".join(parts), LONGEST_NAME)
+
+    def flat(self) -> dict[str, object]:
+        """Returns every setting and option, default or not, under its dotted name."""
+        values = self.settings.flat()
+        for chosen in self.chosen:
+            for name, value in chosen.options.items():
+                values[f"{canonical(chosen.prefix)}.{name}"] = value
+        return values
+
+    def params(self) -> dict[str, str]:
+        """Returns `flat()` as the texts that `mlrun train` reads back."""
+        return {name: text_of(value) for name, value in self.flat().items()}
+
+    def defaults(self) -> dict[str, str]:
+        """Returns the default of each setting and option that has one, as `params()` has them."""
+        values = Settings().flat()
+        for chosen in self.chosen:
+            for option in chosen.component.options:
+                if not option.required:
+                    values[f"{canonical(chosen.prefix)}.{option.name}"] = option.default
+        return {name: text_of(value) for name, value in values.items()}
+
+    def recipe(self) -> str:
+        """Returns the settings as a recipe, YAML."""
+        return recipes.as_yaml({name: plain_of(value) for name, value in self.flat().items()})
+
+
+def plan_of(given: Plan | Settings | Mapping[str, object]) -> Plan:
+    """Returns the plan that settings, or names and values, stand for.
+
+    `recipe` among names and values is a recipe, by name or file, over which the others go.
+
+    Raises:
+        MlrunError: a name or value is wrong; it names the recipe that has it.
+    """
+    if isinstance(given, Plan):
+        return given
+    if isinstance(given, Settings):
+        return make_plan(given)
+    values = by_canonical_name(given)
+    name = values.pop("recipe", None)
+    if name is None:
+        return make_plan(Settings.parse(values))
+    recipe = recipes.load(as_text(name))
+    try:
+        plan = make_plan(Settings.parse(recipes.merge(recipe.values, values)))
+    except MlrunError as error:
+        if str(error) != fault_of(recipe.values):
+            raise
+        raise MlrunError(f"recipe {recipe.name}: {error}") from error
+    return replace(plan, recipe_name=Path(recipe.name).name)
+
+
+def fault_of(values: Mapping[str, object]) -> str:
+    """Returns what is wrong with names and values by themselves, or nothing."""
+    try:
+        make_plan(Settings.parse(values))
+    except MlrunError as error:
+        return str(error)
+    return ""
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Returns the plan of one run.
+
+    Raises:
+        MlrunError: a component or option does not exist, an option has a wrong value or none.
+    """
+    registry = discover([Path(path).expanduser() for path in settings.plugin])
+    visualisers = [registry.find("visualiser", name) for name in settings.visualisers]
+    repeated = {c.qualified for c in visualisers if visualisers.count(c) > 1}
+    if repeated:
+        raise MlrunError(f"visualisers names {', '.join(repeated)} twice")
+    components = {
+        "model": registry.find("model", settings.model),
+        "dataset": registry.find("dataset", settings.dataset),
+        **dict(zip(map(prefix_of, settings.visualisers), visualisers, strict=True)),
+    }
+    given = grouped(settings.options, components)
+    model, dataset, *drawn = (
+        Chosen(prefix, component, resolve(component, prefix, given[prefix]))
+        for prefix, component in components.items()
+    )
+    return Plan(settings, registry, model, dataset, tuple(drawn))
+
+
+def prefix_of(name: str) -> str:
+    """Returns what stands before the dot of a visualiser's options: its name as it was given."""
+    return name.replace("_", "-")
+
+
+def grouped(
+    options: Mapping[str, Any], components: Mapping[str, Component]
+) -> dict[str, dict[str, Any]]:
+    """Returns the options by prefix.
+
+    Raises:
+        MlrunError: a prefix that is neither `model`, `dataset` nor a visualiser of this run.
+    """
+    prefixes = {canonical(prefix): prefix for prefix in components}
+    groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in components}
+    for dotted, value in options.items():
+        prefix, _, name = dotted.partition(".")
+        if prefix not in prefixes:
+            raise MlrunError(
+                f"{dotted}: {unknown('component of this run', prefix, prefixes.values())}"
+            )
+        groups[prefixes[prefix]][name] = value
+    return groups
+
+
+def prefixed(prefix: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options under one prefix, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): v for name, v in options.items() if name.startswith(start)}
+
+
+def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the value of each option of `component`: as given, converted, or its default."""
+    known = {option.name: option for option in component.options}
+    values = {}
+    for name in given:
+        if name not in known:
+            error = unknown(f"option of {component.kind} {component.name}:", name, known)
+            raise MlrunError(str(error))
+    for option in component.options:
+        if option.name in given:
+            try:
+                values[option.name] = option.convert(given[option.name])
+            except ValueError as error:
+                raise MlrunError(f"{prefix}.{option.name}: {error}") from None
+        elif option.required:
+            raise MlrunError(
+                f"{component.kind} {component.name} needs --{prefix}.{option.name} "
+                f"({option.type}): {option.help}".rstrip(": ")
+            )
+        else:
+            values[option.name] = option.default
+    return values
+
+
+def brief(value: object) -> str:
+    """Returns a value as a name shows it: `10` for 10.0."""
+    return f"{value:g}" if isinstance(value, float) else as_text(value)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Returns `text`, cut to `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def text_of(value: object) -> str:
+    """Returns a setting's value as text; an empty list of names is `none`."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={text}" for name, text in value.items())
+    return "none" if value == () else as_text(value)
+
+
+def plain_of(value: object) -> object:
+    """Returns a setting's value as YAML can hold it."""
+    if isinstance(value, PartRates):
+        return dict(value.pairs)
+    if isinstance(value, tuple):
+        return [plain_of(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,191 @@
+"""Recipes: YAML files of settings, shipped by name or given by path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import yaml
+
+from mlrun.errors import MlrunError, one_line, unknown
+from mlrun.settings import Settings
+from mlrun.settings.names import by_canonical_name, canonical
+from mlrun.settings.values import names_of
+
+ABOUT = ("description", "source", "expect")
+WIDTH = 96  # characters, after which a line is broken
+
+
+class Folded(str):
+    """A text that YAML shows as a folded block."""
+
+    __slots__ = ()
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what `yaml.safe_load` reads; a list on one line."""
+
+
+Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True)
+)
+Dumper.add_representer(
+    Folded, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style=">")
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings by name, with what the file says about itself.
+
+    name: as it was asked for: a shipped recipe's name, or a file's path.
+    path: where the file is.
+    values: settings and options by name, over those of the recipe it is based on.
+    about: any of `description`, `source` and `expect`, texts for people.
+    """
+
+    name: str
+    path: Path
+    values: dict[str, object]
+    about: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the description."""
+        return first_sentence(self.about.get("description", ""))
+
+    def text(self) -> str:
+        """Returns a recipe, YAML, that means the same and needs no other."""
+        about = {key: Folded(text) for key, text in self.about.items() if text}
+        return as_yaml({**about, **self.values})
+
+
+def folder() -> Path:
+    """Returns where the shipped recipes lie: in the checkout, or in the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    in_checkout = package.parent / "recipes"
+    return in_checkout if (package.parent / "pyproject.toml").is_file() else package / "recipes"
+
+
+def names() -> list[str]:
+    """Returns the names of the shipped recipes."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def load(name: str) -> Recipe:
+    """Returns the shipped recipe of that name, or the one in the file `name` (`….yaml`).
+
+    Its `base`, another shipped recipe or a file beside it, is merged in.
+
+    Raises:
+        MlrunError: there is no such recipe, a file is not a flat YAML mapping, or a recipe is
+            based on itself.
+    """
+    path = find(name, Path())
+    values, about = read(name, path)
+    chain, layers = [path], [values]
+    while (base := layers[-1].pop("base", None)) is not None:
+        if not isinstance(base, str):
+            raise MlrunError(f"recipe {name}: base: expected the name of a recipe, got {base!r}")
+        where = f"{name}: base {base}"
+        path = find(base, path.parent, based=name)
+        if path in chain:
+            circle = " → ".join(link.name for link in [*chain[chain.index(path) :], path])
+            raise MlrunError(f"recipe {name}: base: {circle} goes in a circle")
+        chain.append(path)
+        layers.append(read(where, path)[0])
+    try:
+        values = reduce(merge, reversed(layers))
+    except MlrunError as error:
+        raise MlrunError(f"recipe {name}: {error}") from None
+    return Recipe(name, chain[0], values, about)
+
+
+def find(name: str, beside: Path, *, based: str | None = None) -> Path:
+    """Returns the file of a shipped recipe, or of a path (`….yaml`), relative to `beside`.
+
+    `based` is the recipe whose base it is, if it is one.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = (beside / name).resolve()
+        if path.is_file():
+            return path
+        if based is None:
+            raise MlrunError(f"recipe {name}: no such file")
+        raise MlrunError(f"recipe {based}: base {name}: no such file in {path.parent}")
+    if name.replace("_", "-") in names():
+        return (folder() / f"{name.replace('_', '-')}.yaml").resolve()
+    error = unknown("recipe", name, names())
+    raise error if based is None else MlrunError(f"recipe {based}: base: {error}")
+
+
+def read(name: str, path: Path) -> tuple[dict[str, object], dict[str, str]]:
+    """Returns the settings in the file `path`, and what it says of itself.
+
+    Raises:
+        MlrunError: it is no flat YAML mapping; it is called `name`.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise MlrunError(f"recipe {name}: {one_line(error)}") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise MlrunError(f"recipe {name}: expected lines `name: value`, dotted names for options")
+    about = {}
+    for key in ABOUT:
+        text = content.pop(key, None)
+        if isinstance(text, dict | list):
+            raise MlrunError(f"recipe {name}: {key}: expected a text")
+        if text is not None:
+            about[key] = "\n".join(line.rstrip() for line in str(text).strip().splitlines())
+    try:
+        return by_canonical_name(content), about
+    except MlrunError as error:
+        raise MlrunError(f"recipe {name}: {error}") from None
+
+
+def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Returns the recipe's settings with the given ones over them.
+
+    A recipe's options of a component go when another component is given in its place:
+    `model.dropout` of the recipe does not reach another `model`, and options of visualisers
+    that are no longer asked for are left out.
+    """
+    merged = dict(recipe)
+    for kind in ("model", "dataset"):
+        before = recipe.get(kind, Settings.model_fields[kind].default)
+        if kind in given and canonical(str(given[kind])) != canonical(str(before)):
+            merged = {k: v for k, v in merged.items() if not k.startswith(f"{kind}.")}
+    if "visualisers" in given:
+        try:
+            asked = names_of(given["visualisers"])
+        except ValueError as error:
+            raise MlrunError(f"visualisers: {error}") from None
+        kept = {"model", "dataset", *map(canonical, asked)}
+        merged = {k: v for k, v in merged.items() if "." not in k or k.partition(".")[0] in kept}
+    return {**merged, **given}
+
+
+def as_yaml(values: Mapping[str, object]) -> str:
+    """Returns plain values as lines `name: value`, YAML."""
+    return yaml.dump(
+        dict(values),
+        Dumper=Dumper,
+        width=WIDTH,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+    )
+
+
+def first_sentence(text: str) -> str:
+    """Returns what stands before the first stop that a capital letter follows, on one line.
+
+    >>> first_sentence("LeNet, after Y. LeCun et al. (1998), on MNIST. Ten epochs.")
+    'LeNet, after Y. LeCun et al. (1998), on MNIST.'
+    """
+    line = " ".join(text.split())
+    return re.split(r"(?<=[.!?])(?<!\b[A-Z]\.) (?=[A-Z])", line, maxsplit=1)[0]

@@ -1,0 +1,191 @@
+"""The settings of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from mlrun.errors import MlrunError, unknown
+from mlrun.settings.names import by_canonical_name
+from mlrun.settings.training import TrainingSettings
+from mlrun.settings.values import (
+    Count,
+    EvaluateEvery,
+    Flag,
+    Pairs,
+    Text,
+    Variants,
+    Word,
+    explain,
+    setting,
+)
+
+UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr", "cache_features")
+
+SCHEDULE_OPTIONS = {
+    "schedule_every": ("step",),
+    "schedule_factor": ("step", "plateau"),
+    "schedule_patience": ("plateau",),
+}
+
+
+class Settings(TrainingSettings):
+    """The settings of one run; immutable, checked when made.
+
+    Here are those of the machine and of what is recorded, besides those of the data and the
+    training. `options` holds the options of components under their dotted names:
+    `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
+    """
+
+    seed: Count = setting(0, "seed of every random draw", "Machine", ge=0, lt=2**63)
+    device: str = setting(
+        "auto", "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)", "Machine"
+    )
+    precision: Annotated[Literal["auto", "32", "bf16", "16"], Word] = setting(
+        "auto", "bits of the forward pass; auto is bf16 on a GPU that has it, else 32", "Machine"
+    )
+    deterministic: Flag = setting(
+        False, "fail where an operation of torch is not reproducible", "Machine"
+    )
+    threads: Count = setting(
+        0,
+        "CPU threads of torch; 0 takes what a step's work is worth, at most torch's own choice",
+        "Machine",
+        ge=0,
+        le=1024,
+    )
+
+    evaluate_every: EvaluateEvery = setting(
+        "1", "validate every N epochs, or N steps (100steps) besides every epoch", "Record"
+    )
+    evaluate_train: Flag = setting(
+        False,
+        "take train/loss and train/accuracy of the whole training part in evaluation mode, "
+        "not of the batches as they are trained on",
+        "Record",
+    )
+    log_every: Count = setting(
+        0,
+        "steps between two entries of step/loss, step/accuracy, step/lr; 0 for none",
+        "Record",
+        ge=0,
+    )
+    system_metrics: Flag = setting(
+        False, "log the use of CPU, memory, disk, network and GPU every 10 seconds", "Record"
+    )
+    test_variants: Variants = setting(
+        (),
+        "changes of the test part that the best weights are tested on besides, with commas "
+        "between: rotate=25,rotate=10+noise=0.1 (of rotate, shift, blur and noise, as mlrun "
+        "evaluate has them)",
+        "Record",
+    )
+    keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", ge=1)
+    monitor: Literal["val/loss", "val/accuracy", "train/loss", "train/accuracy"] = setting(
+        "val/loss", "metric that says which epoch is best", "Record"
+    )
+    log_model: Flag = setting(True, "log the best weights as a servable model", "Record")
+    report: Flag = setting(
+        True,
+        "write report.html, all of the run in one page; with visualisers none there is none",
+        "Record",
+    )
+    experiment: Text = setting(
+        None,
+        "MLflow experiment; none takes MLflow's own (MLFLOW_EXPERIMENT_NAME, else Default)",
+        "Record",
+    )
+    run_name: Text = setting(
+        None, "name of the run; none makes one of model, data set and lr", "Record"
+    )
+    tags: Pairs = setting({}, "tags of the run: name=value, with commas between", "Record")
+    strict: Flag = setting(False, "exit code 1 if a picture or the model log failed", "Record")
+    options: dict[str, Any] = Field({}, repr=False)
+
+    @field_validator("device")
+    @classmethod
+    def _lower(cls, value: str) -> str:
+        return value.lower()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Settings:
+        check_agreement(self)
+        return self
+
+    def changed(self, groups: tuple[str, ...]) -> dict[str, object]:
+        """Returns the settings of these groups that are not the default and tell runs apart.
+
+        How long it trains, where the data lie and the learning rate are left out.
+        """
+        fields: dict[str, Any] = type(self).model_fields
+        return {
+            name: getattr(self, name)
+            for name, field in fields.items()
+            if name not in UNTOLD
+            and (field.json_schema_extra or {}).get("group") in groups
+            and getattr(self, name) != field.default
+        }
+
+    @property
+    def evaluate_steps(self) -> int:
+        """Steps between two evaluations within an epoch; 0 for none."""
+        count, _, unit = self.evaluate_every.partition(" ")
+        return int(count) if unit else 0
+
+    @property
+    def evaluate_epochs(self) -> int:
+        """Epochs between two evaluations after an epoch."""
+        return 1 if self.evaluate_steps else int(self.evaluate_every)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, object]) -> Settings:
+        """Returns the settings that dotted names and values, text or Python, stand for.
+
+        `-` and `_` mean the same, and so do the names in `SPELLINGS`. Names with a dot are
+        options of components; whether the component has them is seen when it is looked up.
+
+        Raises:
+            MlrunError: an unknown name or a wrong value, on one line.
+        """
+        core: dict[str, object] = {}
+        options: dict[str, object] = {}
+        for key, value in by_canonical_name(values).items():
+            if "." in key:
+                options[key] = value
+            elif key in cls.model_fields and key != "options":
+                core[key] = value
+            else:
+                raise unknown("setting", key, set(cls.model_fields) - {"options"})
+        try:
+            return cls.model_validate({**core, "options": options})
+        except ValidationError as error:
+            raise MlrunError(explain(error)) from None
+
+    def flat(self) -> dict[str, object]:
+        """Returns every setting, default or not, under its name; without the options."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "options"}
+
+
+def check_agreement(settings: Settings) -> None:
+    """Raises ValueError where one setting means nothing, or the wrong thing, beside another."""
+    if settings.momentum and settings.optimiser not in ("sgd", "rmsprop"):
+        raise ValueError(
+            f"momentum is an option of optimiser sgd and rmsprop, not of {settings.optimiser}"
+        )
+    if settings.nesterov and settings.optimiser != "sgd":
+        raise ValueError(f"nesterov is an option of optimiser sgd, not of {settings.optimiser}")
+    if settings.nesterov and not settings.momentum:
+        raise ValueError("nesterov needs a momentum above 0")
+    for name, schedules in SCHEDULE_OPTIONS.items():
+        given = getattr(settings, name)
+        if given != type(settings).model_fields[name].default and (
+            settings.schedule not in schedules
+        ):
+            raise ValueError(
+                f"{name} is an option of schedule {' and '.join(schedules)}, not of "
+                f"{settings.schedule}"
+            )
+    if settings.warmup_epochs and settings.schedule == "one-cycle":
+        raise ValueError("warmup_epochs does not go with schedule one-cycle, which warms up itself")

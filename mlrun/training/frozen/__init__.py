@@ -1,0 +1,1 @@
+"""Networks with a frozen part: where to cut them, and the cut."""

@@ -1,0 +1,1 @@
+"""Optimisers, learning-rate schedules, parts of a network, patience."""

@@ -1,0 +1,304 @@
+"""From ImageData to batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms.v2.functional import normalize
+
+from mlrun import ImageData, MlrunError, Part
+from mlrun.data import batches as batches_module
+from mlrun.data.batches import Batches
+from mlrun.data.normalisation import Normalisation, choose, measure
+from mlrun.data.splits import Selection, split, take_subset
+from mlrun.machine.randomness import derive_seed
+
+CPU = torch.device("cpu")
+
+
+def part(count: int = 100, shape: tuple[int, ...] = (1, 4, 4), classes: int = 3) -> Part:
+    generator = torch.Generator().manual_seed(count)
+    images = torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=generator)
+    return Part(images, torch.arange(count) % classes)
+
+
+def data(**parts: Part) -> ImageData:
+    return ImageData(**{"train": part(), **parts}, classes=("a", "b", "c"))
+
+
+def whole(given: Part) -> Selection:
+    return Selection("train", torch.arange(len(given.labels)), *given)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Part(part().images.float(), part().labels), r"train images are torch.float32 \(100, 1, 4"),
+        (Part(part().images[:, 0], part().labels), r"expected uint8 \(N, C, H, W\)"),
+        (Part(part().images, part().labels.int()), "train labels are torch.int32"),
+        (Part(part().images[:9], part().labels), r"images \(9, 1, 4, 4\) but labels \(100,\)"),
+        (Part(part().images[:0], part().labels[:0]), "the train part is empty"),
+        (Part(part().images, part().labels + 1), "train labels run from 1 to 3; with 3 classes"),
+        (Part(part().images, part().labels - 1), "train labels run from -1 to 1"),
+        (Part(np.zeros(3), np.zeros(3)), "the train part holds ndarray; expected torch tensors"),
+    ],
+)
+def test_data_that_break_the_contract_are_refused(broken: Part, message: str) -> None:
+    with pytest.raises(MlrunError, match=message):
+        data(train=broken).check()
+
+
+def test_parts_of_different_shapes_are_refused_with_both() -> None:
+    with pytest.raises(MlrunError, match=r"test images are \(1, 5, 5\), training images \(1, 4, 4"):
+        data(test=part(shape=(1, 5, 5))).check()
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"classes": 3}, "classes are 3; expected a tuple with the name of each class"),
+        ({"classes": (0, 1, 2)}, "expected a tuple with the name of each class"),
+        ({"classes": "abc"}, "classes are 'abc'"),
+        ({"classes": ("a", "a", "b")}, "expected a different name for each class"),
+        ({"classes": ()}, "expected a different name for each class"),
+        ({"mean": 0.5}, "mean is 0.5; expected a tuple with a value from 0 to 1"),
+        ({"mean": (127.0,)}, "expected a tuple with a value from 0 to 1"),
+        ({"mean": (0.1, 0.2)}, "mean and std have 2 values for 1 channels"),
+        ({"std": (0.0,)}, r"std is \(0.0,\); expected values above 0"),
+        ({"train": 1}, r"the train part is int; expected Part\(images, labels\)"),
+        ({"test": (1, 2, 3)}, r"the test part is tuple; expected Part\(images, labels\)"),
+    ],
+)
+def test_a_description_that_breaks_the_contract_is_refused(
+    about: dict[str, object], message: str
+) -> None:
+    whole = {"train": part(), "classes": ("a", "b", "c"), **about}
+    with pytest.raises(MlrunError, match=message):
+        ImageData(**whole).check()
+
+
+def test_a_plain_pair_is_a_part() -> None:
+    found = ImageData(train=(part().images, part().labels), classes=("a", "b", "c"))
+    found.check()
+    assert isinstance(found.train, Part)
+
+
+def test_data_that_keep_the_contract_pass() -> None:
+    found = data(test=part(7))
+    found.check()
+    assert found.shape == (1, 4, 4)
+    assert list(found.parts) == ["train", "test"]
+
+
+def test_a_fraction_is_set_aside_at_random_and_nothing_is_in_both() -> None:
+    found = split(data(), validation=0.2, subset="all", seed=1)
+    train, held = found["train"].indices.tolist(), found["val"].indices.tolist()
+    assert (len(train), len(held)) == (80, 20)
+    assert sorted(train + held) == list(range(100))
+    assert held != list(range(80, 100))
+    again = split(data(), validation=0.2, subset="all", seed=1)
+    assert again["val"].indices.tolist() == held
+    assert split(data(), validation=0.2, subset="all", seed=2)["val"].indices.tolist() != held
+
+
+def test_validation_is_the_own_part_where_there_is_one() -> None:
+    both = data(validation=part(7), test=part(9))
+    for setting, length, name in [("auto", 7, "validation"), ("own", 7, "validation"),
+                                  ("test", 9, "test")]:  # fmt: skip
+        found = split(both, validation=setting, subset="all", seed=0)
+        assert (len(found["val"]), found["val"].part) == (length, name)
+        assert len(found["train"]) == 100
+        assert len(found["test"]) == 9
+    assert len(split(data(), validation="auto", subset="all", seed=0)["val"]) == 10
+    with pytest.raises(MlrunError, match="validation own: the data set has no validation part"):
+        split(data(), validation="own", subset="all", seed=0)
+
+
+def test_a_subset_is_the_first_or_a_random_number_of_training_images() -> None:
+    first = split(data(), validation=0.5, subset="10", seed=0)
+    assert sorted([*first["train"].indices, *first["val"].indices]) == list(range(10))
+    drawn = split(data(test=part(9)), validation="test", subset="random:10", seed=0)["train"]
+    assert len(drawn) == 10
+    assert drawn.indices.tolist() == sorted(drawn.indices.tolist()) != list(range(10))
+    with pytest.raises(MlrunError, match="subset 101: the training part has only 100 images"):
+        split(data(), validation=0.1, subset="101", seed=0)
+
+
+def test_the_last_training_images_may_be_the_validation_part() -> None:
+    found = split(data(test=part(9)), validation="last:20", subset="50", seed=0)
+    assert found["train"].indices.tolist() == list(range(30))
+    assert found["val"].indices.tolist() == list(range(30, 50))
+    assert (found["val"].part, found["test"].part) == ("train", "test")
+    drawn = split(data(), validation="last:3", subset="random:10", seed=0)
+    chosen = take_subset(100, "random:10", 0).tolist()
+    assert drawn["train"].indices.tolist() + drawn["val"].indices.tolist() == chosen
+    assert len(drawn["val"]) == 3
+
+
+@pytest.mark.parametrize(("last", "held"), [(10, 10), (500, 10)])
+def test_last_images_that_leave_none_to_train_on_are_refused(last: int, held: int) -> None:
+    with pytest.raises(
+        MlrunError,
+        match=f"validation last:{last}: of 10 training images that leaves 0 to train on and {held}",
+    ):
+        split(data(), validation=f"last:{last}", subset="10", seed=0)
+
+
+def test_a_split_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(MlrunError, match="leaves 2 to train on and 0 to validate on"):
+        split(data(), validation=0.1, subset="2", seed=0)
+
+
+def test_the_measured_mean_and_deviation_are_numpy_s() -> None:
+    given = part(5000, shape=(3, 4, 4))
+    mean, std = measure(whole(given))
+    pixels = given.images.numpy().astype(np.float64) / 255
+    assert mean == pytest.approx(pixels.mean((0, 2, 3)), rel=1e-12)
+    assert std == pytest.approx(pixels.std((0, 2, 3)), rel=1e-12)
+
+
+def test_normalised_images_are_torchvision_s() -> None:
+    images = part(shape=(3, 4, 4)).images
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    expected = normalize(images.float() / 255, list(mean), list(std))
+    torch.testing.assert_close(Normalisation(mean, std)(images), expected)
+
+
+def test_each_normalisation_setting_means_what_it_says() -> None:
+    train = whole(part())
+    published = ((0.25,), (0.5,))
+    assert choose("none", published, train).mean == (0.0,)
+    assert choose("dataset", published, train).std == (0.5,)
+    assert choose("0.1/0.3", published, train).mean == (0.1,)
+    computed = choose("computed", published, train)(train.images)
+    assert computed.mean().item() == pytest.approx(0, abs=1e-5)
+    assert computed.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(MlrunError, match="normalisation dataset: the data set publishes no mean"):
+        choose("dataset", (None, None), train)
+    with pytest.raises(MlrunError, match="2 means and 1 standard deviations for 1 channels"):
+        choose("0.1,0.2/0.3", published, train)
+
+
+def test_a_channel_of_one_value_does_not_become_nan() -> None:
+    blank = Part(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), torch.zeros(5, dtype=torch.int64))
+    assert choose("computed", (None, None), whole(blank))(blank.images).isfinite().all()
+
+
+def make(given: Part, **settings: object) -> Batches:
+    identity = Normalisation((0.0,), (1.0,))
+    return Batches(whole(given), identity, batch_size=32, device=CPU, **settings)
+
+
+def labels_of(found: Batches, epoch: int) -> list[int]:
+    return [int(label) for _, labels in found.epoch(epoch) for label in labels]
+
+
+def test_an_epoch_sees_every_image_once_with_its_label() -> None:
+    given = part()
+    found = make(given, shuffle=True, seed=3)
+    pixels = {image.numpy().tobytes(): int(label) for image, label in zip(*given, strict=True)}
+    seen = []
+    for images, labels in found.epoch(1):
+        for image, label in zip(images, labels, strict=True):
+            raw = (image * 255).round().to(torch.uint8).numpy().tobytes()
+            assert pixels[raw] == label
+            seen.append(raw)
+    assert len(set(seen)) == len(seen) == 100
+    assert len(found) == 4
+
+
+def test_the_order_comes_from_seed_and_epoch() -> None:
+    one, same, other = (make(part(classes=3), shuffle=True, seed=s) for s in (1, 1, 2))
+    assert labels_of(one, 1) == labels_of(same, 1)
+    assert labels_of(one, 1) != labels_of(one, 2)
+    assert labels_of(one, 1) != labels_of(other, 1)
+    assert labels_of(make(part()), 1) == part().labels.tolist()
+
+
+def test_a_short_last_batch_is_kept_or_dropped() -> None:
+    kept, dropped = make(part()), make(part(), drop_last=True)
+    assert [len(labels) for _, labels in kept.epoch(1)] == [32, 32, 32, 4]
+    assert [len(labels) for _, labels in dropped.epoch(1)] == [32, 32, 32]
+    assert (kept.examples, dropped.examples, len(dropped)) == (100, 96, 3)
+    assert dropped.in_order(50).examples == 100
+
+
+def test_batches_are_gathered_from_the_data_set_s_own_tensor_or_a_copy_on_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = part()
+    gathered = make(given, shuffle=True)
+    monkeypatch.setattr(batches_module, "room_on", lambda device: 10**9)
+    held = make(given, shuffle=True)
+    assert gathered.source is given.images
+    assert held.source is not given.images
+    assert held.source.dtype == torch.uint8
+    for (a, x), (b, y) in zip(gathered.epoch(1), held.epoch(1), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(x, y)
+
+
+def test_an_accelerator_that_does_not_say_what_is_free_keeps_what_is_small() -> None:
+    assert batches_module.room_on(CPU) == 0
+    assert batches_module.room_on(torch.device("mps")) == batches_module.UNTOLD_ROOM
+
+
+def test_images_of_any_layout_in_memory_give_the_same_batches() -> None:
+    given = part()
+    last = given.images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    assert not last.is_contiguous() or last.shape[1] == 1
+    for (a, _), (b, _) in zip(
+        make(given).epoch(1), make(Part(last, given.labels)).epoch(1), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_what_batches_hold_instead_of_images_comes_with_the_images_labels() -> None:
+    given = make(part(), shuffle=True, drop_last=True)
+    places = torch.arange(100.0)[:, None]
+    for (images, labels), (held, same) in zip(
+        given.epoch(3), given.holding(places).epoch(3), strict=True
+    ):
+        assert held.shape == (32, 1)
+        assert torch.equal(given.gather(held[:, 0].long()), images)
+        assert torch.equal(labels, same)
+
+
+@pytest.mark.parametrize("room", [10**9, 0])
+def test_batches_of_some_images_are_those_of_all_in_the_order_asked_for(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches_module, "room_on", lambda device: room)
+    selection = Selection("train", torch.arange(99, 29, -1), *part())
+    whole_part = Batches(
+        selection, Normalisation((0.5,), (0.25,)), batch_size=2, device=CPU, shuffle=True
+    )
+    some = whole_part.only([5, 0, 69])
+    images, labels = (torch.cat(parts) for parts in zip(*some.epoch(0), strict=True))
+    assert labels.tolist() == part().labels[[94, 99, 30]].tolist()
+    assert torch.equal(images, whole_part.gather(torch.tensor([5, 0, 69])))
+    assert some.selection.indices.tolist() == [94, 99, 30]
+    assert (len(whole_part), len(some)) == (35, 2)
+
+
+def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() -> None:
+    called = []
+
+    def change(images: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
+        called.append((epoch, step, len(images)))
+        return images + epoch + 10 * step
+
+    plain, changed = make(part()), make(part(), change=change)
+    for step, ((a, x), (b, y)) in enumerate(zip(plain.epoch(2), changed.epoch(2), strict=True)):
+        assert torch.equal(a + 2 + 10 * step, b)
+        assert torch.equal(x, y)
+    assert called == [(2, 0, 32), (2, 1, 32), (2, 2, 32), (2, 3, 4)]
+    (images, _), *_ = changed.in_order(100).epoch(2)
+    assert torch.equal(images, next(plain.in_order(100).epoch(2))[0])
+
+
+def test_seeds_for_different_purposes_differ_and_stay() -> None:
+    assert derive_seed(0, "order", 1) == 2961819992523135983
+    assert len({derive_seed(0, *names) for names in [("a",), ("b",), ("a", 1), ("a", 2)]}) == 4
+    assert 0 <= derive_seed(2**63 - 1, "x") < 2**63

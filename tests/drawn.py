@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import matplotlib
 import numpy as np
 
 from mlrun import Picture, View
@@ -64,3 +65,10 @@ def titles(name: str, view: View, **options: Any) -> dict[str, str]:
     """The title of each picture, by its label."""
     made = figures(name, view, **options)
     return {label: figure.texts[0].get_text() for label, figure in made.items()}
+
+
+def decode(image: np.ndarray, low: float, high: float, cmap: str) -> np.ndarray:
+    """The value whose colour is nearest, for each pixel."""
+    table = (matplotlib.colormaps[cmap](np.arange(256))[:, :3] * 255).round()
+    distance = np.abs(image[:, :, None].astype(float) - table).sum(-1)
+    return low + (high - low) * distance.argmin(-1) / 255

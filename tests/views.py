@@ -68,3 +68,24 @@ def convolutional() -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3)
     )
+
+
+def deep(channels: int = 8, stride: int = 1) -> nn.Sequential:
+    """Two convolutions that take any size, and a linear layer that does not."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, stride, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(channels, 3),
+    )
+
+
+def probe(height: int = 9, width: int = 11, channels: int = 1) -> Probe:
+    drawn = torch.Generator().manual_seed(0)
+    size = (1, channels, height, width)
+    return Probe("a photo.png", torch.randint(0, 256, size, dtype=torch.uint8, generator=drawn))

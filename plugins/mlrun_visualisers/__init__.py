@@ -1,4 +1,9 @@
-"""The first-party visualisers. Heavy packages are imported when one draws."""
+"""The first-party visualisers, a package for each subject.
+
+The `__init__` of a package holds the signatures and help texts of its visualisers and imports
+nothing heavy; the modules beside it draw, and are imported by a visualiser when it draws. No
+module has the name of a visualiser: importing it would put it in the function's place.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mlrun import hookimpl
-from mlrun_visualisers.of_attributions import activation_maximisation, grad_cam, saliency
-from mlrun_visualisers.of_embeddings import embedding, embedding_by_epoch
-from mlrun_visualisers.of_images import class_distribution, class_means, kernels, samples
-from mlrun_visualisers.of_networks import feature_maps, layer_outputs, weight_statistics, weights
-from mlrun_visualisers.of_results import (
+from mlrun_visualisers.attributions import activation_maximisation, grad_cam, saliency
+from mlrun_visualisers.embeddings import embedding, embedding_by_epoch
+from mlrun_visualisers.images import class_distribution, class_means, kernels, samples
+from mlrun_visualisers.networks import feature_maps, layer_outputs, weight_statistics, weights
+from mlrun_visualisers.results import (
     calibration,
     confusion_by_epoch,
     confusion_matrix,

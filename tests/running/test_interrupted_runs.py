@@ -13,8 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import heed_interrupts
-from runs import artifacts, only_run, steps
+from runs import artifacts, heed_interrupts, only_run, steps
 
 COMMAND = [sys.executable, "-m", "mlrun", "train", "--visualisers", "none", "--log-model", "false"]
 

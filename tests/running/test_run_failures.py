@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,6 @@ from runs import QUICK, Recorder, artifacts, logged, only_run, plugin, read, ste
 
 import mlrun
 from mlrun.errors import MlrunError, RunFailed
-from mlrun.record import outbox
-from mlrun.record.folders import run_folder
 
 FAILING_VISUALISER = """
 def breaks(view):
@@ -284,51 +280,3 @@ def test_broken_plugins_and_misspelt_restrictions_are_told_when_training(
     assert warned == [
         "plugin bad (bad) is broken: ModuleNotFoundError: No module named 'no_such_module'"
     ]
-
-
-@pytest.fixture
-def store_without_artifacts(store: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A store that takes everything but files, and is soon given up: a file bars their folder."""
-    monkeypatch.setattr(outbox, "GRACE", 1.0)
-    (home / "mlruns").write_text("in the way")
-    return store
-
-
-def test_a_run_of_which_something_was_lost_ends_failed_and_keeps_its_checkpoints(
-    store_without_artifacts: str,
-) -> None:
-    with pytest.raises(RunFailed) as caught:
-        mlrun.train(QUICK)
-    run = only_run()
-    folder = run_folder(run.info.run_id)
-    assert caught.value.run_id == run.info.run_id
-    assert re.fullmatch(
-        rf"run {run.info.run_id}: \d+ events were not logged \(checkpoints/epoch-1.pt, "
-        rf"checkpoints/last.pt, environment.txt, …\): .*; checkpoints are kept in {folder}",
-        str(caught.value),
-    )
-    assert run.info.status == run.data.tags["mlrun.status"] == "FAILED"
-    assert run.data.tags["mlrun.reason"] == "the record is incomplete"
-    assert sorted(path.name for path in folder.glob("*.pt")) == ["epoch-1.pt", "last.pt"]
-
-
-def test_the_command_fails_where_something_was_lost(
-    store_without_artifacts: str, command: Callable[..., tuple[int, str, str]]
-) -> None:
-    options = ["--model", "logistic", "--visualisers", "none", "--log-model", "false"]
-    code, stdout, stderr = command("train", "--epochs", "1", "--quiet", *options)
-    assert (code, stdout) == (1, "")
-    assert "events were not logged (" in stderr.splitlines()[-1]
-
-
-def test_a_failed_run_of_which_something_was_lost_keeps_its_own_reason(
-    store_without_artifacts: str, tmp_path: Path
-) -> None:
-    settings = {"model": "diverges", "plugin": plugin(tmp_path, FAILING_MODEL)}
-    told = Recorder()
-    with pytest.raises(RunFailed, match="the loss is nan"):
-        mlrun.train({**without(QUICK, "model.widths"), **settings}, progress=told)
-    run = only_run()
-    assert run.info.status == "FAILED"
-    assert run.data.tags["mlrun.reason"].startswith("the loss is nan at step 1 of epoch 1")
-    assert any("events were not logged (" in line for line in told.lines)

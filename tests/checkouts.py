@@ -1,4 +1,4 @@
-"""Copies of the checkout, and `mlflow run` on one of them."""
+"""The checkout whose tests these are, copies of it, and `mlflow run` on one of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 COPIED = ["MLproject", "conda.yaml", "requirements.txt", "pyproject.toml", "mlrun", "plugins",
           "recipes"]  # fmt: skip

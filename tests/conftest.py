@@ -1,4 +1,12 @@
-"""What the tests share: a tracking store of their own, and plugins made on the spot."""
+"""Fixtures of all tests: a tracking store of their own, and plugins made on the spot.
+
+A folder holds the tests of the part of `mlrun` of its name; `models`, `datasets` and `visualisers`
+those of the first-party plugins. `whole` has the tests that need servers, browsers or environments
+of their own; `project` those of what holds the project together: imports, documentation,
+benchmarks. `example_plugin` is the tutorial's plugin, `example_plugin_0_1` as it was in 0.1.
+Modules with what several folders share lie here, others in the folder that uses them; a test
+imports from those, never from a `conftest.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +25,6 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are taken: by the tests beside this one
-
-ROOT = Path(__file__).resolve().parent.parent
-TRAINED: dict[str, object] = {  # the run that `finished` is
-    "model": "cnn",
-    "model.channels": "4",
-    "model.batch_norm": "true",
-    "epochs": 2,
-    "lr": 0.01,
-    "visualisers": "none",
-    "log_model": "false",
-}
-
-
-def heed_interrupts() -> None:
-    """In a child before it starts: SIGINT as a terminal would give it.
-
-    A shell without job control has its background jobs ignore SIGINT, and theirs inherit that.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +63,8 @@ def store(home: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple[Path, str]:
     """A folder with a store in which one small run has finished, and the run's id."""
+    from runs import TRAINED
+
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(empty_database, folder)
     move_store(folder / "mlflow.db", empty_database.parent, folder)

@@ -1,7 +1,8 @@
-"""What the tests of runs share: a quick run, and reading a run back from MLflow."""
+"""What the tests of runs share: settings of quick runs, and reading a run back from MLflow."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import mlflow
@@ -16,6 +17,16 @@ QUICK: dict[str, object] = {
     "epochs": 1,
     "visualisers": "none",
     "log_model": False,
+}
+
+TRAINED: dict[str, object] = {  # the run that the fixture `finished` is
+    "model": "cnn",
+    "model.channels": "4",
+    "model.batch_norm": "true",
+    "epochs": 2,
+    "lr": 0.01,
+    "visualisers": "none",
+    "log_model": "false",
 }
 
 OTHERS = """
@@ -91,3 +102,11 @@ def artifacts_of(run_id: str) -> Path:
 
 def history(run_id: str, name: str) -> list[tuple[int, float]]:
     return [(m.step, m.value) for m in MlflowClient().get_metric_history(run_id, name)]
+
+
+def heed_interrupts() -> None:
+    """In a child before it starts: SIGINT as a terminal would give it.
+
+    A shell without job control has its background jobs ignore SIGINT, and theirs inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

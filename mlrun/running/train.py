@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from mlrun.errors import MlrunError, RunFailed, one_line
 from mlrun.machine.interrupts import undisturbed
-from mlrun.preparing.prepared import ready
+from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
-from mlrun.running.description import describe_run
+from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
@@ -48,11 +48,7 @@ def train(
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
                 shown.note(str(start))
-            with undisturbed():
-                tracker = opening.open_run(
-                    plan.run_name, plan.settings.experiment, description.tags
-                )
-                session = Session(plan, prepared, description, tracker, shown)
+            session = open_session(plan, prepared, description, shown)
             return session.run()
     except RunFailed:
         raise
@@ -65,3 +61,19 @@ def train(
     except Exception as error:
         opening.end_waiting_run("FAILED", one_line(error))
         raise
+
+
+def open_session(
+    plan: Plan, prepared: Prepared, description: Description, progress: Progress
+) -> Session:
+    """Opens a run in MLflow; an interrupt meanwhile waits until it is there, and ends it KILLED."""
+    session = None
+    try:
+        with undisturbed():
+            tracker = opening.open_run(plan.run_name, plan.settings.experiment, description.tags)
+            session = Session(plan, prepared, description, tracker, progress)
+    except KeyboardInterrupt as error:
+        if session is not None:
+            session.end("KILLED", str(error) or INTERRUPTED)
+        raise
+    return session

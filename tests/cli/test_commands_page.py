@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from checkouts import ROOT
 from PIL import Image
 from sklearn.datasets import load_digits
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from checkouts import ROOT
 
 import mlrun
 from mlrun.preparing.components import load_data

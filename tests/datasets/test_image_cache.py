@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from conftest import ROOT
+from checkouts import ROOT
 from data_files import drawn, load, write_image, write_tree
 
 from mlrun import MlrunError

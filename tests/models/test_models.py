@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
+from checkouts import ROOT
 from torch import nn
 
 from mlrun import MlrunError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
+from checkouts import ROOT
 from mlrun_models import torchvision as build
 from torch import Tensor, nn
 from torchvision import models

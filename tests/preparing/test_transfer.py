@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TRAINED
 from mlflow import MlflowClient
+from runs import TRAINED
 
 import mlrun
 from mlrun.errors import MlrunError

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from checkouts import ROOT
 
 from mlrun import plugin
 

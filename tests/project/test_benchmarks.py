@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from checkouts import ROOT
 
 pytest.importorskip("benchmarks", reason="the benchmarks are in a checkout only")
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from checkouts import ROOT
 from mlflow import MlflowClient
 
 import mlrun

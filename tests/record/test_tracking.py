@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError
-from mlrun.record import appearance, opening, tracking
+from mlrun.record import appearance, opening, outbox, tracking
 from mlrun.record import store as store_module
 from mlrun.record.events import Event
 from mlrun.record.pictures import encode, figure_event, grid_events, grid_stem, thumbnail
@@ -115,6 +116,35 @@ def test_what_mlflow_refuses_is_lost_alone_and_is_told(store: str) -> None:
     assert event.name == "bad*name"
     assert "bad*name" in reason
     assert MlflowClient().get_run(tracker.run_id).data.metrics == {"good": 1.0}
+
+
+def test_a_run_of_which_something_was_lost_ends_failed(
+    store: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "mlruns").write_text("in the way of the artifacts")
+    tracker = open_run()
+    tracker.metrics({"good": 1.0}, 0)
+    tracker.flush()
+    tracker.artifact("notes.txt", "x")
+    monkeypatch.setattr(outbox, "GRACE", 1.0)
+    tracker.close("FINISHED")
+    assert "notes.txt" in {event.name for event, _ in tracker.lost}
+    run = MlflowClient().get_run(tracker.run_id)
+    assert run.info.status == run.data.tags["mlrun.status"] == "FAILED"
+    assert run.data.tags["mlrun.reason"] == "the record is incomplete"
+    assert run.data.metrics == {"good": 1.0}
+
+
+def test_an_end_that_the_store_does_not_take_is_lost_and_said(store: str, home: Path) -> None:
+    tracker = open_run()
+    with sqlite3.connect(home / "mlflow.db") as database:
+        refusal = "SELECT RAISE(ABORT, 'no more ends')"
+        database.execute(f"CREATE TRIGGER t BEFORE UPDATE OF status ON runs BEGIN {refusal}; END")
+    database.close()
+    tracker.close("FINISHED")
+    ((event, reason),) = tracker.lost
+    assert (event.name, event.value) == ("mlrun.status", "FINISHED")
+    assert "no more ends" in reason
 
 
 def test_a_run_that_mlflow_opened_is_taken_over(

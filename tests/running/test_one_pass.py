@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from conftest import ROOT
+from checkouts import ROOT
 from data_files import load
 from mlflow import MlflowClient
 

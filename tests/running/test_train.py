@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +19,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import heed_interrupts
 from mlflow import MlflowClient
 from runs import QUICK, TIMES, artifacts, logged, only_run, plugin, read, steps, without
 
@@ -239,38 +237,6 @@ def test_threads_and_random_states_are_the_caller_s_again(store: str) -> None:
     assert logged(run.run_id).data.tags["mlrun.threads"] == "1"
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.get_num_threads() == threads
-
-
-@pytest.mark.parametrize(
-    ("sent", "code", "word"),
-    [
-        (signal.SIGINT, 130, "interrupted"),
-        pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow),
-    ],
-)
-def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
-    store: str, sent: signal.Signals, code: int, word: str
-) -> None:
-    command = [sys.executable, "-m", "mlrun", "train", "--epochs", "100000"]
-    options = ["--visualisers", "none", "--log-model", "false", "--threads", "1"]
-    process = subprocess.Popen(
-        [*command, *options], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch 2/"):
-            break
-    process.send_signal(sent)
-    time.sleep(0.02)
-    process.send_signal(sent)  # as somebody impatient does; the run is ended all the same
-    _, rest = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert rest.splitlines()[-1] == f"Error: {word}"
-    run = only_run()
-    assert run.info.status == "KILLED"
-    assert run.data.tags["mlrun.status"] == "KILLED"
-    assert steps(run.info.run_id, "val/loss")[:3] == [0, 1, 2]
-    assert "last.pt" in artifacts(run.info.run_id, "checkpoints")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from conftest import ROOT
+from checkouts import ROOT
 from runs import logged
 
 import mlrun

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from checkouts import ROOT
 
 from mlrun.cli import train
 from mlrun.preparing.prepared import dry_run

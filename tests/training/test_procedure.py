@@ -22,12 +22,10 @@ from small_training import (
     training,
 )
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mlrun.data.mixing import Mixing
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import derive_seed
-from mlrun.training.average import Average
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import digest
 from mlrun.training.evaluation import Evaluation, criterion
@@ -141,32 +139,6 @@ def test_mixed_batches_are_trained_on_soft_labels(settings: dict[str, float]) ->
     logits = network()(mixed.images)
     assert loss == pytest.approx(F.cross_entropy(logits, soft).item(), rel=1e-5)
     assert hits == pytest.approx(soft[torch.arange(32), logits.argmax(1)].sum().item(), rel=1e-5)
-
-
-def test_a_running_average_of_the_weights_is_torch_s_after_its_first_steps() -> None:
-    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    ours, theirs = Average(model, 0.9), AveragedModel(model, use_buffers=True)
-    theirs.n_averaged += 1  # so that it averages from the first update
-    for step in range(1, 200):
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(torch.randn_like(parameter))
-        model(torch.randn(4, 3))
-        decay = min(0.9, (1 + step) / (10 + step))
-        theirs.multi_avg_fn = get_ema_multi_avg_fn(decay)
-        theirs.update_parameters(model)
-        ours.update(step)
-    for a, b in zip(ours.model.parameters(), theirs.module.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
-    torch.testing.assert_close(ours.model[1].running_mean, theirs.module[1].running_mean)
-    assert ours.model[1].num_batches_tracked == model[1].num_batches_tracked
-
-
-def test_the_average_is_evaluated_and_the_weights_are_trained_as_ever() -> None:
-    plain, average = training().run().state, training(ema=0.9).run().state
-    assert weights_of(average.model) == weights_of(plain.model)
-    assert weights_of(average.evaluated) != weights_of(average.model)
-    assert plain.evaluated is plain.model
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("16", torch.float16)])

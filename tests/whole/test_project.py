@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkouts import BIN, checkout, environment, mlflow_run
-from conftest import ROOT, heed_interrupts
+from checkouts import BIN, ROOT, checkout, environment, mlflow_run
 from mlflow import MlflowClient
 from packaging.requirements import Requirement
+from runs import heed_interrupts
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

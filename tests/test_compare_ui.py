@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlflow_pages import known_pages
 from playwright.sync_api import Frame, Page, expect
 from test_report_ui import check_slider, pixels, watch
 from test_ui import CHROMIUM, browser_page, free_port, user_interface
@@ -91,6 +92,7 @@ def test_a_comparison_works_as_a_file(made: Compared, home: Path) -> None:
 
 
 @pytest.mark.slow
+@known_pages
 def test_a_comparison_works_in_mlflow_s_artifact_view(made: Compared, home: Path) -> None:
     link, port = made.log(), free_port()
     with user_interface(port), browser_page() as page:

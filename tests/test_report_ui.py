@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow_pages import known_pages
 from PIL import Image
 from playwright.sync_api import Frame, Locator, Page, expect
 from runs import read
@@ -95,6 +96,7 @@ def check_page(page: Page | Frame) -> None:
 
 
 @pytest.mark.slow
+@known_pages
 def test_the_report_works_in_mlflow_s_artifact_view(store: str, home: Path) -> None:
     run = mlrun.train(SETTINGS)
     assert run.failures == {}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow_pages import known_pages
 from playwright.sync_api import Page, expect, sync_playwright
 
 import mlrun
@@ -63,6 +64,7 @@ def browser_page() -> Iterator[Page]:
 
 
 @pytest.mark.slow
+@known_pages
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(

@@ -263,7 +263,7 @@ def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
     process.send_signal(sent)
     time.sleep(0.02)
     process.send_signal(sent)  # as somebody impatient does; the run is ended all the same
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == code
     assert rest.splitlines()[-1] == f"Error: {word}"
     run = only_run()

@@ -53,8 +53,9 @@ def settings_of_a_run(
     """Sets torch up for a run on `device`, and puts it back afterwards.
 
     Random states are the caller's again, cuDNN is deterministic, so that the same settings
-    give the same numbers, and `threads` CPU threads are used (0: torch's own choice). With
-    `deterministic`, operations that are not reproducible raise an error.
+    give the same numbers (docs/settings.md: under which conditions), and `threads` CPU threads
+    are used (0: torch's own choice). With `deterministic`, operations that are not reproducible
+    raise an error.
     """
     before, cudnn = torch.get_num_threads(), torch.backends.cudnn.deterministic
     strict = torch.are_deterministic_algorithms_enabled()

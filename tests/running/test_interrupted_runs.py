@@ -39,7 +39,7 @@ def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
     process.send_signal(sent)
     time.sleep(0.02)
     process.send_signal(sent)  # as somebody impatient does; the run is ended all the same
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == code
     assert rest.splitlines()[-1] == f"Error: {word}"
     run = only_run()
@@ -67,7 +67,7 @@ def test_a_run_that_is_interrupted_while_it_is_opened_is_killed(
         time.sleep(0.3)  # from the first row to the commit, which waits for us
         process.send_signal(sent)
         time.sleep(0.1)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == code
     assert told.splitlines()[-1] == f"Error: {word}"
     run = only_run()

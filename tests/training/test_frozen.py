@@ -134,7 +134,7 @@ def test_what_a_run_says_of_its_weights_is_found_again_afterwards(store: str) ->
     for name, variant in (("test", Variant()), ("test-noised-0.1", Variant(noise=0.1))):
         found = evaluate(run.run_id, Asked(variant=variant, name=f"again-{name}"))
         assert found.fresh
-        assert found.loss == pytest.approx(run.metrics[f"{name}/loss"], rel=1e-6)
+        assert found.loss == pytest.approx(run.metrics[f"{name}/loss"], rel=1e-5)
 
 
 def test_the_frozen_part_sees_each_image_once(quick: dict[str, object], home: Path) -> None:

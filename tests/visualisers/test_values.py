@@ -107,7 +107,10 @@ def test_every_row_of_layer_outputs_is_kept(run: Path) -> None:
         assert kept[0] == "layer-outputs/image"
         assert {"layer-outputs/00-conv1", "layer-outputs/02-pool1"} <= set(kept)
         maps = values(run, 1, "feature-maps-conv1/maps")
-        np.testing.assert_array_equal(arrays["layer-outputs/00-conv1"][:5], maps[0])
+        # one image here, three there: a convolution over another number of images rounds otherwise
+        np.testing.assert_allclose(
+            arrays["layer-outputs/00-conv1"][:5], maps[0], rtol=1e-5, atol=1e-6
+        )
 
 
 def test_the_values_of_a_view_are_what_its_titles_say() -> None:

@@ -46,7 +46,7 @@ def user_interface(port: str) -> Iterator[str]:
         yield server.stdout.readline().strip()
     finally:
         server.send_signal(signal.SIGTERM)
-        _, errors = server.communicate(timeout=30)
+        _, errors = server.communicate(timeout=120)
     assert server.returncode == 143, errors
 
 

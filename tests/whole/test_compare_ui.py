@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browsers import CHROMIUM, browser_page, check_slider, free_port, pixels, user_interface, watch
+from mlflow_pages import known_pages
 from playwright.sync_api import Frame, Page, expect
 
 import mlrun
@@ -90,6 +91,7 @@ def test_a_comparison_works_as_a_file(made: Compared, home: Path) -> None:
 
 
 @pytest.mark.slow
+@known_pages
 def test_a_comparison_works_in_mlflow_s_artifact_view(made: Compared, home: Path) -> None:
     link, port = made.log(), free_port()
     with user_interface(port), browser_page() as page:

@@ -171,8 +171,8 @@ def test_an_interrupted_launch_is_failed_to_mlflow_and_killed_in_our_tag(
         if line.startswith("epoch 2/"):
             break
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to the launcher and to us
-    process.communicate(timeout=60)
-    deadline = time.monotonic() + 30
+    process.communicate(timeout=120)
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         (run,) = MlflowClient().search_runs(["0"])
         if "mlrun.status" in run.data.tags:

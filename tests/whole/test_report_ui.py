@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browsers import CHROMIUM, browser_page, check_slider, free_port, pixels, user_interface, watch
+from mlflow_pages import known_pages
 from playwright.sync_api import Frame, Page, expect
 from runs import read
 
@@ -67,6 +68,7 @@ def check_page(page: Page | Frame) -> None:
 
 
 @pytest.mark.slow
+@known_pages
 def test_the_report_works_in_mlflow_s_artifact_view(store: str, home: Path) -> None:
     run = mlrun.train(SETTINGS)
     assert run.failures == {}

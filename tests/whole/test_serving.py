@@ -54,7 +54,7 @@ def test_the_served_model_gives_the_classes_that_we_computed(store: str) -> None
             assert np.array_equal(logits.argmax(1), computed)
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        server.wait(120)
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from browsers import CHROMIUM, browser_page, free_port, user_interface
+from mlflow_pages import known_pages
 from playwright.sync_api import expect
 
 import mlrun
 
 
 @pytest.mark.slow
+@known_pages
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(

@@ -16,9 +16,9 @@ from mlrun.seam.options import as_text
 from mlrun.settings import Settings
 from mlrun.settings.names import canonical
 from mlrun.settings.plan import prefixed
+from mlrun.settings.run import setting_traits
 from mlrun.settings.values import PartRates
 
-REPEATABLE = ("plugin", "tags")
 WIDEST_CHOICES = 60  # characters in the place of a value; more choices stand in the text
 
 
@@ -126,16 +126,14 @@ def options_of(ctx: click.Context, prefixes: tuple[str, ...]) -> dict[str, dict[
 
 def setting_options() -> Iterator[SettingOption]:
     """Yields an option for each setting, in the settings' order."""
-    for name, field in Settings.model_fields.items():
-        if name == "options":
-            continue
-        extra: Any = field.json_schema_extra
+    for name, traits in setting_traits().items():
+        field = Settings.model_fields[name]
         flag = {"is_flag": False, "flag_value": "true"} if field.annotation is bool else {}
         yield SettingOption(
             [f"--{name.replace('_', '-')}", name],
-            group=extra["group"],
+            group=traits.group,
             metavar=metavar(field.annotation),
-            multiple=name in REPEATABLE,
+            multiple=traits.repeatable,
             help=f"{help_of(field)}  [{default_text(field.default)}]",
             shell_complete=completion.for_setting(name),
             **flag,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from mlrun.settings.fields import BESIDE, UNNAMED, SettingsGroup, Traits, setting
 from mlrun.settings.values import (
+    PHOTOGRAPHS,
     Count,
     Factors,
     Flag,
@@ -17,45 +18,66 @@ from mlrun.settings.values import (
     Subset,
     Text,
     Validation,
-    setting,
 )
 
 
-class DataSettings(BaseModel):
+class DataSettings(SettingsGroup):
     """The components, the choice of images, and how they are changed while training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    model: str = setting("cnn", "model, by name or plugin/name", "Components")
-    dataset: str = setting("digits", "data set, by name or plugin/name", "Components")
+    model: str = setting(
+        "cnn",
+        "model, by name or plugin/name",
+        "Components",
+        Traits(in_name="first", kind="model"),
+    )
+    dataset: str = setting(
+        "digits",
+        "data set, by name or plugin/name",
+        "Components",
+        Traits(in_name="first", kind="dataset"),
+    )
     visualisers: Names = setting(
         ("weights", "feature-maps", "confusion-matrix", "learning-curves", "robustness"),
         "visualisers, with commas between; none for no pictures",
         "Components",
+        replace(BESIDE, kind="visualiser"),
     )
     probe: Text = setting(
         None,
         "image that feature maps are drawn of in place of the data set's, in its own size: china, "
         "flower or a FILE",
         "Components",
+        replace(BESIDE, words=(*PHOTOGRAPHS, "none"), path="file"),
     )
-    plugin: Names = setting((), "a plugin that is one Python file; repeatable", "Components")
+    plugin: Names = setting(
+        (),
+        "a plugin that is one Python file; repeatable",
+        "Components",
+        replace(UNNAMED, repeatable=True, path="file"),
+    )
 
-    data_dir: Path = setting(Path("data"), "folder that data sets are read from", "Data")
+    data_dir: Path = setting(
+        Path("data"), "folder that data sets are read from", "Data", replace(BESIDE, path="dir")
+    )
     subset: Subset = setting(
-        "all", "training images to use: all, N (the first N) or random:N", "Data"
+        "all",
+        "training images to use: all, N (the first N) or random:N",
+        "Data",
+        Traits(words=("all",)),
     )
     validation: Validation = setting(
         "auto",
         "own (the data set's own part), test (the test part), a fraction of the training images, "
         "drawn at random, last:N (the last N of them), or auto (own if there is one, else 0.1)",
         "Data",
+        Traits(words=("auto", "own", "test")),
     )
     normalisation: NormalisationText = setting(
         "computed",
         "none, dataset (what it publishes), computed (from the training images), or MEAN/STD, "
         "with commas between channels",
         "Data",
+        Traits(words=("none", "dataset", "computed")),
     )
     batch_size: Count = setting(32, "examples a batch", "Data", ge=1)
     shuffle: Flag = setting(True, "a new order each epoch", "Data")

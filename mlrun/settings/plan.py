@@ -16,7 +16,6 @@ from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.values import PartRates
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
-NAMED = ("Data", "Augmentation", "Training", "Optimiser")  # groups of settings in a run's name
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Plan:
         they are not the default.
         """
         settings = self.settings
-        changed = [f"{n}={brief(v)}" for n, v in settings.changed(NAMED).items()]
+        changed = [f"{n}={brief(v)}" for n, v in settings.changed().items()]
         parts = [self.model.title, self.dataset.title, " ".join([f"lr {settings.lr:g}", *changed])]
         return settings.run_name or shortened(" · ".join(parts), LONGEST_NAME)
 

@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from mlrun.seam.options import as_text, convert
 from mlrun.settings.changes import EXAMPLES, Variant
@@ -197,13 +197,6 @@ def explain(error: ValidationError) -> str:
     message = message.replace("Input should be a ", "expected a ")
     message = message.replace("Input should be ", "expected a value ")
     return f"{name}: {message}, got {as_text(first['input'])!r}"
-
-
-def setting(default: Any, description: str, group: str, **bounds: Any) -> Any:
-    """Returns a pydantic field with a default, a line of help, a group and bounds."""
-    if "ge" in bounds or "gt" in bounds:
-        bounds = {"allow_inf_nan": False, **bounds}
-    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mlrun.machine.randomness import derive_seed
-from mlrun.settings.changes import check_bounds
+from mlrun.settings.augmentation import MixingSettings
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class Mixed:
     share: float
 
 
-@dataclass(frozen=True)
 class Mixing:
     """Mixup or CutMix of whole batches; with both on, each batch takes one with equal chance.
 
@@ -34,25 +33,17 @@ class Mixing:
     batch, and partners are neighbours.
 
     Args:
-        mixup: alpha of the Beta(alpha, alpha) distribution of an image's own share; 0 is off
-            (Zhang et al. 2018, arXiv:1710.09412).
-        cutmix: the same for CutMix (Yun et al. 2019, arXiv:1905.04899).
+        options: the alphas of the Beta(alpha, alpha) distributions of an image's own share, for
+            mixup (Zhang et al. 2018, arXiv:1710.09412) and for CutMix (Yun et al. 2019,
+            arXiv:1905.04899); 0 is off.
 
-    Raises:
-        ValueError: an alpha is negative or not finite.
+    Attributes:
+        active: whether anything is on.
     """
 
-    mixup: float = 0.0
-    cutmix: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_bounds("mixup", self.mixup)
-        check_bounds("cutmix", self.cutmix)
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is on."""
-        return self != Mixing()
+    def __init__(self, options: MixingSettings) -> None:
+        self.mixup, self.cutmix = options.mixup, options.cutmix
+        self.active = self.mixup > 0 or self.cutmix > 0
 
     def __call__(self, images: Tensor, *, seed: int) -> Mixed:
         """Returns the mixed batch; `images` (N, C, H, W), any device, stay as they are.

@@ -27,7 +27,7 @@ def make_batches(
     device: torch.device,
 ) -> tuple[Batches, dict[str, Batches]]:
     """Returns the batches to train on and those to evaluate each part with."""
-    augmentation = augmentation_of(settings)
+    augmentation = Augmentation(settings)
 
     def augmented(images: Tensor, epoch: int, step: int) -> Tensor:
         return augmentation(
@@ -62,17 +62,3 @@ def make_batches(
 def evaluated_at_once(shape: tuple[int, ...]) -> int:
     """Returns how many images of `shape` (C, H, W) are evaluated in one batch."""
     return max(1, min(EVALUATED_AT_ONCE, PIXELS_AT_ONCE // math.prod(shape)))
-
-
-def augmentation_of(settings: Settings) -> Augmentation:
-    """Returns the augmentation that the settings name."""
-    return Augmentation(
-        rotate=settings.rotate,
-        translate=settings.translate,
-        scale=settings.scale,
-        shear=settings.shear,
-        flip=settings.flip,
-        crop=settings.crop,
-        erase=settings.erase,
-        noise=settings.noise,
-    )

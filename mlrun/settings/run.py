@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.components import Kind
+from mlrun.settings.augmentation import AugmentationSettings, MixingSettings
+from mlrun.settings.data import DataSettings
 from mlrun.settings.fields import BESIDE, PLAIN, UNNAMED, Traits, setting, traits_of_field
 from mlrun.settings.names import by_canonical_name
 from mlrun.settings.training import TrainingSettings
@@ -26,12 +28,12 @@ from mlrun.settings.values import (
 )
 
 
-class Settings(TrainingSettings):
+class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSettings):
     """The settings of one run; immutable, checked when made.
 
-    Here are those of the machine and of what is recorded, besides those of the data and the
-    training. `options` holds the options of components under their dotted names:
-    `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
+    Here are those of the machine and of what is recorded, behind those of the data, of
+    augmentation and of the training. `options` holds the options of components under their
+    dotted names: `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
     """
 
     seed: Count = setting(0, "seed of every random draw", "Machine", UNNAMED, ge=0, lt=2**63)

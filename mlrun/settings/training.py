@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlrun.settings.data import DataSettings
-from mlrun.settings.fields import BESIDE, UNNAMED, OptionOf, Traits, setting
+from mlrun.settings.fields import BESIDE, UNNAMED, OptionOf, SettingsGroup, Traits, setting
 from mlrun.settings.values import (
     ClassWeights,
     Count,
@@ -17,8 +16,8 @@ from mlrun.settings.values import (
 )
 
 
-class TrainingSettings(DataSettings):
-    """The training, the optimiser and its learning rate, besides those of the data."""
+class TrainingSettings(SettingsGroup):
+    """The training, the optimiser and its learning rate."""
 
     epochs: Count = setting(
         5, "epochs; 0 only evaluates and draws the model", "Training", UNNAMED, ge=0

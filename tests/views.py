@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mlrun import ImageData, Part, View
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.probe import Probe
 from mlrun.data.splits import split
@@ -32,7 +33,7 @@ def make_view(
     normalisation = Normalisation((0.5,) * shape[0], (0.25,) * shape[0])
     selections = split(data, validation=0.5, subset="all", seed=seed)
     parts = {
-        name: Batches(selection, normalisation, batch_size=16, device=CPU)
+        name: Batches(ExampleStore.of(selection, normalisation, CPU), Batching(16))
         for name, selection in selections.items()
     }
 

@@ -57,7 +57,7 @@ def changed(batches: Batches, variant: Variant, *, seed: int) -> Batches:
     """Returns batches of the same images, not copied, each changed by draws from `seed`."""
     if not variant.active:
         return batches
-    normalisation = batches.normalisation
+    normalisation = batches.store.normalisation
 
     def change(images: Tensor, epoch: int, step: int) -> Tensor:
         return apply(
@@ -68,9 +68,7 @@ def changed(batches: Batches, variant: Variant, *, seed: int) -> Batches:
             unit=normalisation.scale * 255,
         )
 
-    twin = batches.in_order(batches.batch_size)
-    twin.change = change
-    return twin
+    return batches.changed_by(change)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.images import ImageData
 from mlrun.data.splits import Selection, data_digest, select, split
 from mlrun.data.variants import changed
@@ -213,11 +214,7 @@ def seed_of(run: LoggedRun, asked: Asked) -> int:
 
 def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evaluation:
     """Returns what the weights say of the images, changed as is asked."""
-    batches = Batches(
-        selection,
-        restored.normalisation,
-        batch_size=evaluated_at_once(restored.weights.shape),
-        device=restored.device,
-    )
+    store = ExampleStore.of(selection, restored.normalisation, restored.device)
+    batches = Batches(store, Batching(evaluated_at_once(restored.weights.shape)))
     batches = changed(batches, asked.variant, seed=seed_of(restored.run, asked))
     return evaluate_batches(restored.model, batches, part=asked.part, precision=restored.precision)

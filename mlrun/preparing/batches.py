@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mlrun.data.augmentation import Augmentation
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.splits import Selection
 from mlrun.data.variants import changed
@@ -37,26 +38,23 @@ def make_batches(
             unit=255 * normalisation.scale,
         )
 
-    train = Batches(
-        selections["train"],
-        normalisation,
+    stores = {
+        name: ExampleStore.of(selection, normalisation, device)
+        for name, selection in selections.items()
+    }
+    batching = Batching(
         batch_size=settings.batch_size,
         accumulate=settings.accumulate,
-        device=device,
         shuffle=settings.shuffle,
         drop_last=settings.drop_last,
         seed=settings.seed,
         change=augmented if augmentation.active else None,
     )
     at_once = evaluated_at_once(selections["train"].images.shape[1:])
-    parts = {
-        name: Batches(selection, normalisation, batch_size=at_once, device=device)
-        for name, selection in selections.items()
-        if name != "train"
-    }
+    parts = {name: Batches(store, Batching(at_once)) for name, store in stores.items()}
     for variant in map(Variant.parse, settings.test_variants):
         parts[variant.called("test")] = changed(parts["test"], variant, seed=settings.seed)
-    return train, {"train": train.in_order(at_once), **parts}
+    return Batches(stores["train"], batching), parts
 
 
 def evaluated_at_once(shape: tuple[int, ...]) -> int:

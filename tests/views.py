@@ -13,7 +13,7 @@ from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.probe import Probe
 from mlrun.data.splits import split
-from mlrun.data.variants import Variant, changed
+from mlrun.data.variants import Variant, change_batches
 from mlrun.training.evaluation import Evaluation, evaluate
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def make_view(
         seed: int = 0,
     ) -> Evaluation:
         batches = parts[part] if places is None else parts[part].only(places)
-        batches = changed(batches, variant or Variant(), seed=seed)
+        batches = change_batches(batches, variant or Variant(), seed=seed)
         return evaluate(model, batches, part=part)
 
     return View(

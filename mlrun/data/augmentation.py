@@ -17,7 +17,7 @@ ERASED_RATIO = (math.log(0.3), math.log(3.3))  # of height to width
 
 
 class Draws(NamedTuple):
-    """What a batch was drawn: float32 (N,) each, on the CPU, one value for each image.
+    """The random amounts for a batch: float32 (N,) each, on the CPU, one for each image.
 
     angle: degrees, clockwise.
     right, down: how far it moves, as a fraction of the width and of the height.

@@ -13,7 +13,7 @@ from mlrun.data.changes import add_noise, warp
 from mlrun.machine.randomness import derive_seed, generator
 from mlrun.settings.changes import Variant
 
-__all__ = ["Variant", "apply", "changed", "draw"]
+__all__ = ["Variant", "apply", "change_batches", "draw"]
 
 
 def draw(variant: Variant, count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -53,7 +53,7 @@ def apply(variant: Variant, images: Tensor, *, seed: int, fill: Tensor, unit: Te
     return images
 
 
-def changed(batches: Batches, variant: Variant, *, seed: int) -> Batches:
+def change_batches(batches: Batches, variant: Variant, *, seed: int) -> Batches:
     """Returns batches of the same images, not copied, each changed by draws from `seed`."""
     if not variant.active:
         return batches

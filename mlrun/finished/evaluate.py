@@ -11,7 +11,7 @@ from mlrun.data.batches import Batches, Batching
 from mlrun.data.examples import ExampleStore
 from mlrun.data.images import ImageData
 from mlrun.data.splits import Selection, data_digest, select, split
-from mlrun.data.variants import changed
+from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.machine import devices
 from mlrun.preparing.batches import evaluated_at_once
@@ -216,5 +216,5 @@ def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evalu
     """Returns what the weights say of the images, changed as is asked."""
     store = ExampleStore.of(selection, restored.normalisation, restored.device)
     batches = Batches(store, Batching(evaluated_at_once(restored.weights.shape)))
-    batches = changed(batches, asked.variant, seed=seed_of(restored.run, asked))
+    batches = change_batches(batches, asked.variant, seed=seed_of(restored.run, asked))
     return evaluate_batches(restored.model, batches, part=asked.part, precision=restored.precision)

@@ -12,7 +12,7 @@ from mlrun.data.batches import Batches, Batching
 from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.splits import Selection
-from mlrun.data.variants import changed
+from mlrun.data.variants import change_batches
 from mlrun.machine.randomness import derive_seed
 from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
@@ -53,7 +53,7 @@ def make_batches(
     at_once = evaluated_at_once(selections["train"].images.shape[1:])
     parts = {name: Batches(store, Batching(at_once)) for name, store in stores.items()}
     for variant in map(Variant.parse, settings.test_variants):
-        parts[variant.called("test")] = changed(parts["test"], variant, seed=settings.seed)
+        parts[variant.called("test")] = change_batches(parts["test"], variant, seed=settings.seed)
     return Batches(stores["train"], batching), parts
 
 

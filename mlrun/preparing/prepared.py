@@ -16,7 +16,7 @@ from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation, choose
 from mlrun.data.probe import Probe, load_probe
 from mlrun.data.splits import Selection, split
-from mlrun.data.variants import changed
+from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
@@ -100,7 +100,7 @@ class Prepared:
         if places is not None:
             batches = batches.only(places)
         if variant is not None:
-            batches = changed(batches, variant, seed=seed)
+            batches = change_batches(batches, variant, seed=seed)
         return evaluate(model, batches, part=part, precision=self.precision)
 
     @property

@@ -1,4 +1,4 @@
-"""How test images are changed, and the text that says so: `rotate=25+noise=0.1`."""
+"""Variants of the test part: random changes of its images, as text `rotate=25+noise=0.1`."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Variant:
     @property
     def name(self) -> str:
         """What was done, for the name of the figures: `rotated-25-noised-0.1`, or nothing."""
-        done = {
+        amounts = {
             "rotated": self.rotate,
             "shifted": self.shift,
             "blurred": self.blur,
             "noised": self.noise,
         }
-        parts = (f"{word}-{float(by)}".removesuffix(".0") for word, by in done.items() if by)
+        parts = (f"{word}-{float(by)}".removesuffix(".0") for word, by in amounts.items() if by)
         return "-".join(parts)
 
     def called(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What will be run: the settings with their components found and every option resolved."""
+"""The plan of a run: its settings, with components looked up and options resolved."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Chosen:
     @property
     def title(self) -> str:
         """The component's name and its options that are not the default, at most 80 characters."""
-        known = {option.name: option.default for option in self.component.options}
-        given = (f"{n}={brief(v)}" for n, v in self.options.items() if v != known[n])
-        return shortened(" ".join([self.component.name, *given]), LONGEST_TITLE)
+        defaults = {option.name: option.default for option in self.component.options}
+        changes = (f"{n}={brief(v)}" for n, v in self.options.items() if v != defaults[n])
+        return shorten(" ".join([self.component.name, *changes]), LONGEST_TITLE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings whose names are resolved; nothing in it can fail to be found any more.
+    """Settings with the components that they name, and the value of every option.
 
     recipe_name: of the recipe that they start from; empty for none.
     """
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def run_name(self) -> str:
-        """The name given, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
+        """The `run_name`, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
 
         Options of model and data set, and settings of how it is trained, stand in it where
         they are not the default.
@@ -66,7 +66,7 @@ class Plan:
         settings = self.settings
         changed = [f"{n}={brief(v)}" for n, v in settings.changed().items()]
         parts = [self.model.title, self.dataset.title, " ".join([f"lr {settings.lr:g}", *changed])]
-        return settings.run_name or shortened(" · ".join(parts), LONGEST_NAME)
+        return settings.run_name or shorten(" · ".join(parts), LONGEST_NAME)
 
     def flat(self) -> dict[str, object]:
         """Returns every setting and option, default or not, under its dotted name."""
@@ -94,7 +94,7 @@ class Plan:
         return recipes.as_yaml({name: plain_of(value) for name, value in self.flat().items()})
 
 
-def plan_of(given: Plan | Settings | Mapping[str, object]) -> Plan:
+def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
     """Returns the plan that settings, or names and values, stand for.
 
     `recipe` among names and values is a recipe, by name or file, over which the others go.
@@ -102,11 +102,11 @@ def plan_of(given: Plan | Settings | Mapping[str, object]) -> Plan:
     Raises:
         MlrunError: a name or value is wrong; it names the recipe that has it.
     """
-    if isinstance(given, Plan):
-        return given
-    if isinstance(given, Settings):
-        return make_plan(given)
-    values = by_canonical_name(given)
+    if isinstance(source, Plan):
+        return source
+    if isinstance(source, Settings):
+        return make_plan(source)
+    values = by_canonical_name(source)
     name = values.pop("recipe", None)
     if name is None:
         return make_plan(Settings.parse(values))
@@ -145,12 +145,12 @@ def make_plan(settings: Settings) -> Plan:
         "dataset": registry.find("dataset", settings.dataset),
         **dict(zip(map(prefix_of, settings.visualisers), visualisers, strict=True)),
     }
-    given = grouped(settings.options, components)
-    model, dataset, *drawn = (
-        Chosen(prefix, component, resolve(component, prefix, given[prefix]))
+    options = group_options(settings.options, components)
+    model, dataset, *others = (
+        Chosen(prefix, component, resolve(component, prefix, options[prefix]))
         for prefix, component in components.items()
     )
-    return Plan(settings, registry, model, dataset, tuple(drawn))
+    return Plan(settings, registry, model, dataset, tuple(others))
 
 
 def prefix_of(name: str) -> str:
@@ -158,7 +158,7 @@ def prefix_of(name: str) -> str:
     return name.replace("_", "-")
 
 
-def grouped(
+def group_options(
     options: Mapping[str, Any], components: Mapping[str, Component]
 ) -> dict[str, dict[str, Any]]:
     """Returns the options by prefix.
@@ -184,18 +184,18 @@ def prefixed(prefix: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): v for name, v in options.items() if name.startswith(start)}
 
 
-def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the value of each option of `component`: as given, converted, or its default."""
-    known = {option.name: option for option in component.options}
-    values = {}
-    for name in given:
-        if name not in known:
-            error = unknown(f"option of {component.kind} {component.name}:", name, known)
+def resolve(component: Component, prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns each option of `component`: its value in `values`, converted, or its default."""
+    names = [option.name for option in component.options]
+    resolved = {}
+    for name in values:
+        if name not in names:
+            error = unknown(f"option of {component.kind} {component.name}:", name, names)
             raise MlrunError(str(error))
     for option in component.options:
-        if option.name in given:
+        if option.name in values:
             try:
-                values[option.name] = option.convert(given[option.name])
+                resolved[option.name] = option.convert(values[option.name])
             except ValueError as error:
                 raise MlrunError(f"{prefix}.{option.name}: {error}") from None
         elif option.required:
@@ -204,8 +204,8 @@ def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict
                 f"({option.type}): {option.help}".rstrip(": ")
             )
         else:
-            values[option.name] = option.default
-    return values
+            resolved[option.name] = option.default
+    return resolved
 
 
 def brief(value: object) -> str:
@@ -213,7 +213,7 @@ def brief(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else as_text(value)
 
 
-def shortened(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """Returns `text`, cut to `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

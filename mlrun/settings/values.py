@@ -1,4 +1,4 @@
-"""The texts that settings take, the values they stand for, and what is said of wrong ones."""
+"""Types of settings: text to values, and messages for wrong ones."""
 
 from __future__ import annotations
 
@@ -151,10 +151,10 @@ def evaluate_every_of(value: object) -> str:
     ('5', '100 steps', '1')
     """
     text = as_text(value).strip().lower()
-    found = re.fullmatch(r"0*([1-9]\d*)\s*(epochs?|steps?)?", text)
-    if found is None:
+    match = re.fullmatch(r"0*([1-9]\d*)\s*(epochs?|steps?)?", text)
+    if match is None:
         raise ValueError(f"expected a number of epochs, or of steps: 100steps, got {text!r}")
-    return f"{found[1]} steps" if (found[2] or "").startswith("step") else found[1]
+    return f"{match[1]} steps" if (match[2] or "").startswith("step") else match[1]
 
 
 def class_weights_of(value: object) -> str:

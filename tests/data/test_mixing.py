@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import v2
 
-from mlrun.data.mixing import Mixed, Mixing, box, mix, paste
+from mlrun.data.mixing import MixedBatch, Mixing, box, mix, paste
 from mlrun.settings.augmentation import MixingSettings
 
 CLASSES = 5
@@ -24,7 +24,7 @@ def batch(*shape: int) -> tuple[Tensor, Tensor]:
     return torch.rand(*shape, generator=source), labels
 
 
-def assert_labels_are(mixed: Mixed, labels: Tensor, expected: Tensor) -> None:
+def assert_labels_are(mixed: MixedBatch, labels: Tensor, expected: Tensor) -> None:
     own, other = (F.one_hot(given, CLASSES) for given in (labels, labels.roll(1)))
     torch.testing.assert_close(mixed.share * own + (1 - mixed.share) * other, expected)
 
@@ -102,7 +102,7 @@ def test_the_seed_decides_and_nothing_else_is_touched(mixing: Mixing) -> None:
     assert len({mixing(images, seed=seed).share for seed in range(50)}) > 20
 
 
-def uncut(mixed: Mixed, images: Tensor) -> bool:
+def uncut(mixed: MixedBatch, images: Tensor) -> bool:
     """Whether every pixel of `images` was weighed alike."""
     return torch.allclose(mixed.images, torch.lerp(images.roll(1, 0), images, mixed.share))
 

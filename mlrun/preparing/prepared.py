@@ -13,7 +13,7 @@ from torch import nn
 
 from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
-from mlrun.data.normalisation import Normalisation, choose
+from mlrun.data.normalisation import Normalisation, make_normalisation
 from mlrun.data.probe import Probe, load_probe
 from mlrun.data.splits import Selection, split
 from mlrun.data.variants import change_batches
@@ -136,7 +136,9 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
                 f"{len(selections['train'])} training images"
             )
         warn_of_absent(selections, data.classes)
-        normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
+        normalisation = make_normalisation(
+            settings.normalisation, (data.mean, data.std), selections["train"]
+        )
     probe = None if settings.probe is None else load_probe(settings.probe, data.shape[0])
     normalisation = normalisation.to(device)
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)

@@ -11,7 +11,7 @@ from mlrun import ImageData, MlrunError, Part
 from mlrun.data import examples
 from mlrun.data.batches import Batches, Batching
 from mlrun.data.examples import ExampleStore
-from mlrun.data.normalisation import Normalisation, choose, measure
+from mlrun.data.normalisation import Normalisation, make_normalisation, measure
 from mlrun.data.splits import Selection, split, take_subset
 from mlrun.machine.randomness import derive_seed
 
@@ -169,21 +169,21 @@ def test_normalised_images_are_torchvision_s() -> None:
 def test_each_normalisation_setting_means_what_it_says() -> None:
     train = whole(part())
     published = ((0.25,), (0.5,))
-    assert choose("none", published, train).mean == (0.0,)
-    assert choose("dataset", published, train).std == (0.5,)
-    assert choose("0.1/0.3", published, train).mean == (0.1,)
-    computed = choose("computed", published, train)(train.images)
+    assert make_normalisation("none", published, train).mean == (0.0,)
+    assert make_normalisation("dataset", published, train).std == (0.5,)
+    assert make_normalisation("0.1/0.3", published, train).mean == (0.1,)
+    computed = make_normalisation("computed", published, train)(train.images)
     assert computed.mean().item() == pytest.approx(0, abs=1e-5)
     assert computed.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     with pytest.raises(MlrunError, match="normalisation dataset: the data set publishes no mean"):
-        choose("dataset", (None, None), train)
+        make_normalisation("dataset", (None, None), train)
     with pytest.raises(MlrunError, match="2 means and 1 standard deviations for 1 channels"):
-        choose("0.1,0.2/0.3", published, train)
+        make_normalisation("0.1,0.2/0.3", published, train)
 
 
 def test_a_channel_of_one_value_does_not_become_nan() -> None:
     blank = Part(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), torch.zeros(5, dtype=torch.int64))
-    assert choose("computed", (None, None), whole(blank))(blank.images).isfinite().all()
+    assert make_normalisation("computed", (None, None), whole(blank))(blank.images).isfinite().all()
 
 
 def make(given: Part, **settings: object) -> Batches:

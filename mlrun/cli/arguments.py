@@ -46,11 +46,11 @@ class DottedCommand(click.Command):
         ctx.meta["mlrun.options"], ctx.meta["mlrun.args"] = options, args
         if ctx.resilient_parsing:  # the shell asks for completions
             return super().parse_args(ctx, rest)
-        known = [name for param in self.params for name in param.opts if name.startswith("--")]
+        names = [name for param in self.params for name in param.opts if name.startswith("--")]
         for arg in rest:
             name = arg.partition("=")[0]
-            if arg.startswith("--") and name not in [*known, "--", "--help"]:
-                raise click.UsageError(str(unknown("option", name, known)), ctx)
+            if arg.startswith("--") and name not in [*names, "--", "--help"]:
+                raise click.UsageError(str(unknown("option", name, names)), ctx)
         return super().parse_args(ctx, rest)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -159,14 +159,14 @@ def metavar(annotation: Any) -> str:
     choices = choices_of(annotation)
     if choices:
         return choices if len(choices) <= WIDEST_CHOICES else "NAME"
-    known = {
+    by_type = {
         bool: "[true|false]",
         int: "N",
         float: "X",
         tuple[float, float]: "LOW,HIGH",
         PartRates: "NAME=X,…",
     }
-    return known.get(annotation, "TEXT")
+    return by_type.get(annotation, "TEXT")
 
 
 def default_text(default: object) -> str:

@@ -107,7 +107,7 @@ def dotted(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Offers the options of the components that the line so far names: `--model.dropout`."""
     offers = [
         (f"--{prefix}.{option.name.replace('_', '-')}", option.help)
-        for prefix, component in chosen(ctx).items()
+        for prefix, component in named_components(ctx).items()
         for option in component.options
     ]
     return starting(incomplete.replace("_", "-"), offers)
@@ -117,14 +117,14 @@ def dotted_value(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Offers the words that the dotted option before the cursor takes."""
     last = next((arg for arg in reversed(ctx.meta["mlrun.args"]) if arg != "="), "")
     prefix, _, name = canonical(last.removeprefix("--")).partition(".")
-    for given, component in chosen(ctx).items():
+    for given, component in named_components(ctx).items():
         for option in component.options:
             if (canonical(given), option.name) == (prefix, name) and last.startswith("--"):
                 return starting(incomplete, ((word, "") for word in words_of(option.annotation)))
     return []
 
 
-def chosen(ctx: click.Context) -> dict[str, Component]:
+def named_components(ctx: click.Context) -> dict[str, Component]:
     """Returns the components that the line so far names, or else the recipe, or the defaults."""
     given = {name: value for name, value in ctx.params.items() if value not in (None, ())}
     try:

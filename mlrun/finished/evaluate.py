@@ -17,7 +17,7 @@ from mlrun.machine import devices
 from mlrun.preparing.batches import evaluated_at_once
 from mlrun.preparing.components import load_data, named
 from mlrun.preparing.threads import use_threads
-from mlrun.preparing.weights import Restored, choose, restore
+from mlrun.preparing.weights import Restored, configure, restore
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.predictions import evaluated_on, evaluation_tag, test_arrays
 from mlrun.settings.changes import Variant
@@ -158,9 +158,9 @@ def select_part(restored: Restored, asked: Asked) -> Selection:
     options = dict(asked.options)
     if asked.dataset is None:
         options = {**prefixed("dataset", settings.options), **options}
-    chosen = choose(restored.registry, "dataset", asked.dataset or settings.dataset, options)
-    data = load_data(chosen, asked.data_dir or settings.data_dir)
-    with named(f"data set {chosen.component.name}"):
+    dataset = configure(restored.registry, "dataset", asked.dataset or settings.dataset, options)
+    data = load_data(dataset, asked.data_dir or settings.data_dir)
+    with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
         if asked.part == "test":
             if data.test is None:

@@ -19,7 +19,7 @@ LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ConfiguredComponent:
     """A component and the value of each of its options.
 
     prefix: what stands before the dot in the options' names: `model`, `dataset`, `weights`.
@@ -46,13 +46,13 @@ class Plan:
 
     settings: Settings
     registry: Registry
-    model: Chosen
-    dataset: Chosen
-    visualisers: tuple[Chosen, ...]
+    model: ConfiguredComponent
+    dataset: ConfiguredComponent
+    visualisers: tuple[ConfiguredComponent, ...]
     recipe_name: str = ""
 
     @property
-    def chosen(self) -> tuple[Chosen, ...]:
+    def components(self) -> tuple[ConfiguredComponent, ...]:
         """Every component of the run: the model, the data set, the visualisers."""
         return (self.model, self.dataset, *self.visualisers)
 
@@ -71,9 +71,9 @@ class Plan:
     def flat(self) -> dict[str, object]:
         """Returns every setting and option, default or not, under its dotted name."""
         values = self.settings.flat()
-        for chosen in self.chosen:
-            for name, value in chosen.options.items():
-                values[f"{canonical(chosen.prefix)}.{name}"] = value
+        for configured in self.components:
+            for name, value in configured.options.items():
+                values[f"{canonical(configured.prefix)}.{name}"] = value
         return values
 
     def params(self) -> dict[str, str]:
@@ -83,10 +83,10 @@ class Plan:
     def defaults(self) -> dict[str, str]:
         """Returns the default of each setting and option that has one, as `params()` has them."""
         values = Settings().flat()
-        for chosen in self.chosen:
-            for option in chosen.component.options:
+        for configured in self.components:
+            for option in configured.component.options:
                 if not option.required:
-                    values[f"{canonical(chosen.prefix)}.{option.name}"] = option.default
+                    values[f"{canonical(configured.prefix)}.{option.name}"] = option.default
         return {name: text_of(value) for name, value in values.items()}
 
     def recipe(self) -> str:
@@ -147,7 +147,7 @@ def make_plan(settings: Settings) -> Plan:
     }
     options = group_options(settings.options, components)
     model, dataset, *others = (
-        Chosen(prefix, component, resolve(component, prefix, options[prefix]))
+        ConfiguredComponent(prefix, component, resolve(component, prefix, options[prefix]))
         for prefix, component in components.items()
     )
     return Plan(settings, registry, model, dataset, tuple(others))

@@ -24,7 +24,8 @@ def run(bench: Bench) -> Iterator[Row]:
         mlrun.train({**settings, "visualisers": VISUALISERS})
         seen = (folder / "seen").read_bytes()
         with ready(plan_of({**settings, "visualisers": "none"})) as prepared:
-            test = prepared.parts["test"].gather(prepared.parts["test"].rows)
+            store = prepared.parts["test"].store
+            test = store.take(store.rows)
     size = test[0].numpy().nbytes
     passes = Counter(seen[start : start + size] for start in range(0, len(seen), size))
     images = {image.numpy().tobytes() for image in test}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.splits import Selection
 from mlrun.machine.precision import Precision
@@ -34,7 +35,7 @@ def selection(count: int = 70) -> Selection:
 
 def batches(**settings: object) -> Batches:
     options: dict[str, object] = {"shuffle": True, "seed": 5, "batch_size": 32, **settings}
-    return Batches(selection(), NORMALISATION, device=CPU, **options)
+    return Batches(ExampleStore.of(selection(), NORMALISATION, CPU), Batching(**options))
 
 
 def network(dropout: float = 0.0) -> nn.Module:

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from mlrun import ImageData, Part, View
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.probe import Probe
 from mlrun.data.splits import split
-from mlrun.data.variants import Variant, changed
+from mlrun.data.variants import Variant, change_batches
 from mlrun.training.evaluation import Evaluation, evaluate
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ def make_view(
     normalisation = Normalisation((0.5,) * shape[0], (0.25,) * shape[0])
     selections = split(data, validation=0.5, subset="all", seed=seed)
     parts = {
-        name: Batches(selection, normalisation, batch_size=16, device=CPU)
+        name: Batches(ExampleStore.of(selection, normalisation, CPU), Batching(16))
         for name, selection in selections.items()
     }
 
@@ -45,7 +46,7 @@ def make_view(
         seed: int = 0,
     ) -> Evaluation:
         batches = parts[part] if places is None else parts[part].only(places)
-        batches = changed(batches, variant or Variant(), seed=seed)
+        batches = change_batches(batches, variant or Variant(), seed=seed)
         return evaluate(model, batches, part=part)
 
     return View(

@@ -16,9 +16,9 @@ from mlrun.seam.options import as_text
 from mlrun.settings import Settings
 from mlrun.settings.names import canonical
 from mlrun.settings.plan import prefixed
+from mlrun.settings.run import setting_traits
 from mlrun.settings.values import PartRates
 
-REPEATABLE = ("plugin", "tags")
 WIDEST_CHOICES = 60  # characters in the place of a value; more choices stand in the text
 
 
@@ -46,11 +46,11 @@ class DottedCommand(click.Command):
         ctx.meta["mlrun.options"], ctx.meta["mlrun.args"] = options, args
         if ctx.resilient_parsing:  # the shell asks for completions
             return super().parse_args(ctx, rest)
-        known = [name for param in self.params for name in param.opts if name.startswith("--")]
+        names = [name for param in self.params for name in param.opts if name.startswith("--")]
         for arg in rest:
             name = arg.partition("=")[0]
-            if arg.startswith("--") and name not in [*known, "--", "--help"]:
-                raise click.UsageError(str(unknown("option", name, known)), ctx)
+            if arg.startswith("--") and name not in [*names, "--", "--help"]:
+                raise click.UsageError(str(unknown("option", name, names)), ctx)
         return super().parse_args(ctx, rest)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -126,16 +126,14 @@ def options_of(ctx: click.Context, prefixes: tuple[str, ...]) -> dict[str, dict[
 
 def setting_options() -> Iterator[SettingOption]:
     """Yields an option for each setting, in the settings' order."""
-    for name, field in Settings.model_fields.items():
-        if name == "options":
-            continue
-        extra: Any = field.json_schema_extra
+    for name, traits in setting_traits().items():
+        field = Settings.model_fields[name]
         flag = {"is_flag": False, "flag_value": "true"} if field.annotation is bool else {}
         yield SettingOption(
             [f"--{name.replace('_', '-')}", name],
-            group=extra["group"],
+            group=traits.group,
             metavar=metavar(field.annotation),
-            multiple=name in REPEATABLE,
+            multiple=traits.repeatable,
             help=f"{help_of(field)}  [{default_text(field.default)}]",
             shell_complete=completion.for_setting(name),
             **flag,
@@ -161,14 +159,14 @@ def metavar(annotation: Any) -> str:
     choices = choices_of(annotation)
     if choices:
         return choices if len(choices) <= WIDEST_CHOICES else "NAME"
-    known = {
+    by_type = {
         bool: "[true|false]",
         int: "N",
         float: "X",
         tuple[float, float]: "LOW,HIGH",
         PartRates: "NAME=X,…",
     }
-    return known.get(annotation, "TEXT")
+    return by_type.get(annotation, "TEXT")
 
 
 def default_text(default: object) -> str:

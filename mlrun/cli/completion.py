@@ -21,29 +21,23 @@ from mlrun.seam.options import as_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import canonical
-from mlrun.settings.values import PHOTOGRAPHS, names_of
+from mlrun.settings.plan import prefix_of
+from mlrun.settings.run import component_settings, traits_of
+from mlrun.settings.values import names_of
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-WORDS = {
-    "validation": ("auto", "own", "test"),
-    "normalisation": ("none", "dataset", "computed"),
-    "subset": ("all",),
-    "device": ("auto", "cpu", "cuda", "mps", "xpu"),
-}
 
 
 def for_setting(name: str) -> Complete | None:
     """Returns what completes the value of a setting, or None where anything may stand."""
-    annotation = Settings.model_fields[name].annotation
-    if name in ("model", "dataset"):
-        return of_kind("model" if name == "model" else "dataset")
-    if name == "visualisers":
-        return visualisers
-    if name in ("plugin", "data_dir"):
-        return paths("file" if name == "plugin" else "dir")
-    if name == "probe":
-        return probes
-    words = WORDS.get(name) or words_of(annotation)
+    traits = traits_of(name)
+    if traits.kind is not None:
+        return visualisers if traits.kind == "visualiser" else of_kind(traits.kind)
+    words = traits.words or words_of(Settings.model_fields[name].annotation)
+    if traits.path is not None and words:
+        return words_or_paths(words, traits.path)
+    if traits.path is not None:
+        return paths(traits.path)
     return fixed(words) if words else None
 
 
@@ -71,6 +65,12 @@ def paths(kind: Literal["file", "dir"]) -> Complete:
     return lambda ctx, param, incomplete: [CompletionItem(incomplete, type=kind)]
 
 
+def words_or_paths(words: Iterable[str], kind: Literal["file", "dir"]) -> Complete:
+    """Returns what offers words, or has the shell offer paths where no word starts so."""
+    offer_words, offer_paths = fixed(words), paths(kind)
+    return lambda *asked: offer_words(*asked) or offer_paths(*asked)
+
+
 def of_kind(kind: Kind) -> Complete:
     """Returns what offers the components of one kind."""
     return lambda ctx, param, incomplete: components(registry(ctx).of_kind(kind), incomplete)
@@ -96,25 +96,18 @@ def visualisers(
     ]
 
 
-def probes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offers the photographs that there are, or files where none is called so."""
-    found = starting(incomplete, ((word, "") for word in (*PHOTOGRAPHS, "none")))
-    return found or [CompletionItem(incomplete, type="file")]
-
-
 def recipe_names(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Offers the shipped recipes, or files where none is called so."""
-    found = starting(incomplete, ((name, "") for name in recipes.names()))
-    return found or [CompletionItem(incomplete, type="file")]
+    return words_or_paths(recipes.names(), "file")(ctx, param, incomplete)
 
 
 def dotted(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Offers the options of the components that the line so far names: `--model.dropout`."""
     offers = [
         (f"--{prefix}.{option.name.replace('_', '-')}", option.help)
-        for prefix, component in chosen(ctx).items()
+        for prefix, component in named_components(ctx).items()
         for option in component.options
     ]
     return starting(incomplete.replace("_", "-"), offers)
@@ -124,14 +117,14 @@ def dotted_value(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Offers the words that the dotted option before the cursor takes."""
     last = next((arg for arg in reversed(ctx.meta["mlrun.args"]) if arg != "="), "")
     prefix, _, name = canonical(last.removeprefix("--")).partition(".")
-    for given, component in chosen(ctx).items():
+    for given, component in named_components(ctx).items():
         for option in component.options:
             if (canonical(given), option.name) == (prefix, name) and last.startswith("--"):
                 return starting(incomplete, ((word, "") for word in words_of(option.annotation)))
     return []
 
 
-def chosen(ctx: click.Context) -> dict[str, Component]:
+def named_components(ctx: click.Context) -> dict[str, Component]:
     """Returns the components that the line so far names, or else the recipe, or the defaults."""
     given = {name: value for name, value in ctx.params.items() if value not in (None, ())}
     try:
@@ -141,12 +134,13 @@ def chosen(ctx: click.Context) -> dict[str, Component]:
     values = {**{n: f.default for n, f in Settings.model_fields.items()}, **recipe, **given}
     there = registry(ctx)
     wanted: list[tuple[str, Kind, str]] = []
-    if "model" in ctx.params:
-        wanted.append(("model", "model", values["model"]))
-    if "dataset" in ctx.params:
-        wanted.append(("dataset", "dataset", values["dataset"]))
-    if "visualisers" in ctx.params:
-        wanted += [(n.replace("_", "-"), "visualiser", n) for n in names_of(values["visualisers"])]
+    for setting, kind in component_settings().items():
+        if setting not in ctx.params:
+            continue
+        if kind == "visualiser":
+            wanted += [(prefix_of(name), kind, name) for name in names_of(values[setting])]
+        else:
+            wanted.append((setting, kind, values[setting]))
     found = {}
     for prefix, kind, name in wanted:
         try:

@@ -88,7 +88,7 @@ def number(name: str, about: str) -> SettingOption:
             group="Command",
             default="auto",
             metavar="TEXT",
-            shell_complete=completion.fixed(completion.WORDS["device"]),
+            shell_complete=completion.for_setting("device"),
             help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [auto]",
         ),
     ],

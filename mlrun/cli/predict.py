@@ -47,7 +47,7 @@ class PredictCommand(DottedCommand):
     default="auto",
     metavar="TEXT",
     show_default=True,
-    shell_complete=completion.fixed(completion.WORDS["device"]),
+    shell_complete=completion.for_setting("device"),
     help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
 )
 @click.pass_context

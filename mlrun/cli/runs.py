@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mlrun.record.overview import Row
 
 FIGURES = {"test/accuracy": "test acc", "val/accuracy": "val acc", "val/loss": "val loss"}
-TELLING = ("model", "dataset", "lr")  # which of what differs comes first
 LONGEST = 24  # characters of a value on a terminal
 
 
@@ -97,6 +96,8 @@ def whole_columns(rows: Sequence[Row], differs: list[str]) -> list[list[str]]:
 
 def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     """Returns a table of at most `width` columns: the figures, then the params that fit."""
+    from mlrun.settings.run import traits_of
+
     columns = [
         ["run", *(row.run_id[:8] for row in rows)],
         ["age", *(span(time.time() - row.started) for row in rows)],
@@ -107,7 +108,7 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     for key, short in FIGURES.items():
         columns.append([short, *(figure(row, key) for row in rows)])
     params = {name: [name, *(row.params.get(name, "-") for row in rows)] for name in differs}
-    candidates = [params.pop(name) for name in TELLING if name in params]
+    candidates = [params.pop(name) for name in differs if traits_of(name).in_name == "first"]
     for key, short in variants_of(rows).items():
         candidates.append([short, *(figure(row, key) for row in rows)])
     candidates += params.values()

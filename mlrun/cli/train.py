@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from mlrun.cli import completion
-from mlrun.cli.arguments import REPEATABLE, SettingOption, TrainCommand, setting_options
+from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
 from mlrun.machine.interrupts import undisturbed
 from mlrun.seam.options import convert
 from mlrun.settings.plan import Plan, plan_of
+from mlrun.settings.run import traits_of
 
 
 @click.command(
@@ -64,7 +65,7 @@ def values_of(ctx: click.Context) -> dict[str, object]:
             continue
         if name == "recipe":
             value = value[-1]
-        values[name] = ",".join(value) if name in REPEATABLE else value
+        values[name] = ",".join(value) if traits_of(name).repeatable else value
     values |= ctx.meta["mlrun.options"]
     return values
 

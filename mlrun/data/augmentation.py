@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mlrun.data import changes
 from mlrun.machine.randomness import generator
-from mlrun.settings.changes import check_bounds
+from mlrun.settings.augmentation import AugmentationSettings
 
 ERASED_AREA = (0.02, 0.33)  # of the image; these and the ratio as in the paper's experiments
 ERASED_RATIO = (math.log(0.3), math.log(3.3))  # of height to width
 
 
 class Draws(NamedTuple):
-    """What a batch was drawn: float32 (N,) each, on the CPU, one value for each image.
+    """The random amounts for a batch: float32 (N,) each, on the CPU, one for each image.
 
     angle: degrees, clockwise.
     right, down: how far it moves, as a fraction of the width and of the height.
@@ -48,77 +46,29 @@ class Draws(NamedTuple):
     top: Tensor
 
 
-@dataclass(frozen=True)
 class Augmentation:
     """Random changes of training images.
 
     Shear, scale, rotation and shift, in this order and in one interpolation; then flip, crop,
-    erase and noise.
+    erase (Zhong et al. 2017, arXiv:1708.04896) and noise. The amounts are drawn for each image.
 
     Args:
-        rotate: degrees; each image by an angle uniform in ±rotate, 0–180.
-        translate: fraction of the side, 0–1; along each axis uniform in ±translate.
-        scale: the factor is uniform between the two; above 1 enlarges.
-        shear: degrees, horizontally, uniform in ±shear, below 90.
-        flip: left to right (`horizontal`), top to bottom (`vertical`), or both; each with
-            probability 1/2.
-        crop: pixels of black on each side, from which a random window of the old size is cut.
-        erase: probability, 0–1, that a random rectangle is blackened: 2 % to 33 % of the
-            image, height / width 0.3 to 3.3 (Zhong et al. 2017, arXiv:1708.04896).
-        noise: standard deviation of Gaussian noise, pixels as 0–1; clipped to 0–1.
+        options: how much of each, as the settings of a run have it.
 
-    Raises:
-        ValueError: a value is out of its bounds.
+    Attributes:
+        active: whether anything is on.
     """
 
-    rotate: float = 0.0
-    translate: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    shear: float = 0.0
-    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    crop: int = 0
-    erase: float = 0.0
-    noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_bounds("rotate", self.rotate, most=180)
-        check_bounds("translate", self.translate, most=1)
-        check_bounds("shear", self.shear, below=90)
-        check_bounds("crop", self.crop)
-        check_bounds("erase", self.erase, most=1)
-        check_bounds("noise", self.noise)
-        low, high = self.scale
-        if not 0 < low <= high < math.inf:
-            raise ValueError(f"scale {low} to {high}: expected two factors above 0, smaller first")
-        if self.flip not in ("none", "horizontal", "vertical", "both"):
-            raise ValueError(f"flip {self.flip}: expected none, horizontal, vertical or both")
-
-    @cached_property  # asked for at each batch
-    def active(self) -> bool:
-        """Whether anything is on."""
-        return self != Augmentation()
-
-    @cached_property
-    def _warps(self) -> bool:
-        return bool(self.rotate or self.translate or self.shear or tuple(self.scale) != (1.0, 1.0))
-
-    @cached_property
-    def _bounds(self) -> tuple[Tensor, Tensor]:
-        """The least and the greatest of each draw, float32, in the order of `Draws`."""
-        limits = {
-            "angle": (-self.rotate, self.rotate),
-            "right": (-self.translate, self.translate),
-            "down": (-self.translate, self.translate),
-            "scale": self.scale,
-            "shear": (-self.shear, self.shear),
-            "column": (-self.crop, self.crop + 1),
-            "row": (-self.crop, self.crop + 1),
-            "area": ERASED_AREA,
-            "ratio": ERASED_RATIO,
-        }
-        bounds = [limits.get(name, (0, 1)) for name in Draws._fields]
-        low, high = torch.tensor(bounds, dtype=torch.float32).unbind(1)
-        return low, high
+    def __init__(self, options: AugmentationSettings) -> None:
+        self.options = options
+        self.active = any(
+            getattr(options, name) != field.default
+            for name, field in AugmentationSettings.model_fields.items()
+        )
+        self._warps = bool(
+            options.rotate or options.translate or options.shear or options.scale != (1.0, 1.0)
+        )
+        self._bounds = bounds_of(options)
 
     def draw(self, count: int, *, seed: int) -> Draws:
         """Returns the draws for a batch of `count` images, the same for the same seed.
@@ -145,6 +95,7 @@ class Augmentation:
         """
         if not self.active:
             return images
+        options = self.options
         draws = self.draw(len(images), seed=seed)
         if self._warps:
             images = changes.warp(
@@ -156,24 +107,42 @@ class Augmentation:
                 scale=draws.scale,
                 shear=draws.shear,
             )
-        if self.crop or self.flip != "none":
+        if options.crop or options.flip != "none":
             images = changes.cut(
                 images,
                 fill,
                 column=draws.column.long(),
                 row=draws.row.long(),
-                mirrored=(draws.mirrored < 0.5) & (self.flip in ("horizontal", "both")),
-                upturned=(draws.upturned < 0.5) & (self.flip in ("vertical", "both")),
+                mirrored=(draws.mirrored < 0.5) & (options.flip in ("horizontal", "both")),
+                upturned=(draws.upturned < 0.5) & (options.flip in ("vertical", "both")),
             )
-        if self.erase:
+        if options.erase:
             images = changes.erase(
                 images,
                 fill,
-                area=draws.area * (draws.erased < self.erase),
+                area=draws.area * (draws.erased < options.erase),
                 ratio=draws.ratio.exp(),
                 left=draws.left,
                 top=draws.top,
             )
-        if self.noise:
-            images = changes.add_noise(images, self.noise, seed=seed, fill=fill, unit=unit)
+        if options.noise:
+            images = changes.add_noise(images, options.noise, seed=seed, fill=fill, unit=unit)
         return images
+
+
+def bounds_of(options: AugmentationSettings) -> tuple[Tensor, Tensor]:
+    """Returns the least and the greatest of each draw, float32, in the order of `Draws`."""
+    limits = {
+        "angle": (-options.rotate, options.rotate),
+        "right": (-options.translate, options.translate),
+        "down": (-options.translate, options.translate),
+        "scale": options.scale,
+        "shear": (-options.shear, options.shear),
+        "column": (-options.crop, options.crop + 1),
+        "row": (-options.crop, options.crop + 1),
+        "area": ERASED_AREA,
+        "ratio": ERASED_RATIO,
+    }
+    bounds = [limits.get(name, (0, 1)) for name in Draws._fields]
+    low, high = torch.tensor(bounds, dtype=torch.float32).unbind(1)
+    return low, high

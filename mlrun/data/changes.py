@@ -52,8 +52,8 @@ def warp(
     across, along = by_x * x[:, None, None, :], by_y * y[:, None, :, None]
     # affine_grid would multiply matrices, and lose digits under autocast and TF32
     grid = over(across, images) + over(along, images)
-    seen = F.grid_sample(images - fill, grid.permute(0, 2, 3, 1), align_corners=False)
-    return seen.add_(fill)
+    sampled = F.grid_sample(images - fill, grid.permute(0, 2, 3, 1), align_corners=False)
+    return sampled.add_(fill)
 
 
 @cache  # a few sides a process
@@ -84,10 +84,10 @@ def cut(
     y = torch.where(upturned[:, None], height - 1 - y, y).clamp_(0, height - 1)
     places = over(y * width, images)[:, :, None] + over(x, images)[:, None, :]
     places = places.view(count, 1, -1).expand(-1, channels, -1)
-    found = images.flatten(2).gather(2, places).view(images.shape)
+    window = images.flatten(2).gather(2, places).view(images.shape)
     if not (column.any() or row.any()):
-        return found
-    return keep(found, fill, rectangle(inside_x, inside_y, images))
+        return window
+    return keep(window, fill, rectangle(inside_x, inside_y, images))
 
 
 def erase(

@@ -32,8 +32,8 @@ def formats() -> tuple[str, ...]:
 @functools.cache
 def suffixes() -> frozenset[str]:
     """Returns the suffixes of those formats, in small letters, with the dot."""
-    known = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, name in known if name in (*formats(), "MPO"))
+    extensions = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in extensions if name in (*formats(), "MPO"))
 
 
 def is_image(path: Path) -> bool:

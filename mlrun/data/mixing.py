@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mlrun.machine.randomness import derive_seed
-from mlrun.settings.changes import check_bounds
+from mlrun.settings.augmentation import MixingSettings
 
 
 @dataclass(frozen=True)
-class Mixed:
-    """A batch in which each image holds something of another.
+class MixedBatch:
+    """A batch in which each image is mixed with its neighbour.
 
     images: float32 (N, C, H, W).
     share: the weight of an image's own label, 0–1; the rest belongs to the label of the image
@@ -26,7 +26,6 @@ class Mixed:
     share: float
 
 
-@dataclass(frozen=True)
 class Mixing:
     """Mixup or CutMix of whole batches; with both on, each batch takes one with equal chance.
 
@@ -34,33 +33,25 @@ class Mixing:
     batch, and partners are neighbours.
 
     Args:
-        mixup: alpha of the Beta(alpha, alpha) distribution of an image's own share; 0 is off
-            (Zhang et al. 2018, arXiv:1710.09412).
-        cutmix: the same for CutMix (Yun et al. 2019, arXiv:1905.04899).
+        options: the alphas of the Beta(alpha, alpha) distributions of an image's own share, for
+            mixup (Zhang et al. 2018, arXiv:1710.09412) and for CutMix (Yun et al. 2019,
+            arXiv:1905.04899); 0 is off.
 
-    Raises:
-        ValueError: an alpha is negative or not finite.
+    Attributes:
+        active: whether anything is on.
     """
 
-    mixup: float = 0.0
-    cutmix: float = 0.0
+    def __init__(self, options: MixingSettings) -> None:
+        self.mixup, self.cutmix = options.mixup, options.cutmix
+        self.active = self.mixup > 0 or self.cutmix > 0
 
-    def __post_init__(self) -> None:
-        check_bounds("mixup", self.mixup)
-        check_bounds("cutmix", self.cutmix)
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is on."""
-        return self != Mixing()
-
-    def __call__(self, images: Tensor, *, seed: int) -> Mixed:
+    def __call__(self, images: Tensor, *, seed: int) -> MixedBatch:
         """Returns the mixed batch; `images` (N, C, H, W), any device, stay as they are.
 
         Give it the whole batch and cut the result: partners go by place.
         """
         if not self.active:
-            return Mixed(images, 1.0)
+            return MixedBatch(images, 1.0)
         source = random.Random(derive_seed(seed, "mixing"))
         chance = source.random()
         cuts = self.cutmix > 0 and (self.mixup == 0 or chance < 0.5)
@@ -72,9 +63,9 @@ class Mixing:
         return paste(images, box(share, source.random(), source.random(), height, width))
 
 
-def mix(images: Tensor, share: float) -> Mixed:
+def mix(images: Tensor, share: float) -> MixedBatch:
     """Returns `share` of each image plus the rest of its partner."""
-    return Mixed(torch.lerp(images.roll(1, 0), images, share), share)
+    return MixedBatch(torch.lerp(images.roll(1, 0), images, share), share)
 
 
 def box(share: float, x: float, y: float, height: int, width: int) -> tuple[int, int, int, int]:
@@ -94,7 +85,7 @@ def box(share: float, x: float, y: float, height: int, width: int) -> tuple[int,
     )
 
 
-def paste(images: Tensor, where: tuple[int, int, int, int]) -> Mixed:
+def paste(images: Tensor, where: tuple[int, int, int, int]) -> MixedBatch:
     """Returns images with their partner's pixels inside the rectangle; the share is what is left.
 
     The share is that of the true area: the rectangle is of whole pixels, and cut at the edges.
@@ -103,4 +94,4 @@ def paste(images: Tensor, where: tuple[int, int, int, int]) -> Mixed:
     height, width = images.shape[2:]
     mixed = images.clone()
     mixed[:, :, top:bottom, left:right] = images.roll(1, 0)[:, :, top:bottom, left:right]
-    return Mixed(mixed, 1 - (right - left) * (bottom - top) / (width * height))
+    return MixedBatch(mixed, 1 - (right - left) * (bottom - top) / (width * height))

@@ -56,7 +56,7 @@ def measure(selection: Selection) -> tuple[tuple[float, ...], tuple[float, ...]]
     return tuple(mean.tolist()), tuple(variance.sqrt().tolist())
 
 
-def choose(
+def make_normalisation(
     normalisation: str,
     published: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
     train: Selection,

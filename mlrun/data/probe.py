@@ -1,4 +1,4 @@
-"""The image that is looked into in place of images of the data set."""
+"""The probe: one image that visualisers use in place of the data set's."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Probe:
     image: Tensor
 
 
-def load_probe(given: str, channels: int) -> Probe:
+def load_probe(probe: str, channels: int) -> Probe:
     """Returns a photograph of scikit-learn's by name, or any image file, in its own size.
 
     Args:
-        given: `china`, `flower` or the path of a file.
+        probe: `china`, `flower` or the path of a file.
         channels: those of the data set: 1 makes it grey, 3 makes it RGB.
 
     Raises:
@@ -40,14 +40,14 @@ def load_probe(given: str, channels: int) -> Probe:
     """
     if channels not in (1, 3):
         raise MlrunError(
-            f"probe {given}: an image gives 1 or 3 channels, those of the data set have "
+            f"probe {probe}: an image gives 1 or 3 channels, those of the data set have "
             f"{channels}; leave probe out"
         )
     mode: Literal[1, 3] = 1 if channels == 1 else 3
-    if given in PHOTOGRAPHS:
-        name, pixels = given, photograph(given, mode)
+    if probe in PHOTOGRAPHS:
+        name, pixels = probe, photograph(probe, mode)
     else:
-        path = found(given)
+        path = existing_file(probe)
         try:
             with quiet_decoding():
                 name, pixels = path.name, decode(path, channels=mode)
@@ -56,17 +56,17 @@ def load_probe(given: str, channels: int) -> Probe:
     return Probe(name, torch.tensor(pixels)[None])  # a copy: some pixels are read-only
 
 
-def found(given: str) -> Path:
-    """Returns the path of the file `given`; raises MlrunError where there is none."""
+def existing_file(probe: str) -> Path:
+    """Returns the path of the file `probe`; raises MlrunError where there is none."""
     expected = f"expected {', '.join(PHOTOGRAPHS)} or an image file"
     try:
-        path = Path(given).expanduser()
+        path = Path(probe).expanduser()
     except RuntimeError:
-        raise MlrunError(f"probe {given}: there is no such user's folder; {expected}") from None
+        raise MlrunError(f"probe {probe}: there is no such user's folder; {expected}") from None
     if path.is_dir():
-        raise MlrunError(f"probe {given}: it is a folder; {expected}")
+        raise MlrunError(f"probe {probe}: it is a folder; {expected}")
     if not path.is_file():
-        raise MlrunError(f"probe {given}: no such file; {expected}")
+        raise MlrunError(f"probe {probe}: no such file; {expected}")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Images that are mapped from a file: read before they are asked for, many at a time."""
+"""Reading memory-mapped images from their file before they are used."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAPS = Path("/proc/self/maps")
 
 
 class Readahead:
-    """Has the system read rows of a tensor from its file, and goes on at once.
+    """Asks the system to read rows of a mapped tensor from its file, and does not wait.
 
-    A row of a mapped tensor that is not in memory is read when it is touched, page by page, with
-    much around it that a shuffled epoch has no use for. Told beforehand, the system reads the rows
+    A row that is not in memory is otherwise read when it is touched, page by page, with much
+    around it that a shuffled epoch has no use for. Asked beforehand, the system reads the rows
     alone, and all at once.
 
     Args:
@@ -31,7 +31,7 @@ class Readahead:
         weakref.finalize(self, os.close, self.file)
 
     def __call__(self, rows: Tensor) -> None:
-        """Has these rows, int64 (n,), read."""
+        """Asks for these rows, int64 (n,)."""
         with suppress(OSError):  # it is only an advice
             for row in rows.tolist():
                 place = self.start + row * self.size
@@ -39,20 +39,20 @@ class Readahead:
 
 
 def readahead_of(images: Tensor) -> Readahead | None:
-    """Returns what reads rows of `images` ahead; None where they are in no file that is known.
+    """Returns the reader of the file that `images` are mapped from; None where none is known.
 
-    That is found in Linux's table of mappings, so that it does not matter who mapped them, nor
-    how.
+    The file is looked up in Linux's table of mappings, so that it does not matter who mapped
+    them, nor how.
     """
     size = images[0].numel() * images.element_size()
     if not images.is_contiguous() or images.device.type != "cpu" or not MAPS.exists():
         return None
     with suppress(OSError, ValueError):
         for line in MAPS.read_text().splitlines():
-            place, _, told = line.partition(" ")
-            first, end = (int(part, 16) for part in place.split("-"))
+            addresses, _, rest = line.partition(" ")
+            first, end = (int(part, 16) for part in addresses.split("-"))
             if first <= images.data_ptr() < end:
-                _, offset, _, _, *path = told.split(maxsplit=4)
+                _, offset, _, _, *path = rest.split(maxsplit=4)
                 if not path or not Path(path[0]).is_file():  # memory, or a file that is gone
                     return None
                 return Readahead(Path(path[0]), int(offset, 16) + images.data_ptr() - first, size)

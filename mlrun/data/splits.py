@@ -1,4 +1,4 @@
-"""Which images are trained on, validated on and tested on."""
+"""The selections of a data set that are trained on, validated on and tested on."""
 
 from __future__ import annotations
 
@@ -48,16 +48,13 @@ def split(
     Raises:
         MlrunError: a part that is asked for is missing, or one would be empty.
     """
-    chosen = take_subset(len(data.train.labels), subset, seed)
+    kept = take_subset(len(data.train.labels), subset, seed)
     own = data.validation is not None
     if validation == "auto":
         validation = "own" if own else 0.1
     if validation not in ("own", "test"):
-        chosen, held_out = hold_out(chosen, validation, seed)
-        selections = {
-            "train": select(data, "train", chosen),
-            "val": select(data, "train", held_out),
-        }
+        train, val = hold_out(kept, validation, seed)
+        selections = {"train": select(data, "train", train), "val": select(data, "train", val)}
     else:
         part = "validation" if validation == "own" else "test"
         if part not in data.parts:
@@ -65,7 +62,7 @@ def split(
                 f"validation {validation}: the data set has no {part} part; it has "
                 f"{', '.join(data.parts)}; give a fraction such as 0.1"
             )
-        selections = {"train": select(data, "train", chosen), "val": select(data, part)}
+        selections = {"train": select(data, "train", kept), "val": select(data, part)}
     if data.test is not None:
         selections["test"] = select(data, "test")
     return selections
@@ -83,33 +80,33 @@ def take_subset(count: int, subset: str, seed: int) -> Tensor:
     """Returns the places of the training images that `subset` keeps, ascending."""
     if subset == "all":
         return torch.arange(count)
-    wanted = int(subset.removeprefix("random:"))
-    if wanted > count:
+    size = int(subset.removeprefix("random:"))
+    if size > count:
         raise MlrunError(f"subset {subset}: the training part has only {count} images")
     if not subset.startswith("random:"):
-        return torch.arange(wanted)
-    return torch.randperm(count, generator=generator(seed, "subset"))[:wanted].sort().values
+        return torch.arange(size)
+    return torch.randperm(count, generator=generator(seed, "subset"))[:size].sort().values
 
 
-def hold_out(chosen: Tensor, validation: str | float, seed: int) -> tuple[Tensor, Tensor]:
-    """Returns the images to train on and those held out; each ascending, as `chosen` is.
+def hold_out(indices: Tensor, validation: str | float, seed: int) -> tuple[Tensor, Tensor]:
+    """Returns the images to train on and those held out; each ascending, as `indices` is.
 
     Held out are the last N for `last:N`, and for a fraction so many (rounded), at random.
     """
     if isinstance(validation, str):
         held = int(validation.removeprefix("last:"))
     else:
-        held = round(len(chosen) * validation)
-    if not 0 < held < len(chosen):
+        held = round(len(indices) * validation)
+    if not 0 < held < len(indices):
         raise MlrunError(
-            f"validation {validation}: of {len(chosen)} training images that leaves "
-            f"{max(0, len(chosen) - held)} to train on and {min(held, len(chosen))} to validate "
+            f"validation {validation}: of {len(indices)} training images that leaves "
+            f"{max(0, len(indices) - held)} to train on and {min(held, len(indices))} to validate "
             "on; neither may be none"
         )
     if isinstance(validation, str):
-        return chosen[:-held], chosen[-held:]
-    order = torch.randperm(len(chosen), generator=generator(seed, "validation"))
-    return chosen[order[held:].sort().values], chosen[order[:held].sort().values]
+        return indices[:-held], indices[-held:]
+    order = torch.randperm(len(indices), generator=generator(seed, "validation"))
+    return indices[order[held:].sort().values], indices[order[:held].sort().values]
 
 
 def data_digest(selection: Selection) -> str:

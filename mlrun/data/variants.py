@@ -13,7 +13,7 @@ from mlrun.data.changes import add_noise, warp
 from mlrun.machine.randomness import derive_seed, generator
 from mlrun.settings.changes import Variant
 
-__all__ = ["Variant", "apply", "changed", "draw"]
+__all__ = ["Variant", "apply", "change_batches", "draw"]
 
 
 def draw(variant: Variant, count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -53,11 +53,11 @@ def apply(variant: Variant, images: Tensor, *, seed: int, fill: Tensor, unit: Te
     return images
 
 
-def changed(batches: Batches, variant: Variant, *, seed: int) -> Batches:
+def change_batches(batches: Batches, variant: Variant, *, seed: int) -> Batches:
     """Returns batches of the same images, not copied, each changed by draws from `seed`."""
     if not variant.active:
         return batches
-    normalisation = batches.normalisation
+    normalisation = batches.store.normalisation
 
     def change(images: Tensor, epoch: int, step: int) -> Tensor:
         return apply(
@@ -68,9 +68,7 @@ def changed(batches: Batches, variant: Variant, *, seed: int) -> Batches:
             unit=normalisation.scale * 255,
         )
 
-    twin = batches.in_order(batches.batch_size)
-    twin.change = change
-    return twin
+    return batches.changed_by(change)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

@@ -51,7 +51,7 @@ def compare(
         MlrunError: the store does not answer, a run is not there or given twice, or they are
             too few or too many.
     """
-    runs = chosen(references, last, experiment)
+    runs = select_runs(references, last, experiment)
     with tempfile.TemporaryDirectory() as folder:
         accounts = []
         for number, run in enumerate(runs, start=1):
@@ -62,7 +62,7 @@ def compare(
         return Compared(comparison(accounts), tuple(runs))
 
 
-def chosen(references: Sequence[str], last: int, experiment: str | None) -> list[LoggedRun]:
+def select_runs(references: Sequence[str], last: int, experiment: str | None) -> list[LoggedRun]:
     """Returns the runs that are asked for, in their order."""
     found: dict[str, str] = {}
     runs = []

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.images import ImageData
 from mlrun.data.splits import Selection, data_digest, select, split
-from mlrun.data.variants import changed
+from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.machine import devices
 from mlrun.preparing.batches import evaluated_at_once
 from mlrun.preparing.components import load_data, named
 from mlrun.preparing.threads import use_threads
-from mlrun.preparing.weights import Restored, choose, restore
+from mlrun.preparing.weights import Restored, configure, restore
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.predictions import evaluated_on, evaluation_tag, test_arrays
 from mlrun.settings.changes import Variant
@@ -157,9 +158,9 @@ def select_part(restored: Restored, asked: Asked) -> Selection:
     options = dict(asked.options)
     if asked.dataset is None:
         options = {**prefixed("dataset", settings.options), **options}
-    chosen = choose(restored.registry, "dataset", asked.dataset or settings.dataset, options)
-    data = load_data(chosen, asked.data_dir or settings.data_dir)
-    with named(f"data set {chosen.component.name}"):
+    dataset = configure(restored.registry, "dataset", asked.dataset or settings.dataset, options)
+    data = load_data(dataset, asked.data_dir or settings.data_dir)
+    with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
         if asked.part == "test":
             if data.test is None:
@@ -213,11 +214,7 @@ def seed_of(run: LoggedRun, asked: Asked) -> int:
 
 def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evaluation:
     """Returns what the weights say of the images, changed as is asked."""
-    batches = Batches(
-        selection,
-        restored.normalisation,
-        batch_size=evaluated_at_once(restored.weights.shape),
-        device=restored.device,
-    )
-    batches = changed(batches, asked.variant, seed=seed_of(restored.run, asked))
+    store = ExampleStore.of(selection, restored.normalisation, restored.device)
+    batches = Batches(store, Batching(evaluated_at_once(restored.weights.shape)))
+    batches = change_batches(batches, asked.variant, seed=seed_of(restored.run, asked))
     return evaluate_batches(restored.model, batches, part=asked.part, precision=restored.precision)

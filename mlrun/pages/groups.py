@@ -9,33 +9,17 @@ import numpy as np
 
 from mlrun.pages.account import Account
 from mlrun.record.overview import differing
+from mlrun.settings.run import traits_of
 
 SEED = "seed"
-RECORD = {  # params that say what is recorded and where; they change no figure
-    "run_name",
-    "experiment",
-    "tags",
-    "visualisers",
-    "probe",
-    "report",
-    "log_model",
-    "log_every",
-    "system_metrics",
-    "test_variants",
-    "strict",
-    "data_dir",
-}
-TRAINED = ("model.", "dataset.")  # options of these do; those of visualisers do not
 LONGEST = 24  # characters of a value in a label
-TELLING = ("model", "dataset", "lr")  # which come first in a label; the first two without a name
-UNNAMED = ("model", "dataset")
 
 Points = Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs whose params are the same but for the seed and what is recorded; mostly one.
+    """Runs whose params are the same but for the seed and those that decide nothing; mostly one.
 
     label: what tells the group from the others.
     runs: their places among the runs that are compared.
@@ -78,7 +62,9 @@ def decides(name: str) -> bool:
     >>> decides("lr"), decides("model.dropout"), decides("weights.cmap"), decides("visualisers")
     (True, True, False, False)
     """
-    return name.startswith(TRAINED) if "." in name else name not in RECORD
+    prefix, dot, _ = name.partition(".")
+    traits = traits_of(prefix)
+    return traits.decides and (traits.kind is not None or not dot)
 
 
 def labels(accounts: Sequence[Account], *, seeds_told: bool = True) -> list[str]:
@@ -95,7 +81,7 @@ def labels(accounts: Sequence[Account], *, seeds_told: bool = True) -> list[str]
         return names
     differs = [name for name in differing(accounts) if decides(name)]
     differs = [name for name in differs if seeds_told or name != SEED]
-    differs.sort(key=lambda name: TELLING.index(name) if name in TELLING else len(TELLING))
+    differs.sort(key=lambda name: traits_of(name).in_name != "first")
     chosen: list[str] = []
     found = [""] * len(accounts)
     for name in differs:
@@ -117,7 +103,7 @@ def in_words(params: Mapping[str, str], names: Sequence[str]) -> str:
     'lenet, lr 0.01'
     """
     return ", ".join(
-        cut(params[name]) if name in UNNAMED else f"{name} {cut(params[name])}"
+        cut(params[name]) if traits_of(name).kind else f"{name} {cut(params[name])}"
         for name in names
         if name in params
     )

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from mlrun.data.augmentation import Augmentation
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.splits import Selection
-from mlrun.data.variants import changed
+from mlrun.data.variants import change_batches
 from mlrun.machine.randomness import derive_seed
 from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
@@ -27,7 +28,7 @@ def make_batches(
     device: torch.device,
 ) -> tuple[Batches, dict[str, Batches]]:
     """Returns the batches to train on and those to evaluate each part with."""
-    augmentation = augmentation_of(settings)
+    augmentation = Augmentation(settings)
 
     def augmented(images: Tensor, epoch: int, step: int) -> Tensor:
         return augmentation(
@@ -37,42 +38,25 @@ def make_batches(
             unit=255 * normalisation.scale,
         )
 
-    train = Batches(
-        selections["train"],
-        normalisation,
+    stores = {
+        name: ExampleStore.of(selection, normalisation, device)
+        for name, selection in selections.items()
+    }
+    batching = Batching(
         batch_size=settings.batch_size,
         accumulate=settings.accumulate,
-        device=device,
         shuffle=settings.shuffle,
         drop_last=settings.drop_last,
         seed=settings.seed,
         change=augmented if augmentation.active else None,
     )
     at_once = evaluated_at_once(selections["train"].images.shape[1:])
-    parts = {
-        name: Batches(selection, normalisation, batch_size=at_once, device=device)
-        for name, selection in selections.items()
-        if name != "train"
-    }
+    parts = {name: Batches(store, Batching(at_once)) for name, store in stores.items()}
     for variant in map(Variant.parse, settings.test_variants):
-        parts[variant.called("test")] = changed(parts["test"], variant, seed=settings.seed)
-    return train, {"train": train.in_order(at_once), **parts}
+        parts[variant.called("test")] = change_batches(parts["test"], variant, seed=settings.seed)
+    return Batches(stores["train"], batching), parts
 
 
 def evaluated_at_once(shape: tuple[int, ...]) -> int:
     """Returns how many images of `shape` (C, H, W) are evaluated in one batch."""
     return max(1, min(EVALUATED_AT_ONCE, PIXELS_AT_ONCE // math.prod(shape)))
-
-
-def augmentation_of(settings: Settings) -> Augmentation:
-    """Returns the augmentation that the settings name."""
-    return Augmentation(
-        rotate=settings.rotate,
-        translate=settings.translate,
-        scale=settings.scale,
-        shear=settings.shear,
-        flip=settings.flip,
-        crop=settings.crop,
-        erase=settings.erase,
-        noise=settings.noise,
-    )

@@ -16,7 +16,7 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.data.sharing import LOADED
 from mlrun.errors import MlrunError, one_line
 from mlrun.machine.randomness import derive_seed, own_random_states
-from mlrun.settings.plan import Chosen, Plan
+from mlrun.settings.plan import ConfiguredComponent, Plan
 from mlrun.training.evaluation import criterion, set_training_mode
 
 
@@ -30,41 +30,43 @@ def named(what: str) -> Iterator[None]:
         raise MlrunError(message if message.startswith(what) else f"{what}: {message}") from error
 
 
-def load_data(chosen: Chosen, data_dir: Path) -> ImageData:
+def load_data(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     """Returns the data set, checked; one that a run of the same `shared_data` block loaded."""
     loaded = LOADED.get()
     if loaded is None:
-        return loaded_anew(chosen, data_dir)
-    key = f"{chosen.component.qualified} in {data_dir.expanduser().absolute()}: {chosen.options}"
+        return load_anew(dataset, data_dir)
+    key = f"{dataset.component.qualified} in {data_dir.expanduser().absolute()}: {dataset.options}"
     if key not in loaded:
-        loaded[key] = loaded_anew(chosen, data_dir)
+        loaded[key] = load_anew(dataset, data_dir)
     return loaded[key]
 
 
-def loaded_anew(chosen: Chosen, data_dir: Path) -> ImageData:
+def load_anew(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     """Returns the data set as its plugin loads it, checked."""
-    with named(f"data set {chosen.component.name}"):
+    with named(f"data set {dataset.component.name}"):
         try:
-            data = chosen.component.function(data_dir.expanduser(), **chosen.options)
+            data = dataset.component.function(data_dir.expanduser(), **dataset.options)
         except MlrunError:
             raise
         except Exception as error:
             raise MlrunError(reason(error)) from error
         if not isinstance(data, ImageData):
             raise MlrunError(
-                f"its plugin {chosen.component.origin} returned {type(data).__name__}; "
+                f"its plugin {dataset.component.origin} returned {type(data).__name__}; "
                 "expected mlrun.ImageData"
             )
         data.check()
     return data
 
 
-def build_model(chosen: Chosen, shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+def build_model(
+    configured: ConfiguredComponent, shape: tuple[int, int, int], classes: int, seed: int
+) -> nn.Module:
     """Returns the model as its plugin builds it, initialised from the run's seed."""
     torch.manual_seed(derive_seed(seed, "initialisation"))
-    with named(f"model {chosen.component.name}"):
+    with named(f"model {configured.component.name}"):
         try:
-            model = chosen.component.function(shape, classes, **chosen.options)
+            model = configured.component.function(shape, classes, **configured.options)
         except MlrunError:
             raise
         except Exception as error:
@@ -73,7 +75,7 @@ def build_model(chosen: Chosen, shape: tuple[int, int, int], classes: int, seed:
             ) from error
         if not isinstance(model, nn.Module):
             raise MlrunError(
-                f"its plugin {chosen.component.origin} returned {type(model).__name__}; "
+                f"its plugin {configured.component.origin} returned {type(model).__name__}; "
                 "expected torch.nn.Module"
             )
     return model

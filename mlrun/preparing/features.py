@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from mlrun.data.batches import Batches, room_on
+from mlrun.data.batches import Batches
+from mlrun.data.examples import room_on
 from mlrun.machine.devices import synchronise
 from mlrun.machine.precision import Precision
 from mlrun.preparing.prepared import Inputs, Prepared
@@ -80,7 +81,7 @@ class Features:
 
     def instead_of(self, inputs: Inputs) -> Inputs:
         """Returns inputs of `fit` in which the features stand in the images' place."""
-        batches = inputs.batches.holding(self.parts["train"].source)
+        batches = inputs.batches.holding(self.parts["train"].store.source)
         procedure = replace(inputs.procedure, forward=self.forward)
         return Inputs(batches, procedure, self.evaluate)
 
@@ -124,7 +125,7 @@ def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features |
 def same_in_every_epoch(prepared: Prepared) -> bool:
     """Whether the model has a frozen part which sees the same training images in every epoch."""
     procedure, train = prepared.procedure, prepared.train
-    changing = train.change is not None or procedure.mixing is not None
+    changing = train.batching.change is not None or procedure.mixing is not None
     frozen = any(not parameter.requires_grad for parameter in prepared.model.parameters())
     return frozen and not changing and procedure.steps > 0 and len(train.labels) > 1
 

@@ -13,10 +13,10 @@ from torch import nn
 
 from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
-from mlrun.data.normalisation import Normalisation, choose
+from mlrun.data.normalisation import Normalisation, make_normalisation
 from mlrun.data.probe import Probe, load_probe
 from mlrun.data.splits import Selection, split
-from mlrun.data.variants import changed
+from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
@@ -100,7 +100,7 @@ class Prepared:
         if places is not None:
             batches = batches.only(places)
         if variant is not None:
-            batches = changed(batches, variant, seed=seed)
+            batches = change_batches(batches, variant, seed=seed)
         return evaluate(model, batches, part=part, precision=self.precision)
 
     @property
@@ -136,7 +136,9 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
                 f"{len(selections['train'])} training images"
             )
         warn_of_absent(selections, data.classes)
-        normalisation = choose(settings.normalisation, (data.mean, data.std), selections["train"])
+        normalisation = make_normalisation(
+            settings.normalisation, (data.mean, data.std), selections["train"]
+        )
     probe = None if settings.probe is None else load_probe(settings.probe, data.shape[0])
     normalisation = normalisation.to(device)
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)

@@ -19,7 +19,7 @@ from mlrun.preparing.components import build_model
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.components import Kind
 from mlrun.seam.registry import Registry, discover
-from mlrun.settings.plan import Chosen, prefixed, resolve
+from mlrun.settings.plan import ConfiguredComponent, prefixed, resolve
 from mlrun.training import checkpoints
 
 
@@ -100,7 +100,7 @@ def restore(
     registry = registry_of(run, plugins)
     settings = run.settings
     given = {**prefixed("model", settings.options), **(options or {})}
-    model_of_run = choose(registry, "model", settings.model, given)
+    model_of_run = configure(registry, "model", settings.model, given)
     try:
         model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
     except MlrunError as error:
@@ -133,7 +133,9 @@ def registry_of(run: LoggedRun, plugins: Sequence[Path]) -> Registry:
     return discover([*files, *(path for path in plugins if path not in files)])
 
 
-def choose(registry: Registry, kind: Kind, name: str, options: Mapping[str, Any]) -> Chosen:
+def configure(
+    registry: Registry, kind: Kind, name: str, options: Mapping[str, Any]
+) -> ConfiguredComponent:
     """Returns the component called `name` with the options that are given, and defaults."""
     component = registry.find(kind, name)
-    return Chosen(kind, component, resolve(component, kind, options))
+    return ConfiguredComponent(kind, component, resolve(component, kind, options))

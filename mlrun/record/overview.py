@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mlrun.errors import unknown
 from mlrun.record.logged import OURS, answering, open_store
-from mlrun.settings import Settings
+from mlrun.settings.run import setting_traits
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def differing(rows: Sequence[WithParams]) -> list[str]:
     is no difference. Settings come first, in their own order; the experiment is left out,
     since a row says it itself.
     """
-    order = list(Settings.model_fields)
+    order = list(setting_traits())
     known = [row.params for row in rows if row.params]  # a run that has just begun has none
     names = {name for params in known for name in params} - {"experiment"}
 

@@ -66,9 +66,9 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
     }
     if plan.recipe_name:
         tags["mlrun.recipe"] = plan.recipe_name
-    for chosen in plan.chosen:
-        component = chosen.component
-        key = component.kind if component.kind != "visualiser" else f"visualiser.{chosen.prefix}"
+    for configured in plan.components:
+        component, prefix = configured.component, configured.prefix
+        key = f"visualiser.{prefix}" if component.kind == "visualiser" else component.kind
         tags[f"mlrun.{key.replace('/', '.')}"] = f"{component.qualified} from {component.origin}"
     commit = git_commit()
     if commit:

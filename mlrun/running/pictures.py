@@ -19,7 +19,7 @@ from mlrun.running.album import Album, Job
 from mlrun.running.failures import Failures
 from mlrun.running.views import make_view
 from mlrun.seam.components import When
-from mlrun.settings.plan import Chosen
+from mlrun.settings.plan import ConfiguredComponent
 from mlrun.training.callbacks import Callback, Epoch
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
@@ -47,7 +47,7 @@ class Pictures(Callback):
 
     def __init__(
         self,
-        visualisers: tuple[Chosen, ...],
+        visualisers: tuple[ConfiguredComponent, ...],
         prepared: Prepared,
         tracker: Tracker,
         folder: Path,
@@ -102,14 +102,14 @@ class Pictures(Callback):
         """Waits until every picture is rendered and logged."""
         self.album.close()
 
-    def _due(self, when: When) -> list[Chosen]:
+    def _due(self, when: When) -> list[ConfiguredComponent]:
         """Returns the visualisers that are called then; what was left to render is rendered."""
         self.album.catch_up()
         return [one for one in self._visualisers if when in one.component.when]
 
     def _draw(
         self,
-        visualiser: Chosen,
+        visualiser: ConfiguredComponent,
         state: TrainingState,
         epoch: int,
         evaluations: Mapping[str, Evaluation],
@@ -147,7 +147,7 @@ class Pictures(Callback):
         for kept in self._kept.values():
             kept.written(epoch)
 
-    def _fail(self, visualiser: Chosen, epoch: int, error: BaseException) -> None:
+    def _fail(self, visualiser: ConfiguredComponent, epoch: int, error: BaseException) -> None:
         """Files a visualiser that failed; its first failure counts.
 
         The user is told at once while there is training left to break off.

@@ -1,9 +1,9 @@
-"""How test images are changed, and the text that says so: `rotate=25+noise=0.1`."""
+"""Variants of the test part: random changes of its images, as text `rotate=25+noise=0.1`."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from mlrun.errors import unknown
 from mlrun.seam.options import convert
@@ -26,16 +26,17 @@ class Variant:
         ValueError: a value is out of its bounds.
     """
 
-    rotate: float = 0.0
+    rotate: float = field(default=0.0, metadata={"most": 180})
     shift: float = 0.0
     noise: float = 0.0
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        check_bounds("rotate", self.rotate, most=180)
-        check_bounds("shift", self.shift)
-        check_bounds("noise", self.noise)
-        check_bounds("blur", self.blur)
+        for change in fields(self):
+            amount, most = getattr(self, change.name), change.metadata.get("most")
+            if not (0 <= amount < math.inf and (most is None or amount <= most)):
+                expected = "of 0 or more" if most is None else f"from 0 to {most}"
+                raise ValueError(f"{change.name} {amount}: expected a number {expected}")
 
     @classmethod
     def parse(cls, text: str) -> Variant:
@@ -44,14 +45,14 @@ class Variant:
         Raises:
             ValueError: it is no such text, or changes nothing.
         """
-        known = [field.name for field in fields(cls)]
+        names = [change.name for change in fields(cls)]
         amounts: dict[str, float] = {}
         for change in text.split("+"):
             name, equals, amount = (part.strip() for part in change.partition("="))
             if not equals or name in amounts:
                 raise ValueError(f"expected {EXAMPLES}, got {text!r}")
-            if name not in known:
-                raise ValueError(str(unknown("change", name, known)))
+            if name not in names:
+                raise ValueError(str(unknown("change", name, names)))
             try:
                 amounts[name] = convert(float, amount)
             except ValueError as error:
@@ -69,28 +70,15 @@ class Variant:
     @property
     def name(self) -> str:
         """What was done, for the name of the figures: `rotated-25-noised-0.1`, or nothing."""
-        done = {
+        amounts = {
             "rotated": self.rotate,
             "shifted": self.shift,
             "blurred": self.blur,
             "noised": self.noise,
         }
-        parts = (f"{word}-{float(by)}".removesuffix(".0") for word, by in done.items() if by)
+        parts = (f"{word}-{float(by)}".removesuffix(".0") for word, by in amounts.items() if by)
         return "-".join(parts)
 
     def called(self, name: str) -> str:
         """Returns the name of the figures of what is called `name`, changed: `test-rotated-25`."""
         return f"{name}-{self.name}" if self.active else name
-
-
-def check_bounds(
-    name: str, value: float, *, most: float = math.inf, below: float = math.inf
-) -> None:
-    """Raises ValueError unless `value` is from 0 to `most`, and below `below`."""
-    if 0 <= value <= most and value < below:
-        return
-    if most < math.inf:
-        expected = f"from 0 to {most}"
-    else:
-        expected = f"from 0 to below {below}" if below < math.inf else "of 0 or more"
-    raise ValueError(f"{name} {value}: expected a number {expected}")

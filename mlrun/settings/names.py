@@ -31,9 +31,9 @@ def by_canonical_name(values: Mapping[str, object]) -> dict[str, object]:
     Raises:
         MlrunError: two of the names mean the same.
     """
-    given: dict[str, str] = {}
+    written: dict[str, str] = {}
     for name in values:
-        first = given.setdefault(canonical(name), name)
+        first = written.setdefault(canonical(name), name)
         if first != name:
             raise MlrunError(f"{first} and {name} are one setting; give it once")
-    return {key: values[name] for key, name in given.items()}
+    return {key: values[name] for key, name in written.items()}

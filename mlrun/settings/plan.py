@@ -1,4 +1,4 @@
-"""What will be run: the settings with their components found and every option resolved."""
+"""The plan of a run: its settings, with components looked up and options resolved."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.values import PartRates
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
-NAMED = ("Data", "Augmentation", "Training", "Optimiser")  # groups of settings in a run's name
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ConfiguredComponent:
     """A component and the value of each of its options.
 
     prefix: what stands before the dot in the options' names: `model`, `dataset`, `weights`.
@@ -33,48 +32,48 @@ class Chosen:
     @property
     def title(self) -> str:
         """The component's name and its options that are not the default, at most 80 characters."""
-        known = {option.name: option.default for option in self.component.options}
-        given = (f"{n}={brief(v)}" for n, v in self.options.items() if v != known[n])
-        return shortened(" ".join([self.component.name, *given]), LONGEST_TITLE)
+        defaults = {option.name: option.default for option in self.component.options}
+        changes = (f"{n}={brief(v)}" for n, v in self.options.items() if v != defaults[n])
+        return shorten(" ".join([self.component.name, *changes]), LONGEST_TITLE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings whose names are resolved; nothing in it can fail to be found any more.
+    """Settings with the components that they name, and the value of every option.
 
     recipe_name: of the recipe that they start from; empty for none.
     """
 
     settings: Settings
     registry: Registry
-    model: Chosen
-    dataset: Chosen
-    visualisers: tuple[Chosen, ...]
+    model: ConfiguredComponent
+    dataset: ConfiguredComponent
+    visualisers: tuple[ConfiguredComponent, ...]
     recipe_name: str = ""
 
     @property
-    def chosen(self) -> tuple[Chosen, ...]:
+    def components(self) -> tuple[ConfiguredComponent, ...]:
         """Every component of the run: the model, the data set, the visualisers."""
         return (self.model, self.dataset, *self.visualisers)
 
     @property
     def run_name(self) -> str:
-        """The name given, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
+        """The `run_name`, or one that says what the run is: `mlp widths=20 · mnist · lr 0.001`.
 
         Options of model and data set, and settings of how it is trained, stand in it where
         they are not the default.
         """
         settings = self.settings
-        changed = [f"{n}={brief(v)}" for n, v in settings.changed(NAMED).items()]
+        changed = [f"{n}={brief(v)}" for n, v in settings.changed().items()]
         parts = [self.model.title, self.dataset.title, " ".join([f"lr {settings.lr:g}", *changed])]
-        return settings.run_name or shortened(" · ".join(parts), LONGEST_NAME)
+        return settings.run_name or shorten(" · ".join(parts), LONGEST_NAME)
 
     def flat(self) -> dict[str, object]:
         """Returns every setting and option, default or not, under its dotted name."""
         values = self.settings.flat()
-        for chosen in self.chosen:
-            for name, value in chosen.options.items():
-                values[f"{canonical(chosen.prefix)}.{name}"] = value
+        for configured in self.components:
+            for name, value in configured.options.items():
+                values[f"{canonical(configured.prefix)}.{name}"] = value
         return values
 
     def params(self) -> dict[str, str]:
@@ -84,10 +83,10 @@ class Plan:
     def defaults(self) -> dict[str, str]:
         """Returns the default of each setting and option that has one, as `params()` has them."""
         values = Settings().flat()
-        for chosen in self.chosen:
-            for option in chosen.component.options:
+        for configured in self.components:
+            for option in configured.component.options:
                 if not option.required:
-                    values[f"{canonical(chosen.prefix)}.{option.name}"] = option.default
+                    values[f"{canonical(configured.prefix)}.{option.name}"] = option.default
         return {name: text_of(value) for name, value in values.items()}
 
     def recipe(self) -> str:
@@ -95,7 +94,7 @@ class Plan:
         return recipes.as_yaml({name: plain_of(value) for name, value in self.flat().items()})
 
 
-def plan_of(given: Plan | Settings | Mapping[str, object]) -> Plan:
+def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
     """Returns the plan that settings, or names and values, stand for.
 
     `recipe` among names and values is a recipe, by name or file, over which the others go.
@@ -103,11 +102,11 @@ def plan_of(given: Plan | Settings | Mapping[str, object]) -> Plan:
     Raises:
         MlrunError: a name or value is wrong; it names the recipe that has it.
     """
-    if isinstance(given, Plan):
-        return given
-    if isinstance(given, Settings):
-        return make_plan(given)
-    values = by_canonical_name(given)
+    if isinstance(source, Plan):
+        return source
+    if isinstance(source, Settings):
+        return make_plan(source)
+    values = by_canonical_name(source)
     name = values.pop("recipe", None)
     if name is None:
         return make_plan(Settings.parse(values))
@@ -146,12 +145,12 @@ def make_plan(settings: Settings) -> Plan:
         "dataset": registry.find("dataset", settings.dataset),
         **dict(zip(map(prefix_of, settings.visualisers), visualisers, strict=True)),
     }
-    given = grouped(settings.options, components)
-    model, dataset, *drawn = (
-        Chosen(prefix, component, resolve(component, prefix, given[prefix]))
+    options = group_options(settings.options, components)
+    model, dataset, *others = (
+        ConfiguredComponent(prefix, component, resolve(component, prefix, options[prefix]))
         for prefix, component in components.items()
     )
-    return Plan(settings, registry, model, dataset, tuple(drawn))
+    return Plan(settings, registry, model, dataset, tuple(others))
 
 
 def prefix_of(name: str) -> str:
@@ -159,7 +158,7 @@ def prefix_of(name: str) -> str:
     return name.replace("_", "-")
 
 
-def grouped(
+def group_options(
     options: Mapping[str, Any], components: Mapping[str, Component]
 ) -> dict[str, dict[str, Any]]:
     """Returns the options by prefix.
@@ -185,18 +184,18 @@ def prefixed(prefix: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): v for name, v in options.items() if name.startswith(start)}
 
 
-def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the value of each option of `component`: as given, converted, or its default."""
-    known = {option.name: option for option in component.options}
-    values = {}
-    for name in given:
-        if name not in known:
-            error = unknown(f"option of {component.kind} {component.name}:", name, known)
+def resolve(component: Component, prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns each option of `component`: its value in `values`, converted, or its default."""
+    names = [option.name for option in component.options]
+    resolved = {}
+    for name in values:
+        if name not in names:
+            error = unknown(f"option of {component.kind} {component.name}:", name, names)
             raise MlrunError(str(error))
     for option in component.options:
-        if option.name in given:
+        if option.name in values:
             try:
-                values[option.name] = option.convert(given[option.name])
+                resolved[option.name] = option.convert(values[option.name])
             except ValueError as error:
                 raise MlrunError(f"{prefix}.{option.name}: {error}") from None
         elif option.required:
@@ -205,8 +204,8 @@ def resolve(component: Component, prefix: str, given: Mapping[str, Any]) -> dict
                 f"({option.type}): {option.help}".rstrip(": ")
             )
         else:
-            values[option.name] = option.default
-    return values
+            resolved[option.name] = option.default
+    return resolved
 
 
 def brief(value: object) -> str:
@@ -214,7 +213,7 @@ def brief(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else as_text(value)
 
 
-def shortened(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """Returns `text`, cut to `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

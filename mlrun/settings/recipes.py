@@ -13,6 +13,7 @@ import yaml
 from mlrun.errors import MlrunError, one_line, unknown
 from mlrun.settings import Settings
 from mlrun.settings.names import by_canonical_name, canonical
+from mlrun.settings.run import component_settings
 from mlrun.settings.values import names_of
 
 ABOUT = ("description", "source", "expect")
@@ -155,16 +156,17 @@ def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str
     that are no longer asked for are left out.
     """
     merged = dict(recipe)
-    for kind in ("model", "dataset"):
-        before = recipe.get(kind, Settings.model_fields[kind].default)
-        if kind in given and canonical(str(given[kind])) != canonical(str(before)):
-            merged = {k: v for k, v in merged.items() if not k.startswith(f"{kind}.")}
+    single = [name for name, kind in component_settings().items() if kind != "visualiser"]
+    for name in single:
+        before = recipe.get(name, Settings.model_fields[name].default)
+        if name in given and canonical(str(given[name])) != canonical(str(before)):
+            merged = {k: v for k, v in merged.items() if not k.startswith(f"{name}.")}
     if "visualisers" in given:
         try:
             asked = names_of(given["visualisers"])
         except ValueError as error:
             raise MlrunError(f"visualisers: {error}") from None
-        kept = {"model", "dataset", *map(canonical, asked)}
+        kept = {*single, *map(canonical, asked)}
         merged = {k: v for k, v in merged.items() if "." not in k or k.partition(".")[0] in kept}
     return {**merged, **given}
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mlrun.errors import MlrunError, unknown
+from mlrun.seam.components import Kind
+from mlrun.settings.augmentation import AugmentationSettings, MixingSettings
+from mlrun.settings.data import DataSettings
+from mlrun.settings.fields import BESIDE, PLAIN, UNNAMED, Traits, setting, traits_of_field
 from mlrun.settings.names import by_canonical_name
 from mlrun.settings.training import TrainingSettings
 from mlrun.settings.values import (
@@ -19,61 +25,64 @@ from mlrun.settings.values import (
     Variants,
     Word,
     explain,
-    setting,
 )
 
-UNTOLD = ("data_dir", "epochs", "steps", "time_limit", "early_stopping", "lr", "cache_features")
 
-SCHEDULE_OPTIONS = {
-    "schedule_every": ("step",),
-    "schedule_factor": ("step", "plateau"),
-    "schedule_patience": ("plateau",),
-}
-
-
-class Settings(TrainingSettings):
+class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSettings):
     """The settings of one run; immutable, checked when made.
 
-    Here are those of the machine and of what is recorded, besides those of the data and the
-    training. `options` holds the options of components under their dotted names:
-    `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
+    Here are those of the machine and of what is recorded, behind those of the data, of
+    augmentation and of the training. `options` holds the options of components under their
+    dotted names: `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
     """
 
-    seed: Count = setting(0, "seed of every random draw", "Machine", ge=0, lt=2**63)
+    seed: Count = setting(0, "seed of every random draw", "Machine", UNNAMED, ge=0, lt=2**63)
     device: str = setting(
-        "auto", "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)", "Machine"
+        "auto",
+        "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
+        "Machine",
+        replace(BESIDE, words=("auto", "cpu", "cuda", "mps", "xpu")),
     )
     precision: Annotated[Literal["auto", "32", "bf16", "16"], Word] = setting(
-        "auto", "bits of the forward pass; auto is bf16 on a GPU that has it, else 32", "Machine"
+        "auto",
+        "bits of the forward pass; auto is bf16 on a GPU that has it, else 32",
+        "Machine",
+        UNNAMED,
     )
     deterministic: Flag = setting(
-        False, "fail where an operation of torch is not reproducible", "Machine"
+        False, "fail where an operation of torch is not reproducible", "Machine", BESIDE
     )
     threads: Count = setting(
         0,
         "CPU threads of torch; 0 takes what a step's work is worth, at most torch's own choice",
         "Machine",
+        BESIDE,
         ge=0,
         le=1024,
     )
 
     evaluate_every: EvaluateEvery = setting(
-        "1", "validate every N epochs, or N steps (100steps) besides every epoch", "Record"
+        "1", "validate every N epochs, or N steps (100steps) besides every epoch", "Record", UNNAMED
     )
     evaluate_train: Flag = setting(
         False,
         "take train/loss and train/accuracy of the whole training part in evaluation mode, "
         "not of the batches as they are trained on",
         "Record",
+        UNNAMED,
     )
     log_every: Count = setting(
         0,
         "steps between two entries of step/loss, step/accuracy, step/lr; 0 for none",
         "Record",
+        BESIDE,
         ge=0,
     )
     system_metrics: Flag = setting(
-        False, "log the use of CPU, memory, disk, network and GPU every 10 seconds", "Record"
+        False,
+        "log the use of CPU, memory, disk, network and GPU every 10 seconds",
+        "Record",
+        BESIDE,
     )
     test_variants: Variants = setting(
         (),
@@ -81,27 +90,37 @@ class Settings(TrainingSettings):
         "between: rotate=25,rotate=10+noise=0.1 (of rotate, shift, blur and noise, as mlrun "
         "evaluate has them)",
         "Record",
+        BESIDE,
     )
-    keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", ge=1)
+    keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", BESIDE, ge=1)
     monitor: Literal["val/loss", "val/accuracy", "train/loss", "train/accuracy"] = setting(
-        "val/loss", "metric that says which epoch is best", "Record"
+        "val/loss", "metric that says which epoch is best", "Record", UNNAMED
     )
-    log_model: Flag = setting(True, "log the best weights as a servable model", "Record")
+    log_model: Flag = setting(True, "log the best weights as a servable model", "Record", BESIDE)
     report: Flag = setting(
         True,
         "write report.html, all of the run in one page; with visualisers none there is none",
         "Record",
+        BESIDE,
     )
     experiment: Text = setting(
         None,
         "MLflow experiment; none takes MLflow's own (MLFLOW_EXPERIMENT_NAME, else Default)",
         "Record",
+        BESIDE,
     )
     run_name: Text = setting(
-        None, "name of the run; none makes one of model, data set and lr", "Record"
+        None, "name of the run; none makes one of model, data set and lr", "Record", BESIDE
     )
-    tags: Pairs = setting({}, "tags of the run: name=value, with commas between", "Record")
-    strict: Flag = setting(False, "exit code 1 if a picture or the model log failed", "Record")
+    tags: Pairs = setting(
+        {},
+        "tags of the run: name=value, with commas between",
+        "Record",
+        replace(BESIDE, repeatable=True),
+    )
+    strict: Flag = setting(
+        False, "exit code 1 if a picture or the model log failed", "Record", BESIDE
+    )
     options: dict[str, Any] = Field({}, repr=False)
 
     @field_validator("device")
@@ -114,18 +133,13 @@ class Settings(TrainingSettings):
         check_agreement(self)
         return self
 
-    def changed(self, groups: tuple[str, ...]) -> dict[str, object]:
-        """Returns the settings of these groups that are not the default and tell runs apart.
-
-        How long it trains, where the data lie and the learning rate are left out.
-        """
-        fields: dict[str, Any] = type(self).model_fields
+    def changed(self) -> dict[str, object]:
+        """Returns the settings that stand in a run's name where they are not the default."""
+        fields = type(self).model_fields
         return {
             name: getattr(self, name)
-            for name, field in fields.items()
-            if name not in UNTOLD
-            and (field.json_schema_extra or {}).get("group") in groups
-            and getattr(self, name) != field.default
+            for name, traits in setting_traits().items()
+            if traits.in_name == "changed" and getattr(self, name) != fields[name].default
         }
 
     @property
@@ -154,10 +168,10 @@ class Settings(TrainingSettings):
         for key, value in by_canonical_name(values).items():
             if "." in key:
                 options[key] = value
-            elif key in cls.model_fields and key != "options":
+            elif key in setting_traits():
                 core[key] = value
             else:
-                raise unknown("setting", key, set(cls.model_fields) - {"options"})
+                raise unknown("setting", key, setting_traits())
         try:
             return cls.model_validate({**core, "options": options})
         except ValidationError as error:
@@ -165,27 +179,40 @@ class Settings(TrainingSettings):
 
     def flat(self) -> dict[str, object]:
         """Returns every setting, default or not, under its name; without the options."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "options"}
+        return {name: getattr(self, name) for name in setting_traits()}
+
+
+@cache
+def setting_traits() -> dict[str, Traits]:
+    """Returns the traits of each setting by its name, in the settings' order."""
+    fields = Settings.model_fields.items()
+    return {name: traits_of_field(field) for name, field in fields if name != "options"}
+
+
+def traits_of(name: str) -> Traits:
+    """Returns the traits of a setting; plain ones where there is none of that name."""
+    return setting_traits().get(name, PLAIN)
+
+
+def component_settings() -> dict[str, Kind]:
+    """Returns the settings that name components, and of which kind."""
+    kinds = ((name, traits.kind) for name, traits in setting_traits().items())
+    return {name: kind for name, kind in kinds if kind is not None}
 
 
 def check_agreement(settings: Settings) -> None:
     """Raises ValueError where one setting means nothing, or the wrong thing, beside another."""
-    if settings.momentum and settings.optimiser not in ("sgd", "rmsprop"):
-        raise ValueError(
-            f"momentum is an option of optimiser sgd and rmsprop, not of {settings.optimiser}"
-        )
-    if settings.nesterov and settings.optimiser != "sgd":
-        raise ValueError(f"nesterov is an option of optimiser sgd, not of {settings.optimiser}")
+    fields = type(settings).model_fields
+    for name, traits in setting_traits().items():
+        if traits.option_of is None or getattr(settings, name) == fields[name].default:
+            continue
+        other, values = traits.option_of
+        value = getattr(settings, other)
+        if value not in values:
+            raise ValueError(
+                f"{name} is an option of {other} {' and '.join(values)}, not of {value}"
+            )
     if settings.nesterov and not settings.momentum:
         raise ValueError("nesterov needs a momentum above 0")
-    for name, schedules in SCHEDULE_OPTIONS.items():
-        given = getattr(settings, name)
-        if given != type(settings).model_fields[name].default and (
-            settings.schedule not in schedules
-        ):
-            raise ValueError(
-                f"{name} is an option of schedule {' and '.join(schedules)}, not of "
-                f"{settings.schedule}"
-            )
     if settings.warmup_epochs and settings.schedule == "one-cycle":
         raise ValueError("warmup_epochs does not go with schedule one-cycle, which warms up itself")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlrun.settings.data import DataSettings
+from mlrun.settings.fields import BESIDE, UNNAMED, OptionOf, SettingsGroup, Traits, setting
 from mlrun.settings.values import (
     ClassWeights,
     Count,
@@ -13,22 +13,35 @@ from mlrun.settings.values import (
     PartLrs,
     PartRates,
     Text,
-    setting,
 )
 
 
-class TrainingSettings(DataSettings):
-    """The training, the optimiser and its learning rate, besides those of the data."""
+class TrainingSettings(SettingsGroup):
+    """The training, the optimiser and its learning rate."""
 
-    epochs: Count = setting(5, "epochs; 0 only evaluates and draws the model", "Training", ge=0)
+    epochs: Count = setting(
+        5, "epochs; 0 only evaluates and draws the model", "Training", UNNAMED, ge=0
+    )
     steps: Count = setting(
-        0, "optimiser steps to train for, whatever epochs says; 0 for epochs", "Training", ge=0
+        0,
+        "optimiser steps to train for, whatever epochs says; 0 for epochs",
+        "Training",
+        UNNAMED,
+        ge=0,
     )
     time_limit: Number = setting(
-        0.0, "minutes after which training stops and the run is finished; 0 never", "Training", ge=0
+        0.0,
+        "minutes after which training stops and the run is finished; 0 never",
+        "Training",
+        UNNAMED,
+        ge=0,
     )
     early_stopping: Count = setting(
-        0, "stop after so many evaluated epochs without a better monitor; 0 never", "Training", ge=0
+        0,
+        "stop after so many evaluated epochs without a better monitor; 0 never",
+        "Training",
+        UNNAMED,
+        ge=0,
     )
     initialisation: Literal[
         "default",
@@ -60,6 +73,7 @@ class TrainingSettings(DataSettings):
         True,
         "compute what a frozen part of the model makes of the images once, not every epoch",
         "Training",
+        BESIDE,
     )
     label_smoothing: Number = setting(
         0.0,
@@ -88,15 +102,27 @@ class TrainingSettings(DataSettings):
     optimiser: Literal["sgd", "adam", "adamw", "rmsprop"] = setting(
         "adam", "optimiser", "Optimiser"
     )
-    lr: Number = setting(0.001, "learning rate", "Optimiser", gt=0)
+    lr: Number = setting(0.001, "learning rate", "Optimiser", Traits(in_name="first"), gt=0)
     part_lrs: PartLrs = setting(
         PartRates(),
         "learning rates of parts of the network, by name of layers, with * (the first match "
         "counts): conv1=1e-4,fc*=0; 0 freezes a part, and the rest trains at lr",
         "Optimiser",
     )
-    momentum: Number = setting(0.0, "momentum, for sgd and rmsprop", "Optimiser", ge=0, lt=1)
-    nesterov: Flag = setting(False, "Nesterov momentum, for sgd", "Optimiser")
+    momentum: Number = setting(
+        0.0,
+        "momentum, for sgd and rmsprop",
+        "Optimiser",
+        Traits(option_of=OptionOf("optimiser", ("sgd", "rmsprop"))),
+        ge=0,
+        lt=1,
+    )
+    nesterov: Flag = setting(
+        False,
+        "Nesterov momentum, for sgd",
+        "Optimiser",
+        Traits(option_of=OptionOf("optimiser", ("sgd",))),
+    )
     weight_decay: Number = setting(0.0, "weight decay", "Optimiser", ge=0)
     schedule: Literal["constant", "cosine", "step", "one-cycle", "plateau"] = setting(
         "constant", "how the learning rate changes", "Optimiser"
@@ -108,18 +134,24 @@ class TrainingSettings(DataSettings):
         ge=0,
     )
     schedule_every: Count = setting(
-        10, "epochs between two falls, for schedule step", "Optimiser", ge=1
+        10,
+        "epochs between two falls, for schedule step",
+        "Optimiser",
+        Traits(option_of=OptionOf("schedule", ("step",))),
+        ge=1,
     )
     schedule_patience: Count = setting(
         3,
         "evaluated epochs without a better monitor that plateau lets pass before a fall",
         "Optimiser",
+        Traits(option_of=OptionOf("schedule", ("plateau",))),
         ge=0,
     )
     schedule_factor: Number = setting(
         0.1,
         "what a fall multiplies the learning rate by, for step and plateau",
         "Optimiser",
+        Traits(option_of=OptionOf("schedule", ("step", "plateau"))),
         gt=0,
         lt=1,
     )

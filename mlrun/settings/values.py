@@ -1,4 +1,4 @@
-"""The texts that settings take, the values they stand for, and what is said of wrong ones."""
+"""Types of settings: text to values, and messages for wrong ones."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from mlrun.seam.options import as_text, convert
 from mlrun.settings.changes import EXAMPLES, Variant
@@ -151,10 +151,10 @@ def evaluate_every_of(value: object) -> str:
     ('5', '100 steps', '1')
     """
     text = as_text(value).strip().lower()
-    found = re.fullmatch(r"0*([1-9]\d*)\s*(epochs?|steps?)?", text)
-    if found is None:
+    match = re.fullmatch(r"0*([1-9]\d*)\s*(epochs?|steps?)?", text)
+    if match is None:
         raise ValueError(f"expected a number of epochs, or of steps: 100steps, got {text!r}")
-    return f"{found[1]} steps" if (found[2] or "").startswith("step") else found[1]
+    return f"{match[1]} steps" if (match[2] or "").startswith("step") else match[1]
 
 
 def class_weights_of(value: object) -> str:
@@ -197,13 +197,6 @@ def explain(error: ValidationError) -> str:
     message = message.replace("Input should be a ", "expected a ")
     message = message.replace("Input should be ", "expected a value ")
     return f"{name}: {message}, got {as_text(first['input'])!r}"
-
-
-def setting(default: Any, description: str, group: str, **bounds: Any) -> Any:
-    """Returns a pydantic field with a default, a line of help, a group and bounds."""
-    if "ge" in bounds or "gt" in bounds:
-        bounds = {"allow_inf_nan": False, **bounds}
-    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]

@@ -178,7 +178,7 @@ def evaluate(
         part=part,
         logits=logits,
         labels=labels,
-        indices=batches.selection.indices,
+        indices=batches.store.selection.indices,
         loss=losses.cpu().double().sum().item() / len(labels),
         accuracy=(logits.argmax(1) == labels).double().mean().item(),
     )

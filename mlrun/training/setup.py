@@ -72,7 +72,7 @@ def make_procedure(
             "it has a loss of its own, which label_smoothing and class_weights do not reach; "
             "leave them out"
         )
-    mixing = Mixing(mixup=settings.mixup, cutmix=settings.cutmix)
+    mixing = Mixing(settings)
     return Procedure(
         loss_of=criterion(model, label_smoothing=settings.label_smoothing, weights=weights),
         precision=precision,

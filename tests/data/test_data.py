@@ -8,9 +8,10 @@ import torch
 from torchvision.transforms.v2.functional import normalize
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun.data import batches as batches_module
-from mlrun.data.batches import Batches
-from mlrun.data.normalisation import Normalisation, choose, measure
+from mlrun.data import examples
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
+from mlrun.data.normalisation import Normalisation, make_normalisation, measure
 from mlrun.data.splits import Selection, split, take_subset
 from mlrun.machine.randomness import derive_seed
 
@@ -168,26 +169,26 @@ def test_normalised_images_are_torchvision_s() -> None:
 def test_each_normalisation_setting_means_what_it_says() -> None:
     train = whole(part())
     published = ((0.25,), (0.5,))
-    assert choose("none", published, train).mean == (0.0,)
-    assert choose("dataset", published, train).std == (0.5,)
-    assert choose("0.1/0.3", published, train).mean == (0.1,)
-    computed = choose("computed", published, train)(train.images)
+    assert make_normalisation("none", published, train).mean == (0.0,)
+    assert make_normalisation("dataset", published, train).std == (0.5,)
+    assert make_normalisation("0.1/0.3", published, train).mean == (0.1,)
+    computed = make_normalisation("computed", published, train)(train.images)
     assert computed.mean().item() == pytest.approx(0, abs=1e-5)
     assert computed.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     with pytest.raises(MlrunError, match="normalisation dataset: the data set publishes no mean"):
-        choose("dataset", (None, None), train)
+        make_normalisation("dataset", (None, None), train)
     with pytest.raises(MlrunError, match="2 means and 1 standard deviations for 1 channels"):
-        choose("0.1,0.2/0.3", published, train)
+        make_normalisation("0.1,0.2/0.3", published, train)
 
 
 def test_a_channel_of_one_value_does_not_become_nan() -> None:
     blank = Part(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), torch.zeros(5, dtype=torch.int64))
-    assert choose("computed", (None, None), whole(blank))(blank.images).isfinite().all()
+    assert make_normalisation("computed", (None, None), whole(blank))(blank.images).isfinite().all()
 
 
 def make(given: Part, **settings: object) -> Batches:
     identity = Normalisation((0.0,), (1.0,))
-    return Batches(whole(given), identity, batch_size=32, device=CPU, **settings)
+    return Batches(ExampleStore.of(whole(given), identity, CPU), Batching(32, **settings))
 
 
 def labels_of(found: Batches, epoch: int) -> list[int]:
@@ -229,19 +230,19 @@ def test_batches_are_gathered_from_the_data_set_s_own_tensor_or_a_copy_on_the_de
 ) -> None:
     given = part()
     gathered = make(given, shuffle=True)
-    monkeypatch.setattr(batches_module, "room_on", lambda device: 10**9)
+    monkeypatch.setattr(examples, "room_on", lambda device: 10**9)
     held = make(given, shuffle=True)
-    assert gathered.source is given.images
-    assert held.source is not given.images
-    assert held.source.dtype == torch.uint8
+    assert gathered.store.source is given.images
+    assert held.store.source is not given.images
+    assert held.store.source.dtype == torch.uint8
     for (a, x), (b, y) in zip(gathered.epoch(1), held.epoch(1), strict=True):
         assert torch.equal(a, b)
         assert torch.equal(x, y)
 
 
 def test_an_accelerator_that_does_not_say_what_is_free_keeps_what_is_small() -> None:
-    assert batches_module.room_on(CPU) == 0
-    assert batches_module.room_on(torch.device("mps")) == batches_module.UNTOLD_ROOM
+    assert examples.room_on(CPU) == 0
+    assert examples.room_on(torch.device("mps")) == examples.DEFAULT_ROOM
 
 
 def test_images_of_any_layout_in_memory_give_the_same_batches() -> None:
@@ -269,17 +270,33 @@ def test_what_batches_hold_instead_of_images_comes_with_the_images_labels() -> N
 def test_batches_of_some_images_are_those_of_all_in_the_order_asked_for(
     room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches_module, "room_on", lambda device: room)
+    monkeypatch.setattr(examples, "room_on", lambda device: room)
     selection = Selection("train", torch.arange(99, 29, -1), *part())
-    whole_part = Batches(
-        selection, Normalisation((0.5,), (0.25,)), batch_size=2, device=CPU, shuffle=True
-    )
+    store = ExampleStore.of(selection, Normalisation((0.5,), (0.25,)), CPU)
+    whole_part = Batches(store, Batching(2, shuffle=True))
     some = whole_part.only([5, 0, 69])
     images, labels = (torch.cat(parts) for parts in zip(*some.epoch(0), strict=True))
     assert labels.tolist() == part().labels[[94, 99, 30]].tolist()
     assert torch.equal(images, whole_part.gather(torch.tensor([5, 0, 69])))
-    assert some.selection.indices.tolist() == [94, 99, 30]
+    assert some.store.selection.indices.tolist() == [94, 99, 30]
     assert (len(whole_part), len(some)) == (35, 2)
+
+
+def test_batches_made_of_others_share_their_examples_and_leave_them_as_they_are() -> None:
+    given = make(part(), shuffle=True, drop_last=True, accumulate=2, change=lambda i, *_: i + 1)
+    before = [images for images, _ in given.epoch(1)]
+    ordered, changed = given.in_order(50), given.changed_by(lambda images, *_: images + 2)
+    assert ordered.store is changed.store is given.store
+    assert ordered.batching == Batching(50)
+    for made, more in ((ordered, 0), (changed, 2)):
+        images = torch.cat([images for images, _ in made.epoch(1)])
+        assert torch.equal(images, given.gather(torch.arange(100)) + more)
+    assert given.only([1, 2]).batching == Batching(32)
+    held = given.holding(torch.zeros(100, 3))
+    assert held.batching is given.batching
+    assert [len(features) for features, _ in held.epoch(1)] == [64, 32]
+    after = [images for images, _ in given.epoch(1)]
+    assert all(map(torch.equal, before, after))
 
 
 def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() -> None:

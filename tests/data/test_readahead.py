@@ -13,7 +13,8 @@ from small_training import CPU, NORMALISATION
 from torch import Tensor
 
 from mlrun.data import readahead
-from mlrun.data.batches import Batches
+from mlrun.data.batches import Batches, Batching
+from mlrun.data.examples import ExampleStore
 from mlrun.data.readahead import readahead_of
 from mlrun.data.splits import Selection
 
@@ -84,10 +85,10 @@ def test_where_the_system_does_not_tell_what_is_mapped_nothing_is_read_ahead(
 def test_each_batch_is_read_while_the_one_before_it_is_used(file: Path, told: list[bytes]) -> None:
     images = mapped(file)
     selection = Selection("train", torch.arange(5, 47), images, torch.arange(50) % 3)
-    options = {"batch_size": 16, "shuffle": True, "seed": 5}
-    given = Batches(selection, NORMALISATION, device=CPU, **options)
+    options = Batching(16, shuffle=True, seed=5)
+    given = Batches(ExampleStore.of(selection, NORMALISATION, CPU), options)
     in_memory = Selection("train", torch.arange(5, 47), images.clone(), torch.arange(50) % 3)
-    plain = Batches(in_memory, NORMALISATION, device=CPU, **options)
+    plain = Batches(ExampleStore.of(in_memory, NORMALISATION, CPU), options)
     sent, counts = [], []
     for (batch, _), (expected, _) in zip(given.epoch(1), plain.epoch(1), strict=True):
         assert torch.equal(batch, expected)

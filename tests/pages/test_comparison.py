@@ -62,6 +62,30 @@ def test_seeds_of_one_group_alone_are_called_by_the_seed_and_the_same_seed_twice
     assert run_labels(runs, [group]) == ["seed 3", "seed 4 (00000001)", "seed 4 (00000002)"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("keep", "5"), ("device", "cuda"), ("threads", "2"), ("deterministic", "true")],
+        *[("cache_features", "false"), ("weights.cmap", "magma"), ("tags", "team=a")],
+    ],
+)
+def test_runs_that_differ_in_what_decides_nothing_are_repetitions(name: str, value: str) -> None:
+    runs = [account(1, {"seed": "0"}), account(2, {"seed": "1", name: value})]
+    assert [group.runs for group in grouped(runs)] == [(0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("precision", "bf16"), ("evaluate_every", "2"), ("monitor", "val/accuracy")],
+        *[("plugin", "mine.py"), ("dataset.size", "28"), ("a_setting_of_another_version", "1")],
+    ],
+)
+def test_runs_that_differ_in_what_decides_are_apart(name: str, value: str) -> None:
+    runs = [account(1, {"seed": "0"}), account(2, {"seed": "1", name: value})]
+    assert [group.runs for group in grouped(runs)] == [(0,), (1,)]
+
+
 def test_runs_without_params_are_never_taken_for_alike() -> None:
     runs = [replace(account(n), params={}) for n in range(2)]
     assert len(grouped(runs)) == 2

@@ -137,7 +137,7 @@ def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
     assert commands
     for line in commands:
         ctx = train.command.make_context("train", shlex.split(line)[2:])
-        assert plan_of(train.values_of(ctx)).chosen, line
+        assert plan_of(train.values_of(ctx)).components, line
 
 
 def test_the_page_on_data_sets_names_each_with_its_options_and_a_command() -> None:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from mlrun.data.mixing import Mixing
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import derive_seed
+from mlrun.settings.augmentation import MixingSettings
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import digest
 from mlrun.training.evaluation import Evaluation, criterion
@@ -133,7 +134,7 @@ def test_a_loss_of_the_model_s_own_takes_no_smoothing_or_weights() -> None:
 def test_mixed_batches_are_trained_on_soft_labels(settings: dict[str, float]) -> None:
     _, loss, hits, _ = training(steps=1, **settings).run().recorder.steps[0]
     images, labels = next(iter(batches().epoch(1)))
-    mixed = Mixing(**settings)(images, seed=derive_seed(5, "mixing", 1, 0))
+    mixed = Mixing(MixingSettings(**settings))(images, seed=derive_seed(5, "mixing", 1, 0))
     own, other = (F.one_hot(y, 3).float() for y in (labels, labels.roll(1)))
     soft = mixed.share * own + (1 - mixed.share) * other
     logits = network()(mixed.images)

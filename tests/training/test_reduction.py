@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mlrun.data.mixing import Mixing
 from mlrun.machine.randomness import derive_seed
+from mlrun.settings.augmentation import MixingSettings
 
 STEP = 36  # examples; of 70 images the second step has 34
 
@@ -26,7 +27,7 @@ def by_hand(
             soft = F.one_hot(labels, 3).float()
             if mixup:
                 seed = derive_seed(5, "mixing", epoch, step)
-                mixed = Mixing(mixup=mixup)(images, seed=seed)
+                mixed = Mixing(MixingSettings(mixup=mixup))(images, seed=seed)
                 soft = mixed.share * soft + (1 - mixed.share) * soft.roll(1, 0)
                 images = mixed.images
             loss = F.cross_entropy(model(images), soft, weights, reduction="sum")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlrun.errors import MlrunError, one_line
 from mlrun.pages.account import Account, Tested, Thumbnails
+from mlrun.record.failures import failures_of
 from mlrun.record.logged import LoggedRun, answering
 from mlrun.record.pictures import ORDER_TAG, key_and_step
 from mlrun.record.tables import Table, read_table
@@ -20,7 +21,6 @@ from mlrun.record.tables import Table, read_table
 T = TypeVar("T")
 AT_ONCE = 8  # downloads that wait for the store side by side
 MOST_STEPS = 2000  # points of a curve by optimiser step: more than a screen has columns
-FAILED = "mlrun.failed."  # tags of what went wrong without stopping the run
 
 
 def read_account(
@@ -60,21 +60,8 @@ def read_account(
         pictures=read_pictures(run, place, most_epochs),
         figures=read_figures(run, place),
         tables=tables,
-        failures={
-            lost(name.removeprefix(FAILED)): text
-            for name, text in run.tags.items()
-            if name.startswith(FAILED)
-        },
+        failures=failures_of(run.tags),
     )
-
-
-def lost(name: str) -> str:
-    """Returns what was lost, as a run tells it, from the end of its tag's name.
-
-    >>> lost("grad-cam"), lost("model")
-    ('visualiser grad-cam', 'servable model')
-    """
-    return {"model": "servable model", "report": "report"}.get(name, f"visualiser {name}")
 
 
 def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, float]]]:

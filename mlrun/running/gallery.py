@@ -17,6 +17,7 @@ from mlrun.inside.kept import END, Kept, file_name, write_values
 from mlrun.inside.sandbox import detached_copy, untouched
 from mlrun.inside.view import View
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.failures import failure_tag
 from mlrun.record.pictures import (
     ORDER_TAG,
     PNG_END,
@@ -286,4 +287,4 @@ class Gallery:
             self.say(f"{what} failed {self.failures[what]}")
         trace = redact("".join(traceback.format_exception(error)))
         self.tracker.artifact(f"failures/{name}.txt", trace)
-        self.tracker.tags({f"mlrun.failed.{name}": self.failures[what]})
+        self.tracker.tags({failure_tag(what): self.failures[what]})

@@ -12,6 +12,7 @@ from mlrun.errors import RunFailed, one_line, redact
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import Features, features_of
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.failures import failure_tag
 from mlrun.record.folders import run_folder
 from mlrun.record.per_class import per_class
 from mlrun.record.tracking import Status, Tracker
@@ -218,7 +219,7 @@ class Session:
         self.gallery.failures[what] = one_line(error)
         trace = redact(traceback.format_exc())
         self.tracker.artifact(f"failures/{what.replace(' ', '-')}.txt", trace)
-        self.tracker.tags({f"mlrun.failed.{what.rpartition(' ')[2]}": one_line(error)})
+        self.tracker.tags({failure_tag(what): one_line(error)})
 
     def log_model(self, state: TrainingState) -> None:
         """Logs the best weights as a servable model; a model that cannot be exported costs that."""

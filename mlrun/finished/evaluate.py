@@ -17,8 +17,9 @@ from mlrun.preparing.batches import evaluated_at_once
 from mlrun.preparing.components import load_data, named
 from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, choose, restore
+from mlrun.record.evaluations import evaluation_tag, predictions_file
 from mlrun.record.logged import LoggedRun, find_run
-from mlrun.running.description import evaluated_on, evaluation_tag, test_arrays
+from mlrun.running.description import evaluated_on
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
@@ -114,7 +115,7 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
         found.figures(name),
         step=restored.weights.epoch,
         tags={evaluation_tag(name): described},
-        files={f"predictions/{name}.npz": test_arrays(found)},
+        files={predictions_file(name): found.arrays.archive()},
     )
     return Evaluated(run.run_id, name, found.loss, found.accuracy, True, run.link)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import platform
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from mlrun.seam import sources
 from mlrun.seam.sources import name_and_version
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import Plan
-from mlrun.training.evaluation import Evaluation
 from mlrun.version import __version__
 
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
@@ -133,22 +131,6 @@ def packages() -> list[str]:
     return sorted({f"{name}=={version}" for name, version in found}, key=str.lower)
 
 
-def test_arrays(evaluation: Evaluation) -> bytes:
-    """Returns an evaluation as a compressed `.npz`.
-
-    logits: float32 (N, K). labels: int64 (N,). indices: int64 (N,), places in the data
-    set's test part.
-    """
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        logits=evaluation.logits.numpy(),
-        labels=evaluation.labels.numpy(),
-        indices=evaluation.indices.numpy(),
-    )
-    return buffer.getvalue()
-
-
 def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: int) -> str:
     """Returns what decides figures, on one line: equal texts mean equal figures.
 
@@ -159,11 +141,6 @@ def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: i
     """
     text = f"{part} of {dataset} (digest {digest})"
     return f"{text}, {variant.name}, seed {seed}" if variant.active else text
-
-
-def evaluation_tag(name: str) -> str:
-    """Returns the tag that says what is logged under `name`."""
-    return f"mlrun.evaluation.{name}"
 
 
 def example_batch(prepared: Prepared) -> NDArray[np.float32]:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from mlrun.pages.account import Account, Tested
+from mlrun.pages.account import Account
 from mlrun.pages.report import report
 from mlrun.pages.thumbnails import archive, thumbnails
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.evaluations import thumbnails_file
 from mlrun.record.tracking import Tracker
 from mlrun.running.gallery import Gallery
 from mlrun.settings.plan import Plan
-from mlrun.training.evaluation import Evaluation
+from mlrun.training.predictions import Predictions
 
 PAGE = "report.html"  # the artifact
-
-
-def tested_of(found: Evaluation, what: str) -> Tested:
-    """Returns an evaluation as a page wants it; `what` says of which images it is."""
-    logits, labels, indices = (t.numpy() for t in (found.logits, found.labels, found.indices))
-    return Tested(found.part, what, logits, labels, indices)
 
 
 def account_of(
@@ -31,7 +26,8 @@ def account_of(
     *,
     best: int,
     figures: Mapping[str, float],
-    tested: Tested,
+    predictions: Predictions,
+    evaluated_on: str,
     tags: Mapping[str, str],
 ) -> Account:
     """Returns what there is to tell of a run that ends well.
@@ -40,7 +36,8 @@ def account_of(
         gallery: with all its pictures rendered.
         best: the epoch of the weights that were tested.
         figures: of the tests, logged at that epoch.
-        tested: what the best weights say of the part that counts.
+        predictions: of the best weights for the part that counts.
+        evaluated_on: which images those are; see `Account`.
         tags: of the run.
     """
     state = prepared.state
@@ -57,8 +54,9 @@ def account_of(
         tags=tags,
         history={**known, **state.history, **state.steps},
         classes=tuple(prepared.data.classes),
-        tested=tested,
-        thumbnails=thumbnails(tested, prepared.selections[tested.part]),
+        predictions=predictions,
+        evaluated_on=evaluated_on,
+        thumbnails=thumbnails(predictions, prepared.selections[predictions.part]),
         pictures=gallery.album,
         figures=gallery.figures,
         tables=gallery.tables,
@@ -69,6 +67,6 @@ def account_of(
 
 def log_report(tracker: Tracker, told: Account) -> None:
     """Logs a run's page, and the small copies of its images that a page made again needs."""
-    if told.tested is not None and told.thumbnails is not None:
-        tracker.artifact(f"predictions/{told.tested.part}-images.npz", archive(told.thumbnails))
+    if told.predictions is not None and told.thumbnails is not None:
+        tracker.artifact(thumbnails_file(told.predictions.part), archive(told.thumbnails))
     tracker.artifact(PAGE, report(told))

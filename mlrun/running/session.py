@@ -12,6 +12,7 @@ from mlrun.errors import RunFailed, one_line, redact
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import Features, features_of
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.evaluations import evaluation_tag, predictions_file
 from mlrun.record.failures import failure_tag
 from mlrun.record.folders import run_folder
 from mlrun.record.per_class import per_class
@@ -20,15 +21,13 @@ from mlrun.running.description import (
     CONTEXTS,
     Description,
     evaluated_on,
-    evaluation_tag,
     example_batch,
     servable_requirements,
-    test_arrays,
 )
 from mlrun.running.gallery import Gallery
 from mlrun.running.listener import RunListener
 from mlrun.running.progress import Progress
-from mlrun.running.reporting import PAGE, account_of, log_report, tested_of
+from mlrun.running.reporting import PAGE, account_of, log_report
 from mlrun.running.run import Run
 from mlrun.running.step_log import StepLog
 from mlrun.running.system_metrics import SystemMetrics
@@ -162,7 +161,7 @@ class Session:
         """
         part = "test" if "test" in self.prepared.parts else "val"
         found = self.prepared.evaluate(state.evaluated, part)
-        self.tracker.table("per-class", per_class(found, self.prepared.data.classes))
+        self.tracker.table("per-class", per_class(found.arrays, self.prepared.data.classes))
         metrics = {}
         if part == "test":
             metrics = self.log_test(found, best, Variant())
@@ -187,7 +186,7 @@ class Session:
 
     def log_predictions(self, found: Evaluation, part: str, variant: Variant) -> None:
         """Logs the logits of a part, changed as `variant` says, and what decides them."""
-        self.tracker.artifact(f"predictions/{found.part}.npz", test_arrays(found))
+        self.tracker.artifact(predictions_file(found.part), found.arrays.archive())
         self.tracker.tags({evaluation_tag(found.part): self.evaluated_on(part, variant)})
 
     def evaluated_on(self, part: str, variant: Variant) -> str:
@@ -206,7 +205,8 @@ class Session:
                 self.gallery,
                 best=best,
                 figures=figures,
-                tested=tested_of(found, self.evaluated_on(found.part, Variant())),
+                predictions=found.arrays,
+                evaluated_on=self.evaluated_on(found.part, Variant()),
                 tags=self.description.tags,
             )
             log_report(self.tracker, told)

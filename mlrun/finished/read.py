@@ -187,7 +187,7 @@ def read_arrays(run: LoggedRun, path: PurePosixPath, folder: Path) -> dict[str, 
 
 
 def unreadable(run: LoggedRun, path: PurePosixPath, error: Exception) -> MlrunError:
-    """Returns the error for a file of the run that is not what its name says."""
+    """Returns the error for an artifact of the run that cannot be read."""
     return MlrunError(f"run {run.run_id}: its artifact {path} cannot be read ({one_line(error)})")
 
 
@@ -201,10 +201,10 @@ def files_in(run: LoggedRun, folder: str) -> list[PurePosixPath]:
 def fetch(
     run: LoggedRun, paths: Iterable[PurePosixPath], folder: Path
 ) -> dict[PurePosixPath, Path]:
-    """Returns where each artifact now lies: below `folder`, in a folder called as it is there."""
-    wanted = list(paths)
-    for parent in {path.parent for path in wanted}:  # MLflow puts a file into the folder itself
+    """Downloads artifacts into `folder`, under their own paths; returns where each lies."""
+    artifacts = list(paths)
+    for parent in {path.parent for path in artifacts}:  # MLflow puts a file into the folder itself
         (folder / parent).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        files = pool.map(lambda path: run.download(str(path), folder / path.parent), wanted)
-        return dict(zip(wanted, files, strict=True))
+        files = pool.map(lambda path: run.download(str(path), folder / path.parent), artifacts)
+        return dict(zip(artifacts, files, strict=True))

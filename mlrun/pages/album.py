@@ -116,7 +116,9 @@ def fitting(files: Files, budget: int) -> tuple[dict[str, dict[int, Path]], list
     left_out: list[str] = []
     while size(kept) > budget:
         left_out.insert(0, picture_key(list(kept)[-1]))
-        kept = {name: held for name, held in kept.items() if picture_key(name) != left_out[0]}
+        kept = {
+            name: by_epoch for name, by_epoch in kept.items() if picture_key(name) != left_out[0]
+        }
     if left_out:
         notes.append(f"Left out for the same reason: {', '.join(left_out)}.")
     return kept, notes

@@ -1,4 +1,4 @@
-"""The comparison of several runs, in one page."""
+"""`comparison.html`: params, metrics, pictures and test results of several runs side by side."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def group_rows_of(rows: Sequence[Row], groups: Sequence[Group]) -> list[GroupRow
 
 
 def shared_params(accounts: Sequence[Account]) -> list[tuple[str, str]]:
-    """Returns the params that all runs have alike."""
+    """Returns the params whose value is the same in all runs."""
     first = accounts[0].params
     return sorted(
         (name, value)

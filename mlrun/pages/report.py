@@ -23,10 +23,10 @@ PART_NAMES = {"test": "Test", "val": "Validation"}
 
 
 def report(account: Account, *, budget: int = stills.BUDGET) -> str:
-    """Returns the page of one run, HTML that needs nothing else and asks nobody.
+    """Returns the page of one run, HTML that loads nothing else.
 
     Args:
-        account: what is known of the run.
+        account: of the run.
         budget: bytes of pictures (PNG) by epoch; where they are more, epochs are left out.
     """
     charts = run_charts(account.history, account.best_epoch)
@@ -60,7 +60,7 @@ def report(account: Account, *, budget: int = stills.BUDGET) -> str:
 
 
 def head(account: Account) -> dict[str, Any]:
-    """Returns what the head of the page says: when, how long, on what."""
+    """Returns the facts in the head of the page: when, how long, on which device."""
     params, tags = account.params, account.tags
     epochs = max((points[-1][0] for points in metrics_by_epoch(account)), default=0)
     return {

@@ -29,14 +29,14 @@ class Still:
 
 
 def still(path: Path, *, smaller: bool = True) -> Still:
-    """Returns a PNG file as it stands in a page, not a pixel other.
+    """Returns a PNG file as it stands in a page, with the same pixels.
 
     Args:
         path: of the file.
-        smaller: as lossless WebP, half the size, which takes some 25 ms; else as it is.
+        smaller: whether to encode it as lossless WebP, half the size, in some 25 ms.
 
     Raises:
-        OSError: it is not there, or no picture.
+        OSError: there is no such file, or it is no picture.
     """
     with Image.open(path) as image:
         if not smaller:
@@ -101,7 +101,7 @@ def kept_epochs(files: Files, best: int | None, budget: int = BUDGET) -> list[in
     """
     epochs = epochs_of(files)
     sizes = {
-        epoch: sum(held[epoch].stat().st_size for held in files.values() if epoch in held)
+        epoch: sum(paths[epoch].stat().st_size for paths in files.values() if epoch in paths)
         for epoch in epochs
     }
     for count in range(len(epochs), 2, -1):

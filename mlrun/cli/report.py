@@ -32,14 +32,14 @@ def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
     if output is not None:
         check_output(output, force=force)
     with undisturbed():
-        from mlrun.finished.report import remake
+        from mlrun.finished.report import make_report
         from mlrun.record.logged import find_run
 
     run = find_run(run_id)
     if output is None and not log:
         output = Path(f"report-{run.run_id[:8]}.html")
         check_output(output, force=force)
-    made = remake(run)
+    made = make_report(run)
     if output is not None:
         write_page(output, made.page)
     if log:

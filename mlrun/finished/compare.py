@@ -1,4 +1,4 @@
-"""Several runs of the store in one page, as a file or as a run of its own."""
+"""`mlrun compare`: several runs of the store in one page, a file or logged as a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = "comparison.html"
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """A page that compares runs, and the runs in its order."""
 
     page: str
@@ -38,7 +38,7 @@ def compare(
     last: int = 0,
     experiment: str | None = None,
     say: Callable[[str], None] = lambda text: None,
-) -> Compared:
+) -> Comparison:
     """Returns the page that compares several runs.
 
     Args:
@@ -51,7 +51,7 @@ def compare(
         MlrunError: the store does not answer, a run is not there or given twice, or they are
             too few or too many.
     """
-    runs = select_runs(references, last, experiment)
+    runs = find_runs(references, last, experiment)
     with tempfile.TemporaryDirectory() as folder:
         accounts = []
         for number, run in enumerate(runs, start=1):
@@ -59,25 +59,25 @@ def compare(
             most = max(4, PICTURES // len(runs))
             accounts.append(read_account(run, Path(folder), most_epochs=most, steps=False))
         say("drawing the page")
-        return Compared(comparison(accounts), tuple(runs))
+        return Comparison(comparison(accounts), tuple(runs))
 
 
-def select_runs(references: Sequence[str], last: int, experiment: str | None) -> list[LoggedRun]:
-    """Returns the runs that are asked for, in their order."""
-    found: dict[str, str] = {}
+def find_runs(references: Sequence[str], last: int, experiment: str | None) -> list[LoggedRun]:
+    """Returns the runs of these references and the last ones, in their order; see `compare`."""
+    given: dict[str, str] = {}  # the reference of each run
     runs = []
     for reference in references:
         run = find_run(reference)
-        if run.run_id in found:
+        if run.run_id in given:
             raise MlrunError(
-                f"run {run.run_id} is given twice, as {found[run.run_id]} and {reference}; "
+                f"run {run.run_id} is given twice, as {given[run.run_id]} and {reference}; "
                 "give each run once"
             )
-        found[run.run_id] = reference
+        given[run.run_id] = reference
         runs.append(run)
     if last:
         ids = [row.run_id for row in reversed(last_runs(last, experiment))]
-        runs += [find_run(run_id) for run_id in ids if run_id not in found]
+        runs += [find_run(run_id) for run_id in ids if run_id not in given]
     if not 2 <= len(runs) <= MOST_RUNS:
         raise MlrunError(
             f"{len(runs)} run{'' if len(runs) == 1 else 's'} to compare; expected 2 to "

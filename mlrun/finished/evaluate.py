@@ -18,8 +18,8 @@ from mlrun.preparing.batches import evaluated_at_once
 from mlrun.preparing.components import load_data, named
 from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, configure, restore
+from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.logged import LoggedRun, find_run
-from mlrun.record.predictions import evaluated_on, evaluation_tag, test_arrays
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
@@ -73,7 +73,7 @@ class Evaluated:
 
     name: `test-rotated-25`; the metrics are `<name>/loss` and `<name>/accuracy`.
     loss: the mean over the examples. accuracy: the fraction that is right, 0–1.
-    fresh: whether they were found now; else they had been logged before.
+    fresh: whether they were computed now; else they had been logged before.
     """
 
     run_id: str
@@ -97,9 +97,9 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
     """
     run = find_run(reference)
     name = name_of(run, asked)
-    known = figures(run, name)
-    if known and (asked.as_trained or evaluation_tag(name) not in run.tags):
-        return known  # the run's own figures, which training logged
+    logged = figures(run, name)
+    if logged and (asked.as_trained or evaluation_tag(name) not in run.tags):
+        return logged  # the run's own figures, which training logged
     device = devices.resolve(asked.device)
     settings = run.settings
     with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
@@ -107,17 +107,17 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
         use_threads(settings, restored.model, restored.weights.shape, device)
         selection = select_part(restored, asked)
         described = describe(run, asked, selection)
-        if known:
+        if logged:
             check_same(run, name, described)
-            return known
-        found = evaluate_on(restored, selection, asked)
+            return logged
+        evaluation = evaluate_on(restored, selection, asked)
     run.add(
-        found.figures(name),
+        evaluation.figures(name),
         step=restored.weights.epoch,
         tags={evaluation_tag(name): described},
-        files={f"predictions/{name}.npz": test_arrays(found)},
+        files={predictions_file(name): evaluation.arrays.archive()},
     )
-    return Evaluated(run.run_id, name, found.loss, found.accuracy, True, run.link)
+    return Evaluated(run.run_id, name, evaluation.loss, evaluation.accuracy, True, run.link)
 
 
 def name_of(run: LoggedRun, asked: Asked) -> str:

@@ -20,7 +20,7 @@ from mlrun.preparing.weights import Restored
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the weights say of one file.
+    """The class probabilities that a run predicts for one file.
 
     probabilities: of each class, in the run's order; the softmax of the logits.
     """
@@ -42,19 +42,19 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     Raises:
         MlrunError: a path does not exist, or a folder holds no image.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if is_image(p) and p.is_file())
             visible = [p for p in inside if not is_hidden(p.relative_to(path))]
             if not visible:
                 raise MlrunError(f"folder {path}: there is no image file in it")
-            found += visible
+            images += visible
         elif path.exists():
-            found.append(path)
+            images.append(path)
         else:
             raise MlrunError(f"{path}: no such file or folder")
-    return found
+    return images
 
 
 def is_hidden(path: Path) -> bool:

@@ -1,9 +1,9 @@
-"""A run read back from MLflow as what a page tells of it."""
+"""A run read back from MLflow: its metrics, pictures, tables and predictions, for a page."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -12,21 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrun.errors import MlrunError, one_line
-from mlrun.pages.account import Account, Tested, Thumbnails
+from mlrun.pages.account import Account, Thumbnails
+from mlrun.record.evaluations import FOLDER, evaluation_tag, predictions_file, thumbnails_file
+from mlrun.record.failures import failures_of
 from mlrun.record.logged import LoggedRun, answering
 from mlrun.record.pictures import ORDER_TAG, key_and_step
 from mlrun.record.tables import Table, read_table
+from mlrun.training.predictions import Predictions
 
 T = TypeVar("T")
 AT_ONCE = 8  # downloads that wait for the store side by side
 MOST_STEPS = 2000  # points of a curve by optimiser step: more than a screen has columns
-FAILED = "mlrun.failed."  # tags of what went wrong without stopping the run
 
 
 def read_account(
     run: LoggedRun, folder: Path, *, most_epochs: int | None = None, steps: bool = True
 ) -> Account:
-    """Returns what MLflow has of a run, whatever became of it; what is missing is empty.
+    """Returns all that a page shows of a run, in any state; what MLflow does not have is empty.
 
     Args:
         run: one that ended in any way, or is still running.
@@ -42,7 +44,8 @@ def read_account(
     place = folder / run.run_id
     place.mkdir(parents=True, exist_ok=True)
     tables = read_tables(run, place)
-    tested = read_tested(run, place)
+    predictions = read_predictions(run, place)
+    part = "" if predictions is None else predictions.part
     return Account(
         run_id=run.run_id,
         name=run.name,
@@ -55,26 +58,14 @@ def read_account(
         tags=run.tags,
         history=read_history(run, steps=steps),
         classes=tuple(str(name) for name in tables.get("per-class", {}).get("class", ())),
-        tested=tested,
-        thumbnails=None if tested is None else read_thumbnails(run, tested, place),
+        predictions=predictions,
+        evaluated_on=run.tags.get(evaluation_tag(part), ""),
+        thumbnails=read_thumbnails(run, part, place) if part else None,
         pictures=read_pictures(run, place, most_epochs),
         figures=read_figures(run, place),
         tables=tables,
-        failures={
-            lost(name.removeprefix(FAILED)): text
-            for name, text in run.tags.items()
-            if name.startswith(FAILED)
-        },
+        failures=failures_of(run.tags),
     )
-
-
-def lost(name: str) -> str:
-    """Returns what was lost, as a run tells it, from the end of its tag's name.
-
-    >>> lost("grad-cam"), lost("model")
-    ('visualiser grad-cam', 'servable model')
-    """
-    return {"model": "servable model", "report": "report"}.get(name, f"visualiser {name}")
 
 
 def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, float]]]:
@@ -85,14 +76,14 @@ def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, fl
     """
     left_out = ("system/",) if steps else ("system/", "step/")
     names = sorted(name for name in run.metrics if not name.startswith(left_out))
-    found: dict[str, list[tuple[int, float]]] = {}
+    history: dict[str, list[tuple[int, float]]] = {}
     with answering():
         for name in names:
             entries = run.client.get_metric_history(run.run_id, name)
             entries = sorted(entries, key=lambda entry: (entry.step, entry.timestamp))
             pairs = list({entry.step: entry.value for entry in entries}.items())
-            found[name] = spread(pairs, MOST_STEPS) if name.startswith("step/") else pairs
-    return found
+            history[name] = spread(pairs, MOST_STEPS) if name.startswith("step/") else pairs
+    return history
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:
@@ -126,21 +117,22 @@ def read_pictures(
 ) -> dict[str, dict[int, Path]]:
     """Returns the pictures under a slider, PNG files, by key and epoch in ascending order.
 
-    The keys come in the order in which the run drew them, as far as it told.
+    The keys come in the order in which the run drew them, as far as it logged that.
     """
     order = run.tags.get(ORDER_TAG, "").split(",")
-    named = {path: key_and_step(path.name) for path in files_in(run, "images")}
     by_key: dict[str, dict[int, PurePosixPath]] = {}
-    for path, what in named.items():
-        if what is not None:
-            by_key.setdefault(what[0], {})[what[1]] = path
-    wanted = {
+    for path in files_in(run, "images"):
+        key_and_epoch = key_and_step(path.name)
+        if key_and_epoch is not None:
+            key, epoch = key_and_epoch
+            by_key.setdefault(key, {})[epoch] = path
+    epochs = {
         key: spread(sorted(paths), most_epochs or len(paths)) for key, paths in by_key.items()
     }
-    files = fetch(run, (by_key[key][epoch] for key in wanted for epoch in wanted[key]), folder)
+    files = fetch(run, (by_key[key][epoch] for key in epochs for epoch in epochs[key]), folder)
     return {
-        key: {epoch: files[by_key[key][epoch]] for epoch in epochs}
-        for key, epochs in sorted(wanted.items(), key=lambda item: place_in(order, item[0]))
+        key: {epoch: files[by_key[key][epoch]] for epoch in epochs[key]}
+        for key in sorted(epochs, key=lambda key: place_in(order, key))
     }
 
 
@@ -155,66 +147,64 @@ def read_figures(run: LoggedRun, folder: Path) -> dict[str, Path]:
     return {path.stem: file for path, file in fetch(run, paths, folder).items()}
 
 
-def read_tested(run: LoggedRun, folder: Path) -> Tested | None:
-    """Returns what the best weights say of the test part, or else of the validation part."""
-    there = {path.name for path in files_in(run, "predictions")}
+def read_predictions(run: LoggedRun, folder: Path) -> Predictions | None:
+    """Returns the predictions of the best weights for the test part, or else the validation part.
+
+    None of a run that logged neither.
+    """
+    logged = files_in(run, FOLDER)
     for part in ("test", "val"):
-        if f"{part}.npz" in there:
-            arrays = read_arrays(run, f"predictions/{part}.npz", folder)
+        path = PurePosixPath(predictions_file(part))
+        if path in logged:
+            arrays = read_arrays(run, path, folder)
             try:
-                return Tested(
-                    part=part,
-                    what=run.tags.get(f"mlrun.evaluation.{part}", ""),
-                    logits=arrays["logits"],
-                    labels=arrays["labels"],
-                    indices=arrays["indices"],
-                )
+                return Predictions.of_archive(part, arrays)
             except KeyError as error:
-                raise unreadable(run, PurePosixPath(f"predictions/{part}.npz"), error) from None
+                raise unreadable(run, path, error) from None
     return None
 
 
-def read_thumbnails(run: LoggedRun, tested: Tested, folder: Path) -> Thumbnails | None:
-    """Returns small copies of the tested images; None of a run that kept none."""
-    path = PurePosixPath(f"predictions/{tested.part}-images.npz")
-    if path not in files_in(run, "predictions"):
+def read_thumbnails(run: LoggedRun, part: str, folder: Path) -> Thumbnails | None:
+    """Returns small copies of the images of a part; None of a run that kept none."""
+    path = PurePosixPath(thumbnails_file(part))
+    if path not in files_in(run, FOLDER):
         return None
-    arrays = read_arrays(run, str(path), folder)
+    arrays = read_arrays(run, path, folder)
     try:
         return Thumbnails(arrays["places"], arrays["images"])
     except KeyError as error:
         raise unreadable(run, path, error) from None
 
 
-def read_arrays(run: LoggedRun, path: str, folder: Path) -> Mapping[str, NDArray[Any]]:
+def read_arrays(run: LoggedRun, path: PurePosixPath, folder: Path) -> dict[str, NDArray[Any]]:
     """Returns the arrays of an `.npz` artifact by name; raises MlrunError."""
-    (file,) = fetch(run, [PurePosixPath(path)], folder).values()
+    (file,) = fetch(run, [path], folder).values()
     try:
-        with np.load(file) as kept:
-            return {name: kept[name] for name in kept.files}
+        with np.load(file) as archive:
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise unreadable(run, PurePosixPath(path), error) from None
+        raise unreadable(run, path, error) from None
 
 
 def unreadable(run: LoggedRun, path: PurePosixPath, error: Exception) -> MlrunError:
-    """Returns the error for a file of the run that is not what its name says."""
+    """Returns the error for an artifact of the run that cannot be read."""
     return MlrunError(f"run {run.run_id}: its artifact {path} cannot be read ({one_line(error)})")
 
 
 def files_in(run: LoggedRun, folder: str) -> list[PurePosixPath]:
     """Returns the paths of the run's artifacts in `folder`; none if there is no such folder."""
     with answering():
-        found = run.client.list_artifacts(run.run_id, folder)
-    return [PurePosixPath(item.path) for item in found if not item.is_dir]
+        artifacts = run.client.list_artifacts(run.run_id, folder)
+    return [PurePosixPath(artifact.path) for artifact in artifacts if not artifact.is_dir]
 
 
 def fetch(
     run: LoggedRun, paths: Iterable[PurePosixPath], folder: Path
 ) -> dict[PurePosixPath, Path]:
-    """Returns where each artifact now lies: below `folder`, in a folder called as it is there."""
-    wanted = list(paths)
-    for parent in {path.parent for path in wanted}:  # MLflow puts a file into the folder itself
+    """Downloads artifacts into `folder`, under their own paths; returns where each lies."""
+    artifacts = list(paths)
+    for parent in {path.parent for path in artifacts}:  # MLflow puts a file into the folder itself
         (folder / parent).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        files = pool.map(lambda path: run.download(str(path), folder / path.parent), wanted)
-        return dict(zip(wanted, files, strict=True))
+        files = pool.map(lambda path: run.download(str(path), folder / path.parent), artifacts)
+        return dict(zip(artifacts, files, strict=True))

@@ -1,4 +1,4 @@
-"""The page of one run made again, from what MLflow has of it."""
+"""`mlrun report`: the page of one run, from what MLflow has of it."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from mlrun.settings.plan import plan_of
 
 
 @dataclass(frozen=True)
-class Remade:
-    """A run's page, and the run."""
+class Report:
+    """The page of a run, and the run."""
 
     page: str
     run: LoggedRun
 
     def log(self) -> str:
-        """Logs the page to the run, in the place of its own; returns its address there."""
+        """Logs the page to the run, over the one that it has; returns its address in MLflow."""
         self.run.add({}, step=0, tags={}, files={PAGE: self.page.encode()})
         return f"{self.run.link}/artifacts/{PAGE}"
 
 
-def remake(run: LoggedRun) -> Remade:
-    """Returns the page of a run, whatever became of it.
+def make_report(run: LoggedRun) -> Report:
+    """Returns the page of a run in any state.
 
     Raises:
         MlrunError: a file of it cannot be had or read.
     """
     with tempfile.TemporaryDirectory() as folder:
-        known = read_account(run, Path(folder))
-        return Remade(report(replace(known, defaults=defaults_of(run))), run)
+        account = replace(read_account(run, Path(folder)), defaults=defaults_of(run))
+        return Report(report(account), run)
 
 
 def defaults_of(run: LoggedRun) -> dict[str, str]:

@@ -1,59 +1,23 @@
-"""What a page tells of a run, whether it has just ended or is read back from MLflow."""
+"""The data of a page about one run, which has just ended or is read back from MLflow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlrun.record.tables import Table
-
-
-@dataclass(frozen=True, eq=False)
-class Tested:
-    """What a run's best weights say of the part that counts.
-
-    part: `test`, or `val` where there is no test part.
-    what: the part, the data set and its digest: equal texts mean the same images.
-    logits: float32 (N, K), not softmaxed.
-    labels: int64 (N,).
-    indices: int64 (N,), each image's place in the data set's own part.
-    """
-
-    part: str
-    what: str
-    logits: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    indices: NDArray[np.int64]
-
-    @cached_property
-    def predicted(self) -> NDArray[np.int64]:
-        """The class with the highest logit, (N,)."""
-        return np.asarray(self.logits.argmax(1))
-
-    @cached_property
-    def chances(self) -> NDArray[np.float32]:
-        """The logits softmaxed, (N, K): rows that sum to 1."""
-        powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
-        return np.asarray(powers / powers.sum(1, keepdims=True))
-
-    @cached_property
-    def losses(self) -> NDArray[np.float64]:
-        """The cross-entropy of each image, (N,): how far its label was from being predicted."""
-        highest = self.logits.max(1)
-        total = np.log(np.exp(self.logits - highest[:, None]).sum(1, dtype=np.float64))
-        return np.asarray(total + highest - self.logits[np.arange(len(highest)), self.labels])
+from mlrun.training.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
 class Thumbnails:
-    """Small copies of the tested images that a page opens.
+    """Small copies of some of the tested images, which a page shows.
 
-    places: int64 (M,), of each in `Tested.labels`, ascending.
+    places: int64 (M,), rows of the predictions that they belong to, ascending.
     images: uint8 (M, C, h, w), 0–255.
     """
 
@@ -63,7 +27,7 @@ class Thumbnails:
 
 @dataclass(frozen=True)
 class Account:
-    """What a page tells of one run.
+    """All that a page shows of one run.
 
     name, link: as MLflow shows it, and the address of its page there.
     status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
@@ -72,13 +36,16 @@ class Account:
     params, tags: as they are in MLflow.
     history: (epoch, value) pairs of each metric; those by optimiser step stand under `step/`.
     classes: the name of each class; empty if they are not known.
-    tested: None where nothing was tested.
+    predictions: of the best weights for the test part, or for the validation part where there
+        is none; None where nothing was tested.
+    evaluated_on: the part, the data set and its digest, of which the predictions are: equal
+        texts mean the same images; empty where that is not known.
     thumbnails: of tested images; None where there are none.
-    pictures: PNG files of what stands under a slider, by key and epoch.
-    figures: PNG files of the end, by name.
-    tables: of the end, by name, but for those with images.
-    failures: what went wrong without stopping the run, by what was lost.
-    defaults: of the params, where they are known: those that differ are told first.
+    pictures: PNG files of the pictures under a slider, by key and epoch.
+    figures: PNG files of the final figures, by name.
+    tables: the final tables by name, without those that hold images.
+    failures: the reason of each failure that did not stop the run, by what was lost.
+    defaults: of the params, where they are known: settings that differ are listed first.
     """
 
     run_id: str
@@ -92,7 +59,8 @@ class Account:
     tags: Mapping[str, str]
     history: Mapping[str, Sequence[tuple[int, float]]]
     classes: tuple[str, ...] = ()
-    tested: Tested | None = None
+    predictions: Predictions | None = None
+    evaluated_on: str = ""
     thumbnails: Thumbnails | None = None
     pictures: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
     figures: Mapping[str, Path] = field(default_factory=dict)

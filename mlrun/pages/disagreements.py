@@ -1,4 +1,4 @@
-"""Tested images that one run has right and another wrong."""
+"""Tested images that one run predicts right and another wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrun.pages.account import Account, Tested
-from mlrun.pages.pairs import Pair, right_in
+from mlrun.pages.account import Account
+from mlrun.pages.pairs import Pair
+from mlrun.training.predictions import Predictions
 
-SHOWN = 24  # images of one run right, the other wrong, that a page opens at most
+SHOWN = 24  # images at most that one run of a pair has right and the other wrong
 MOST = 600  # images in a page
 
 
@@ -20,7 +21,7 @@ class Image:
     """One tested image.
 
     run: the first run that was tested on it and keeps a small copy.
-    place: in what that run was tested on.
+    place: its row in that run's predictions.
     pixels: uint8 (C, h, w).
     """
 
@@ -30,71 +31,83 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a run takes an image for: the class, and its probability, 0–1."""
+class Prediction:
+    """The class that a run predicts for an image, and its probability, 0–1."""
 
     predicted: int
     probability: float
 
 
 def small_copies(accounts: Sequence[Account], runs: Sequence[int]) -> dict[int, Image]:
-    """Returns the small copies that any of these runs keeps, by place; all tested alike."""
-    found: dict[int, Image] = {}
+    """Returns by place the small copies that any of these runs keeps.
+
+    Args:
+        runs: tested on the same images.
+    """
+    copies: dict[int, Image] = {}
     for run in runs:
-        kept = accounts[run].thumbnails
-        if kept is not None:
-            for place, pixels in zip(kept.places.tolist(), kept.images, strict=True):
-                found.setdefault(place, Image(run, place, pixels))
-    return found
+        thumbnails = accounts[run].thumbnails
+        if thumbnails is not None:
+            for place, pixels in zip(thumbnails.places.tolist(), thumbnails.images, strict=True):
+                copies.setdefault(place, Image(run, place, pixels))
+    return copies
 
 
-def alike(count: int, pairs: Sequence[Pair]) -> list[list[int]]:
-    """Returns the runs that were tested on the same images, several together."""
-    found: list[list[int]] = []
-    comparable = {(p.first, p.second) for p in pairs if p.difference is not None}
+def tested_alike(count: int, pairs: Sequence[Pair]) -> list[list[int]]:
+    """Returns the sets of two runs and more that were tested on the same images."""
+    sets: list[list[int]] = []
+    comparable = {(pair.first, pair.second) for pair in pairs if pair.difference is not None}
     for run in range(count):
-        home = next((some for some in found if (some[0], run) in comparable), None)
-        if home is None:
-            found.append([run])
+        for runs in sets:
+            if (runs[0], run) in comparable:
+                runs.append(run)
+                break
         else:
-            home.append(run)
-    return [some for some in found if len(some) > 1]
+            sets.append([run])
+    return [runs for runs in sets if len(runs) > 1]
 
 
 def disagreements(
     accounts: Sequence[Account], pairs: Sequence[Pair]
-) -> list[tuple[Image, Mapping[int, Answer]]]:
-    """Returns images about which runs disagree, with the answers of all that were tested on them.
+) -> list[tuple[Image, Mapping[int, Prediction]]]:
+    """Returns images about which runs disagree, with what each run tested on them predicts.
 
-    Of each pair it is those on which the wrong one is the surest, as many as there is room for.
+    Of each pair they are those of which the wrong run is most confident, as many as there is
+    room for.
     """
-    found: list[tuple[Image, Mapping[int, Answer]]] = []
-    sets = alike(len(accounts), pairs)
+    found: list[tuple[Image, Mapping[int, Prediction]]] = []
+    sets = tested_alike(len(accounts), pairs)
     for runs in sets:
         copies = small_copies(accounts, runs)
-        tested = {run: one for run in runs if (one := accounts[run].tested) is not None}
-        for place in chosen(tested, sorted(copies), MOST // len(sets)):
-            answers = {
-                run: Answer(int(one.predicted[place]), float(one.chances[place].max()))
-                for run, one in tested.items()
+        by_run = {run: one for run in runs if (one := accounts[run].predictions) is not None}
+        for place in disputed(by_run, sorted(copies), MOST // len(sets)):
+            predicted = {
+                run: Prediction(int(one.predicted[place]), float(one.confidence[place]))
+                for run, one in by_run.items()
             }
-            found.append((copies[place], answers))
+            found.append((copies[place], predicted))
     return found
 
 
-def chosen(tested: Mapping[int, Tested], places: Sequence[int], most: int) -> list[int]:
-    """Returns `most` of `places` at most, ascending, shared out evenly among the pairs."""
-    there = np.asarray(places, dtype=np.int64)
-    right = {run: right_in(one)[there] for run, one in tested.items()}
-    sure = {run: one.chances.max(1)[there] for run, one in tested.items()}
+def disputed(by_run: Mapping[int, Predictions], places: Sequence[int], most: int) -> list[int]:
+    """Returns `most` of `places` at most, ascending, shared out evenly among the pairs.
+
+    Args:
+        by_run: the predictions of each run.
+        places: of images that may be shown.
+    """
+    shown = np.asarray(places, dtype=np.int64)
+    right = {run: one.right[shown] for run, one in by_run.items()}
+    confidence = {run: one.confidence[shown] for run, one in by_run.items()}
     wanted = []
-    for first in tested:
-        for second in tested:
-            only = np.flatnonzero(right[first] & ~right[second])
-            wanted.append(only[np.argsort(-sure[second][only], kind="stable")][:SHOWN])
+    for first in by_run:
+        for second in by_run:
+            only_first = np.flatnonzero(right[first] & ~right[second])
+            order = np.argsort(-confidence[second][only_first], kind="stable")
+            wanted.append(shown[only_first[order]][:SHOWN].tolist())
     kept: set[int] = set()
     for rank in range(SHOWN):
-        for only in wanted:
-            if rank < len(only) and len(kept) < most:
-                kept.add(int(there[only[rank]]))
+        for of_pair in wanted:
+            if rank < len(of_pair) and len(kept) < most:
+                kept.add(of_pair[rank])
     return sorted(kept)

@@ -1,4 +1,4 @@
-"""Pages of their own: HTML, style, script, data and pictures in one file, which asks nobody."""
+"""A page as one HTML file: style, script, data and pictures are in it; it loads nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def render(
     data: Mapping[str, object],
     scripts: Sequence[str] = (),
     styles: Sequence[str] = (),
-    **known: object,
+    **context: object,
 ) -> str:
     """Returns a page, in which all that is not the template's own is escaped.
 
@@ -36,7 +36,7 @@ def render(
         data: what its scripts read, as `DATA`: what JSON can hold; a number that JSON cannot
             hold becomes null.
         scripts, styles: files of `templates/` besides those of every page.
-        known: what the template itself names.
+        context: the variables of the template.
     """
     script = "\n".join(['"use strict";', *map(source, (*SCRIPTS, *scripts))])
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -44,7 +44,7 @@ def render(
         environment()
         .get_template(template)
         .render(
-            known,
+            context,
             data=as_json(data),
             script=script,
             style="\n".join(map(source, (*STYLES, *styles))),
@@ -91,9 +91,9 @@ def finite(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(name): finite(held) for name, held in value.items()}
+        return {str(name): finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(held) for held in value]
+        return [finite(item) for item in value]
     return value
 
 

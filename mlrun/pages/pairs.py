@@ -1,16 +1,16 @@
-"""Runs two by two: which is the better one, where they were tested on the same images."""
+"""Runs two by two: which is better, where both were tested on the same images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlrun.pages.account import Tested
-from mlrun.pages.tested import right_interval
+from mlrun.pages.account import Account
+from mlrun.pages.results import accuracy_interval
+from mlrun.training.predictions import Predictions
 from mlrun.training.statistics import Difference, holm, mcnemar
 
 
@@ -31,7 +31,7 @@ class Pair:
 
     difference: by McNemar's exact test, p corrected for all pairs (Holm); None where the two
         cannot be compared.
-    sentence: what it comes to, or why it cannot be said.
+    sentence: the difference in words, or why the two cannot be compared.
     """
 
     first: int
@@ -39,84 +39,80 @@ class Pair:
     difference: Difference | None
     sentence: str
 
+    def other(self, run: int) -> int:
+        """Returns the place of the run that is compared with `run`."""
+        return self.second if run == self.first else self.first
 
-def right_in(tested: Tested) -> NDArray[np.bool_]:
-    """Returns whether each tested image was taken for what it is: (N,)."""
-    return np.asarray(tested.predicted == tested.labels)
 
-
-def standing(tested: Tested) -> Standing | None:
-    """Returns how well a run did; None where there is no image."""
-    total = len(tested.labels)
-    if not total:
+def standing(predictions: Predictions | None) -> Standing | None:
+    """Returns how well a run did in the test; None where no image was tested."""
+    if predictions is None or not len(predictions.labels):
         return None
-    right, low, high = right_interval(tested)
+    total = len(predictions.labels)
+    right, low, high = accuracy_interval(predictions)
     return Standing(right, total, right / total, low, high)
 
 
-def same_images(first: Tested, second: Tested) -> bool:
+def same_images(first: Account, second: Account) -> bool:
     """Whether two runs were tested on the same images, in the same order."""
+    one, other = first.predictions, second.predictions
     return (
-        bool(first.what)
-        and first.what == second.what
-        and np.array_equal(first.indices, second.indices)
-        and np.array_equal(first.labels, second.labels)
+        one is not None
+        and other is not None
+        and bool(first.evaluated_on)
+        and first.evaluated_on == second.evaluated_on
+        and np.array_equal(one.indices, other.indices)
+        and np.array_equal(one.labels, other.labels)
     )
 
 
-def pairs(tested: Sequence[Tested | None], labels: Sequence[str]) -> list[Pair]:
+def pairs(accounts: Sequence[Account], labels: Sequence[str]) -> list[Pair]:
     """Returns every pair of runs, the earlier one first.
 
     Args:
-        tested: of each run; None where it was not tested.
+        accounts: of the runs.
         labels: what the sentences call each run.
     """
-    found: dict[tuple[int, int], Difference] = {}
-    right = [None if one is None else right_in(one) for one in tested]
-    for place, (first, second) in zip(places(len(tested)), combinations(tested, 2), strict=True):
-        if first is not None and second is not None and same_images(first, second):
-            one, other = (right[k] for k in place)
-            assert one is not None
-            assert other is not None
-            found[place] = mcnemar(one, other)
-    corrected = holm([difference.p for difference in found.values()])
-    for place, p in zip(found, corrected, strict=True):
-        found[place] = replace(found[place], p=p)
+    places = list(combinations(range(len(accounts)), 2))
+    differences = differences_of(accounts, places)
     return [
-        Pair(first, second, found.get((first, second)), told(first, second, found, tested, labels))
-        for first, second in places(len(tested))
+        Pair(*place, differences.get(place), sentence(place, differences, accounts, labels))
+        for place in places
     ]
 
 
-def places(count: int) -> list[tuple[int, int]]:
-    """Returns the places of all pairs of so many."""
-    return list(combinations(range(count), 2))
+def differences_of(
+    accounts: Sequence[Account], places: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Difference]:
+    """Returns how the runs of each pair differ, for pairs that were tested on the same images."""
+    right = {
+        run: account.predictions.right
+        for run, account in enumerate(accounts)
+        if account.predictions is not None
+    }
+    differences = {
+        (first, second): mcnemar(right[first], right[second])
+        for first, second in places
+        if same_images(accounts[first], accounts[second])
+    }
+    corrected = holm([difference.p for difference in differences.values()])
+    return {
+        place: replace(difference, p=p)
+        for (place, difference), p in zip(differences.items(), corrected, strict=True)
+    }
 
 
-def told(
-    first: int,
-    second: int,
-    found: dict[tuple[int, int], Difference],
-    tested: Sequence[Tested | None],
+def sentence(
+    place: tuple[int, int],
+    differences: Mapping[tuple[int, int], Difference],
+    accounts: Sequence[Account],
     labels: Sequence[str],
 ) -> str:
-    """Returns one sentence about a pair."""
-    one, other = labels[first], labels[second]
-    if (first, second) in found:
-        return found[first, second].told(one, other)
-    missing = [labels[place] for place in (first, second) if tested[place] is None]
-    if missing:
-        return f"{one} and {other} cannot be compared: {' and '.join(missing)} was not tested"
-    return f"{one} and {other} cannot be compared: they were tested on different images"
-
-
-def best_place(standings: Sequence[Standing | None]) -> int | None:
-    """Returns the place of the highest accuracy, the first of equal ones; None if there is none."""
-    there = [place for place, one in enumerate(standings) if one is not None]
-    return max(there, key=lambda place: accuracy_at(standings, place)) if there else None
-
-
-def accuracy_at(standings: Sequence[Standing | None], place: int) -> float:
-    """Returns the accuracy of the run at `place`, 0 if it was not tested."""
-    one = standings[place]
-    return 0.0 if one is None else one.accuracy
+    """Returns one sentence about a pair: how its runs differ, or why that cannot be said."""
+    first, second = (labels[run] for run in place)
+    if place in differences:
+        return differences[place].sentence(first, second)
+    untested = [labels[run] for run in place if accounts[run].predictions is None]
+    if untested:
+        return f"{first} and {second} cannot be compared: {' and '.join(untested)} was not tested"
+    return f"{first} and {second} cannot be compared: they were tested on different images"

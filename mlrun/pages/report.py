@@ -1,4 +1,4 @@
-"""`report.html`: all that there is to tell of one run, in one page."""
+"""`report.html`: the settings, metrics, pictures and test results of one run, in one page."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mlrun.pages import curves, pictures, tested
-from mlrun.pages.account import Account, Tested
+from mlrun.pages import results, stills
+from mlrun.pages.account import Account
+from mlrun.pages.charts import Points
 from mlrun.pages.page import duration, percent, render
-from mlrun.pages.pictures import Still
+from mlrun.pages.run_charts import run_charts
+from mlrun.record.per_class import per_class
+from mlrun.training.predictions import Predictions
 from mlrun.training.statistics import calibration, interval
 
 ROBUSTNESS = "robustness-table"
-TOLD = {ROBUSTNESS, "per-class"}  # tables that have a section of their own
+OWN_SECTION = {ROBUSTNESS, "per-class"}  # tables that the page shows in a section of their own
 LONGEST_TABLE = 100  # rows of another table in the page
 PART_NAMES = {"test": "Test", "val": "Validation"}
 
 
-def report(account: Account, *, budget: int = pictures.BUDGET) -> str:
-    """Returns the page of one run, HTML that needs nothing else and asks nobody.
+def report(account: Account, *, budget: int = stills.BUDGET) -> str:
+    """Returns the page of one run, HTML that loads nothing else.
 
     Args:
-        account: what is known of the run.
+        account: of the run.
         budget: bytes of pictures (PNG) by epoch; where they are more, epochs are left out.
     """
-    charts = curves.charts(account.history, account.best_epoch)
+    charts = run_charts(account.history, account.best_epoch)
     inside = looking_inside(account, budget)
-    results, data = results_of(account)
+    result, data = results_of(account)
     if ROBUSTNESS in account.tables:
-        charts |= tested.robustness(account.tables[ROBUSTNESS])
+        charts |= results.robustness(account.tables[ROBUSTNESS])
     return render(
         "report.html",
         scripts=("images.js", "confusion.js"),
@@ -38,8 +41,8 @@ def report(account: Account, *, budget: int = pictures.BUDGET) -> str:
         data={
             **data,
             "charts": charts | data.get("charts", {}),
-            "frames": pictures.frames(inside["drawn"]),
-            "told": told(account),
+            "frames": stills.frames(inside["drawn"]),
+            "told": slider_texts(account),
         },
         account=account,
         head=head(account),
@@ -48,20 +51,18 @@ def report(account: Account, *, budget: int = pictures.BUDGET) -> str:
         robustness=[key for key in charts if key.startswith("robustness/")],
         variants=variants(account),
         inside=inside,
-        figures={
-            name: pictures.still(path, smaller=False) for name, path in account.figures.items()
-        },
-        tables={name: table for name, table in account.tables.items() if name not in TOLD},
+        figures={name: stills.still(path, smaller=False) for name, path in account.figures.items()},
+        tables={name: table for name, table in account.tables.items() if name not in OWN_SECTION},
         longest_table=LONGEST_TABLE,
         settings=settings(account),
-        **results,
+        **result,
     )
 
 
 def head(account: Account) -> dict[str, Any]:
-    """Returns what the head of the page says: when, how long, on what."""
+    """Returns the facts in the head of the page: when, how long, on which device."""
     params, tags = account.params, account.tags
-    epochs = max((points[-1][0] for name, points in by_epoch(account)), default=0)
+    epochs = max((points[-1][0] for points in metrics_by_epoch(account)), default=0)
     return {
         "when": datetime.fromtimestamp(account.started / 1000, UTC).strftime("%d %B %Y, %H:%M UTC"),
         "took": "–" if account.seconds is None else duration(account.seconds),
@@ -73,26 +74,26 @@ def head(account: Account) -> dict[str, Any]:
     }
 
 
-def by_epoch(account: Account) -> list[tuple[str, curves.Points]]:
-    """Returns the metrics of training and validation by epoch."""
+def metrics_by_epoch(account: Account) -> list[Points]:
+    """Returns the (epoch, value) pairs of each metric of training and validation."""
     parts = ("train/", "val/")
-    return [(name, points) for name, points in account.history.items() if name.startswith(parts)]
+    return [points for name, points in account.history.items() if name.startswith(parts)]
 
 
-def told(account: Account) -> dict[int, str]:
-    """Returns the line that stands beside the slider, by epoch."""
-    known = account.history.get("val/accuracy", ())
-    return {epoch: f"val accuracy {percent(value)}" for epoch, value in known}
+def slider_texts(account: Account) -> dict[int, str]:
+    """Returns the line beside the slider, by epoch."""
+    accuracies = account.history.get("val/accuracy", ())
+    return {epoch: f"val accuracy {percent(value)}" for epoch, value in accuracies}
 
 
 def looking_inside(account: Account, budget: int) -> dict[str, Any]:
     """Returns the pictures by epoch, in groups of one visualiser each."""
-    epochs = pictures.epochs_of(account.pictures)
-    kept = pictures.kept_epochs(account.pictures, account.best_epoch, budget)
-    drawn = pictures.stills(account.pictures, kept)
+    epochs = stills.epochs_of(account.pictures)
+    kept = stills.kept_epochs(account.pictures, account.best_epoch, budget)
+    drawn = stills.stills(account.pictures, kept)
     visualisers = account.params.get("visualisers", "").split(",")
     names = {name.strip().replace("_", "-").replace("/", "-") for name in visualisers}
-    groups: dict[str, dict[str, Still]] = {}
+    groups: dict[str, dict[str, stills.Still]] = {}
     for key, frames in drawn.items():
         group = group_of(key, names)
         groups.setdefault(group, {})[key] = next(iter(frames.values()))
@@ -110,63 +111,66 @@ def group_of(key: str, visualisers: set[str]) -> str:
 
 
 def results_of(account: Account) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what the template and the scripts are told of the tested images."""
-    known = account.tested
-    if known is None or not len(known.labels):
+    """Returns the results of the test: for the template, and for the page's scripts."""
+    predictions, thumbnails = account.predictions, account.thumbnails
+    if predictions is None or not len(predictions.labels):
         return {"result": None}, {}
-    classes = tested.class_names(account, known)
-    counts = tested.confusion(known)
-    found = calibration(known.chances, known.labels)
-    right, low, high = tested.right_interval(known)
-    few = len(classes) <= tested.LARGEST_TABLE
+    classes = results.class_names(account, predictions)
+    counts = predictions.confusion
+    measured = calibration(predictions.probabilities, predictions.labels)
+    right, low, high = results.accuracy_interval(predictions)
+    few = len(classes) <= results.LARGEST_TABLE
     result = {
-        "part": PART_NAMES.get(known.part, known.part),
-        "images": len(known.labels),
+        "part": PART_NAMES.get(predictions.part, predictions.part),
+        "images": len(predictions.labels),
         "right": right,
-        "accuracy": right / len(known.labels),
+        "accuracy": predictions.accuracy,
         "low": low,
         "high": high,
-        "loss": loss_of(account, known),
+        "loss": loss_of(account, predictions),
         "classes": classes,
-        "matrix": list(tested.squares(counts)) if few else None,
-        "calibration": found,
-        "per_class": tested.class_rows(known, classes),
-        "thumbnails": account.thumbnails is not None,
+        "matrix": list(results.matrix_rows(counts)) if few else None,
+        "calibration": measured,
+        "per_class": per_class(predictions, classes),
+        "thumbnails": thumbnails is not None,
     }
     data: dict[str, Any] = {
         "classes": classes,
-        "cells": tested.filled(counts),
-        "charts": {"reliability": tested.reliability(found)},
+        "cells": results.nonzero_cells(counts),
+        "charts": {"reliability": results.reliability(measured)},
     }
-    if account.thumbnails is not None:
-        data["images"] = tested.images(known, account.thumbnails)
-        data["losses"] = tested.highest_losses(known, account.thumbnails)
+    if thumbnails is not None:
+        data["images"] = results.images(predictions, thumbnails)
+        data["losses"] = results.highest_losses(predictions, thumbnails)
     return {"result": result}, data
 
 
-def loss_of(account: Account, known: Tested) -> float:
-    """Returns the loss on the tested part: the run's own figure, else the cross-entropy."""
-    logged = dict(account.history.get(f"{known.part}/loss", ()))
-    own = logged.get(-1 if account.best_epoch is None else account.best_epoch)
-    return float(known.losses.mean()) if own is None else own
+def loss_of(account: Account, predictions: Predictions) -> float:
+    """Returns the loss on the tested part: the one that is logged, else the cross-entropy."""
+    by_epoch = dict(account.history.get(f"{predictions.part}/loss", ()))
+    if account.best_epoch is not None and account.best_epoch in by_epoch:
+        return by_epoch[account.best_epoch]
+    return float(predictions.losses.mean())
 
 
 def variants(account: Account) -> list[tuple[str, float, float | None, float | None]]:
     """Returns accuracy and its 95 % interval on each changed or other test part."""
-    found = []
-    count = len(account.tested.labels) if account.tested and account.tested.part == "test" else 0
+    predictions = account.predictions
+    count = 0
+    if predictions is not None and predictions.part == "test":
+        count = len(predictions.labels)
+    rows = []
     for name, points in sorted(account.history.items()):
-        part, _, what = name.partition("/")
-        if part.startswith("test-") and what == "accuracy" and points:
+        part, _, metric = name.partition("/")
+        if part.startswith("test-") and metric == "accuracy" and points:
             accuracy = points[-1][1]
             ends = interval(round(accuracy * count), count) if count else (None, None)
-            found.append((part, accuracy, *ends))
-    return found
+            rows.append((part, accuracy, *ends))
+    return rows
 
 
 def settings(account: Account) -> dict[str, Mapping[str, str]]:
-    """Returns the params, those that are not the default apart."""
-    known = account.defaults
-    changed = {n: v for n, v in account.params.items() if n in known and known[n] != v}
-    others = {n: v for n, v in account.params.items() if n not in changed}
-    return {"changed": changed, "others": others}
+    """Returns the params, those that differ from their default apart."""
+    params, defaults = account.params, account.defaults
+    changed = {n: v for n, v in params.items() if n in defaults and defaults[n] != v}
+    return {"changed": changed, "others": {n: v for n, v in params.items() if n not in changed}}

@@ -1,4 +1,4 @@
-"""An axis of fractions, drawn without a script."""
+"""The axis of the accuracies in the comparison: its range and ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small copies of the tested images that a page opens: which are kept, and as one picture."""
+"""Small copies of tested images: which images are kept, and all of them as one picture."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mlrun.pages.account import Tested, Thumbnails
-from mlrun.pages.pictures import data_uri
+from mlrun.pages.account import Thumbnails
+from mlrun.pages.stills import data_uri
+from mlrun.training.predictions import Predictions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,50 +40,45 @@ class Sprite:
     height: int
 
 
-def chosen(tested: Tested) -> NDArray[np.int64]:
-    """Returns the places of the images that are kept, ascending, at most `MOST`.
+def kept_places(predictions: Predictions) -> NDArray[np.int64]:
+    """Returns the rows of the images that are kept, ascending, at most `MOST`.
 
-    They are the images with the highest losses; of each cell of the confusion matrix the wrong
-    ones, the surest first; and of the right ones those that were least sure. Where they are too
-    many, the cells give in turn.
+    First come the images with the highest losses. Then each cell of the confusion matrix in turn
+    gives one image: a wrong cell the most confident prediction that it has left, up to `WRONG`
+    images, a right cell the least confident one, up to `RIGHT`.
     """
-    predicted, losses = tested.predicted, tested.losses
-    sure = tested.chances.max(1)
-    wrong = predicted != tested.labels
-    rank = rank_in_cell(
-        tested.labels * tested.logits.shape[1] + predicted, np.where(wrong, -sure, sure)
-    )
-    urgency = np.where(rank < np.where(wrong, WRONG, RIGHT), 2 * rank + ~wrong, len(rank) * 3)
-    highest = np.argsort(-losses, kind="stable")[:LOSSES]
-    urgency[highest] = -1
-    order = np.argsort(urgency, kind="stable")[:MOST]
-    return np.sort(order[urgency[order] < len(rank) * 3]).astype(np.int64)
+    right, confidence = predictions.right, predictions.confidence
+    cells = predictions.labels * predictions.logits.shape[1] + predictions.predicted
+    rank = rank_in_cell(cells, np.where(right, confidence, -confidence))
+    turns = np.lexsort((right, rank))  # rank by rank, in each the wrong images first
+    turns = turns[rank[turns] < np.where(right, RIGHT, WRONG)[turns]]
+    highest = np.argsort(-predictions.losses, kind="stable")[:LOSSES]
+    kept = list(dict.fromkeys([*highest.tolist(), *turns.tolist()]))[:MOST]
+    return np.sort(np.asarray(kept, np.int64))
 
 
 def rank_in_cell(cells: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Returns the rank, from 0, of each value among those of its cell, lowest first."""
     order = np.lexsort((values, cells))
-    there = cells[order]
-    starts = np.flatnonzero(np.r_[True, there[1:] != there[:-1]])
-    lengths = np.diff(np.r_[starts, len(there)])
+    _, starts, lengths = np.unique(cells[order], return_index=True, return_counts=True)
     ranks = np.empty(len(cells), np.int64)
     ranks[order] = np.arange(len(cells)) - np.repeat(starts, lengths)
     return ranks
 
 
-def thumbnails(tested: Tested, selection: Selection) -> Thumbnails:
+def thumbnails(predictions: Predictions, selection: Selection) -> Thumbnails:
     """Returns the small copies of the images that are kept.
 
     Args:
-        tested: what the model says of them.
-        selection: the images that were tested, in the same order.
+        predictions: for the images of `selection`, in the same order.
+        selection: the images that were tested.
     """
     import torch
 
-    places = chosen(tested)
+    places = kept_places(predictions)
     parts = [
-        smaller(selection.images[selection.indices[torch.from_numpy(some)]])
-        for some in np.array_split(places, math.ceil(len(places) / AT_ONCE))
+        smaller(selection.images[selection.indices[torch.from_numpy(rows)]])
+        for rows in np.array_split(places, math.ceil(len(places) / AT_ONCE))
     ]
     return Thumbnails(places, np.concatenate(parts))
 
@@ -100,16 +96,18 @@ def smaller(images: Tensor) -> NDArray[np.uint8]:
     return np.asarray(images.cpu().numpy())
 
 
-def archive(kept: Thumbnails) -> bytes:
+def archive(thumbnails: Thumbnails) -> bytes:
     """Returns thumbnails as a compressed `.npz`: `places` (M,), `images` uint8 (M, C, h, w)."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, places=kept.places, images=kept.images)
+    np.savez_compressed(buffer, places=thumbnails.places, images=thumbnails.images)
     return buffer.getvalue()
 
 
-def sprite(kept: Thumbnails) -> Sprite:
+def sprite(thumbnails: Thumbnails) -> Sprite:
     """Returns all thumbnails in one picture: grey, in colour, or of the first of other channels."""
-    images = kept.images if kept.images.shape[1] in (1, 3) else kept.images[:, :1]
+    images = thumbnails.images
+    if images.shape[1] not in (1, 3):
+        images = images[:, :1]
     count, channels, height, width = images.shape
     columns = max(1, math.ceil(math.sqrt(count * height / width)))
     rows = math.ceil(count / columns)

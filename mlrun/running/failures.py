@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 from mlrun.errors import one_line, redact
+from mlrun.record.failures import failure_file, failure_tag
 from mlrun.record.tracking import Tracker
 
 
@@ -23,7 +24,6 @@ class Failures:
         if what in self.reasons:
             return
         self.reasons[what] = f"{when}{one_line(error)}"
-        name = what.removeprefix("visualiser ")
         trace = redact("".join(traceback.format_exception(error)))
-        self._tracker.artifact(f"failures/{name.replace(' ', '-')}.txt", trace)
-        self._tracker.tags({f"mlrun.failed.{name.rpartition(' ')[2]}": self.reasons[what]})
+        self._tracker.artifact(failure_file(what), trace)
+        self._tracker.tags({failure_tag(what): self.reasons[what]})

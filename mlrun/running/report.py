@@ -5,23 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from mlrun.pages.account import Account, Tested
+from mlrun.pages.account import Account
 from mlrun.pages.report import report
 from mlrun.pages.thumbnails import archive, thumbnails
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.evaluations import thumbnails_file
 from mlrun.record.tracking import Tracker
 from mlrun.running.pictures import Pictures
 from mlrun.running.testing import Test
 from mlrun.settings.plan import Plan
-from mlrun.training.evaluation import Evaluation
 
 PAGE = "report.html"  # the artifact
-
-
-def tested_of(found: Evaluation, what: str) -> Tested:
-    """Returns an evaluation as a page wants it; `what` says of which images it is."""
-    logits, labels, indices = (t.numpy() for t in (found.logits, found.labels, found.indices))
-    return Tested(found.part, what, logits, labels, indices)
 
 
 def account_of(
@@ -45,7 +39,7 @@ def account_of(
         tags: of the run.
         failures: what was lost, with the reasons.
     """
-    state, tested = prepared.state, tested_of(test.tested, test.images)
+    state, predictions = prepared.state, test.tested.arrays
     tests = {name: [(test.best_epoch, value)] for name, value in test.metrics.items()}
     return Account(
         run_id=tracker.run_id,
@@ -59,8 +53,9 @@ def account_of(
         tags=tags,
         history={**tests, **state.history, **state.steps},
         classes=tuple(prepared.data.classes),
-        tested=tested,
-        thumbnails=thumbnails(tested, prepared.selections[tested.part]),
+        predictions=predictions,
+        evaluated_on=test.images,
+        thumbnails=thumbnails(predictions, prepared.selections[predictions.part]),
         pictures=pictures.album.pictures,
         figures=pictures.album.figures,
         tables=pictures.tables,
@@ -74,8 +69,7 @@ def log_report(tracker: Tracker, account: Account) -> str:
 
     A page that is made again needs the copies.
     """
-    if account.tested is not None and account.thumbnails is not None:
-        name = f"predictions/{account.tested.part}-images.npz"
-        tracker.artifact(name, archive(account.thumbnails))
+    if account.predictions is not None and account.thumbnails is not None:
+        tracker.artifact(thumbnails_file(account.predictions.part), archive(account.thumbnails))
     tracker.artifact(PAGE, report(account))
     return f"{tracker.link}/artifacts/{PAGE}"

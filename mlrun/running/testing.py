@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.events import LoggedData
 from mlrun.record.per_class import per_class
-from mlrun.record.predictions import evaluated_on, evaluation_tag, test_arrays
 from mlrun.record.tracking import Tracker
 from mlrun.running.description import CONTEXTS
 from mlrun.settings import Settings
@@ -53,7 +53,7 @@ class Tester:
         """Evaluates the test part and its variants; `model` has the weights of the best epoch."""
         part = "test" if "test" in self.prepared.parts else "val"
         tested = self.prepared.evaluate(model, part)
-        self.tracker.table("per-class", per_class(tested, self.prepared.data.classes))
+        self.tracker.table("per-class", per_class(tested.arrays, self.prepared.data.classes))
         self.log_predictions(tested, part, Variant())
         metrics: dict[str, float] = {}
         if part == "test":
@@ -76,7 +76,7 @@ class Tester:
 
     def log_predictions(self, evaluation: Evaluation, part: str, variant: Variant) -> None:
         """Logs the logits of a part, changed as `variant` says, and of which images they are."""
-        self.tracker.artifact(f"predictions/{evaluation.part}.npz", test_arrays(evaluation))
+        self.tracker.artifact(predictions_file(evaluation.part), evaluation.arrays.archive())
         self.tracker.tags({evaluation_tag(evaluation.part): self.images(part, variant)})
 
     def images(self, part: str, variant: Variant) -> str:

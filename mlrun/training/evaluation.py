@@ -13,34 +13,67 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mlrun.data.batches import Batches
 from mlrun.machine.precision import Precision
+from mlrun.training.predictions import Predictions
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 Forward = Callable[[nn.Module, Tensor], Tensor]  # a model and a batch to logits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a model says of one part; every tensor is on the CPU.
+    """A model's predictions for one part as tensors, and its loss; every tensor is on the CPU.
 
-    part: `train`, `val`, `test`, or the name of a variant: `test-rotated-25`.
-    logits: float32 (N, K), not softmaxed.
-    labels: int64 (N,).
-    indices: int64 (N,), each image's place in the data set's own part.
-    loss: the mean over the N examples.
-    accuracy: the fraction that is right, 0–1.
+    arrays: the same predictions as NumPy arrays, whose memory the tensors share.
+    loss: the mean over the N examples, by the model's own loss where it has one.
     """
 
-    part: str
-    logits: Tensor
-    labels: Tensor
-    indices: Tensor
+    arrays: Predictions
     loss: float
-    accuracy: float
+
+    @property
+    def part(self) -> str:
+        """The part: `train`, `val`, `test`, or the name of a variant: `test-rotated-25`."""
+        return self.arrays.part
+
+    @property
+    def logits(self) -> Tensor:
+        """What the model puts out, float32 (N, K), not softmaxed."""
+        return torch.from_numpy(self.arrays.logits)
+
+    @property
+    def labels(self) -> Tensor:
+        """The true classes, int64 (N,)."""
+        return torch.from_numpy(self.arrays.labels)
+
+    @property
+    def indices(self) -> Tensor:
+        """Each image's place in the data set's own part, int64 (N,)."""
+        return torch.from_numpy(self.arrays.indices)
 
     @property
     def predicted(self) -> Tensor:
         """The class with the highest logit, int64 (N,)."""
-        return self.logits.argmax(1)
+        return torch.from_numpy(self.arrays.predicted)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The logits softmaxed, float32 (N, K): rows that sum to 1."""
+        return torch.from_numpy(self.arrays.probabilities)
+
+    @property
+    def losses(self) -> Tensor:
+        """The cross-entropy of each image, float64 (N,)."""
+        return torch.from_numpy(self.arrays.losses)
+
+    @property
+    def confusion(self) -> Tensor:
+        """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
+        return torch.from_numpy(self.arrays.confusion)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction that is right, 0–1."""
+        return self.arrays.accuracy
 
     @property
     def top5(self) -> float | None:
@@ -63,13 +96,6 @@ class Evaluation:
         if top5 is not None:
             figures["top5-accuracy"] = top5
         return {f"{name or self.part}/{what}": value for what, value in figures.items()}
-
-    @property
-    def confusion(self) -> Tensor:
-        """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
-        classes = self.logits.shape[1]
-        cells = self.labels * classes + self.predicted
-        return cells.bincount(minlength=classes * classes).view(classes, classes)
 
 
 def criterion(
@@ -152,7 +178,7 @@ def evaluate(
     precision: Precision | None = None,
     forward: Forward = whole,
 ) -> Evaluation:
-    """Returns what `model`, in evaluation mode, says of `batches`, in one pass.
+    """Returns the predictions and the loss of `model`, in evaluation mode, in one pass.
 
     Every module's mode is put back as it was. `batches` are taken in the selection's order.
     The loss is the plain one, without label smoothing or class weights, so that runs compare.
@@ -174,11 +200,6 @@ def evaluate(
                 losses[place] = loss_of(outputs, targets) * len(targets)  # no list: see Tally
                 logits[done : done + len(outputs)] = outputs  # one copy only: K may be large
             done += len(outputs)
-    return Evaluation(
-        part=part,
-        logits=logits,
-        labels=labels,
-        indices=batches.store.selection.indices,
-        loss=losses.cpu().double().sum().item() / len(labels),
-        accuracy=(logits.argmax(1) == labels).double().mean().item(),
-    )
+    indices = batches.store.selection.indices
+    predictions = Predictions(part, logits.numpy(), labels.numpy(), indices.numpy())
+    return Evaluation(predictions, losses.cpu().double().sum().item() / len(labels))

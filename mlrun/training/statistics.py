@@ -1,4 +1,4 @@
-"""How sure figures are: intervals, calibration, and whether two models differ."""
+"""How certain figures are: intervals, calibration, and whether two models differ."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from mlrun.errors import MlrunError
 
 def interval(right: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Returns Wilson's interval of a fraction: its ends, 0–1.
+
+    The same as `scipy.stats.binomtest(right, total).proportion_ci(method="wilson")`, without
+    the second or two that importing `scipy.stats` would add to the end of every run.
 
     Args:
         right: of `total` images, at least one.
@@ -34,7 +37,7 @@ def interval(right: int, total: int, confidence: float = 0.95) -> tuple[float, f
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the probabilities of a model's answers are those of being right.
+    """How far the probabilities that a model gives are those of being right.
 
     counts: int64 (B,), images by the probability of the predicted class, in B bins of equal
         width from 0 to 1, each with its upper end.
@@ -51,21 +54,21 @@ class Calibration:
 
 
 def calibration(
-    chances: NDArray[np.floating], labels: NDArray[np.int64], *, bins: int = 15
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64], *, bins: int = 15
 ) -> Calibration:
-    """Returns the calibration of softmaxed answers, after Guo et al. (arXiv:1706.04599).
+    """Returns the calibration of predicted probabilities, after Guo et al. (arXiv:1706.04599).
 
     Args:
-        chances: (N, K), rows that sum to 1; N is at least 1.
+        probabilities: (N, K), rows that sum to 1; N is at least 1.
         labels: (N,).
         bins: how many, at least 1.
     """
-    sure = chances.max(1).astype(np.float64)
-    right = (chances.argmax(1) == labels).astype(np.float64)
-    places = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
+    highest = probabilities.max(1).astype(np.float64)
+    right = (probabilities.argmax(1) == labels).astype(np.float64)
+    places = np.clip(np.ceil(highest * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(places, minlength=bins)
     with np.errstate(invalid="ignore"):
-        confidence = np.bincount(places, sure, minlength=bins) / counts
+        confidence = np.bincount(places, highest, minlength=bins) / counts
         accuracy = np.bincount(places, right, minlength=bins) / counts
     apart = np.nan_to_num(np.abs(accuracy - confidence))
     return Calibration(counts, confidence, accuracy, float((apart * counts).sum() / len(labels)))
@@ -84,8 +87,8 @@ class Difference:
     second: int
     p: float
 
-    def told(self, first: str, second: str) -> str:
-        """Returns what it comes to, in plain words that call the models `first` and `second`."""
+    def sentence(self, first: str, second: str) -> str:
+        """Returns the difference in words that call the models `first` and `second`."""
         if self.p >= 0.05:
             return (
                 f"{first} and {second}: no difference that {self.images:,} images could show "
@@ -119,7 +122,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
     return Difference(len(first), only_first, only_second, p)
 
 
-def holm(chances: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float]) -> list[float]:
     """Returns p-values corrected for being several, after Holm (1979), in the same order.
 
     Those below 0.05 hold together: that any of them is there by chance has at most that
@@ -128,8 +131,8 @@ def holm(chances: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    corrected, largest = [0.0] * len(chances), 0.0
-    for done, place in enumerate(sorted(range(len(chances)), key=lambda k: chances[k])):
-        largest = max(largest, min(1.0, chances[place] * (len(chances) - done)))
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for done, place in enumerate(sorted(range(len(p_values)), key=lambda k: p_values[k])):
+        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - done)))
         corrected[place] = largest
     return corrected

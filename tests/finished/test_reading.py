@@ -63,11 +63,10 @@ def test_all_that_a_finished_run_logged_is_read(store: str, tmp_path: Path) -> N
     assert [epoch for epoch, _ in found.history["val/loss"]] == [0, 1, 2]
     assert {name: pairs[-1][1] for name, pairs in found.history.items()} == data.metrics
     assert found.classes == tuple("0123456789")
-    assert found.tested is not None
-    assert found.tested.part == "test"
-    assert found.tested.what.startswith("test of digits (digest ")
-    right = found.tested.logits.argmax(1) == found.tested.labels
-    assert right.mean() == pytest.approx(run.metrics["test/accuracy"], abs=1e-6)
+    assert found.predictions is not None
+    assert found.predictions.part == "test"
+    assert found.evaluated_on.startswith("test of digits (digest ")
+    assert found.predictions.accuracy == run.metrics["test/accuracy"]
     drawn = ["weights-conv1", "feature-maps-conv1", "feature-maps-act1"]  # in the run's order
     assert list(found.pictures) == drawn
     assert list(found.pictures["weights-conv1"]) == [0, 1, 2]
@@ -137,7 +136,7 @@ def test_a_killed_run_is_read_as_far_as_it_came(store: str, home: Path, tmp_path
     found = account(run.info.run_id, tmp_path)
     assert found.status == "KILLED"
     assert [epoch for epoch, _ in found.history["val/loss"]] == [0, 1]
-    assert (found.tested, found.thumbnails, found.classes) == (None, None, ())
+    assert (found.predictions, found.thumbnails, found.classes) == (None, None, ())
     assert (found.pictures, found.figures, found.tables) == ({}, {}, {})
 
 
@@ -188,9 +187,9 @@ def test_the_validation_part_counts_where_there_is_no_test_part(
     put(run_id, "settings.yaml", read(finished, "settings.yaml"))
     kept = arrays(logits=np.eye(3, dtype=np.float32), labels=np.arange(3), indices=np.arange(3))
     put(run_id, "predictions/val.npz", kept)
-    tested = account(run_id, tmp_path).tested
-    assert tested is not None
-    assert (tested.part, tested.labels.tolist()) == ("val", [0, 1, 2])
+    predictions = account(run_id, tmp_path).predictions
+    assert predictions is not None
+    assert (predictions.part, predictions.labels.tolist()) == ("val", [0, 1, 2])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Accounts of runs that were never made, for the tests of the pages that tell of several."""
+"""Accounts of runs that were never made, for the tests of the comparison."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from mlrun.pages.account import Account, Tested, Thumbnails
+from mlrun.pages.account import Account, Thumbnails
+from mlrun.training.predictions import Predictions
 
 PARAMS = {"model": "mlp", "dataset": "digits", "lr": "0.1", "seed": "0", "run_name": "none"}
 
 
-def result(right: np.ndarray, what: str = "test of digits (digest 1)") -> Tested:
+def result(right: np.ndarray) -> Predictions:
     """Of images whose label is their place modulo 4; a wrong one is taken for the next class."""
     classes = 4
     labels = np.arange(len(right)) % classes
     predicted = np.where(right, labels, (labels + 1) % classes)
     logits = np.zeros((len(right), classes), np.float32)
     logits[np.arange(len(right)), predicted] = 1 + np.arange(len(right)) / len(right)
-    return Tested("test", what, logits, labels, np.arange(len(right)) + 100)
+    return Predictions("test", logits, labels, np.arange(len(right)) + 100)
 
 
 def thumbnails(places: Sequence[int]) -> Thumbnails:
@@ -33,7 +34,8 @@ def account(
     params: Mapping[str, str] | None = None,
     *,
     history: Mapping[str, Sequence[tuple[int, float]]] | None = None,
-    tested: Tested | None = None,
+    predictions: Predictions | None = None,
+    evaluated_on: str = "test of digits (digest 1)",
     thumbnails: Thumbnails | None = None,
     pictures: Mapping[str, Mapping[int, Path]] | None = None,
     name: str = "",
@@ -50,7 +52,8 @@ def account(
         params={**PARAMS, **(params or {})},
         tags={},
         history=history or {"val/accuracy": [(0, 0.1), (1, 0.5)], "val/loss": [(0, 2.0), (1, 1.0)]},
-        tested=tested,
+        predictions=predictions,
+        evaluated_on=evaluated_on,
         thumbnails=thumbnails,
         pictures=pictures or {},
     )

@@ -1,4 +1,4 @@
-"""What the tests of pages share: drawn results of a test, and pictures read back."""
+"""What the tests of pages share: predictions drawn at random, and pictures read back."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import io
 import numpy as np
 from PIL import Image
 
-from mlrun.pages.account import Tested as Results  # pytest would take it for a test
+from mlrun.training.predictions import Predictions
 
 
-def results(classes: int = 3, count: int = 400, seed: int = 0) -> Results:
+def results(classes: int = 3, count: int = 400, seed: int = 0) -> Predictions:
     drawn = np.random.default_rng(seed)
     labels = drawn.integers(0, classes, count)
     logits = drawn.normal(size=(count, classes)).astype(np.float32)
     logits[np.arange(count), labels] += 1.5
-    return Results("test", "test of nothing", logits, labels, np.arange(count) + 7)
+    return Predictions("test", logits, labels, np.arange(count) + 7)
 
 
 def decoded(address: str) -> np.ndarray:

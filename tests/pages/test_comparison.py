@@ -19,9 +19,9 @@ from statsmodels.stats.multitest import multipletests
 
 from mlrun.pages import album
 from mlrun.pages.comparison import comparison, rows_of
+from mlrun.pages.comparison_charts import comparison_charts
 from mlrun.pages.disagreements import SHOWN, disagreements
 from mlrun.pages.groups import Group, averaged, grouped, labels, run_labels
-from mlrun.pages.lines import charts
 from mlrun.pages.pairs import pairs, standing
 from mlrun.pages.scale import scale_over
 
@@ -135,7 +135,7 @@ def test_a_group_is_a_line_with_a_band_or_its_runs() -> None:
         for n, points in enumerate(histories)
     ]
     groups = grouped(runs)
-    found = charts(runs, groups, rows_of(runs, groups))
+    found = comparison_charts(runs, groups, rows_of(runs, groups))
     first, second = found["deviation"]["val/loss"]["series"]
     assert (first["name"], second["name"]) == ("a (mean of 2)", "b")
     assert first["points"] == [(0, 2.0), (1, 4.0)]
@@ -176,7 +176,9 @@ def test_accuracies_have_wilsons_interval() -> None:
 
 def test_pairs_are_mcnemars_test_corrected_by_holm() -> None:
     right = answers(5)
-    found = pairs([result(one) for one in right], list("abcde"))
+    found = pairs(
+        [account(n, predictions=result(one)) for n, one in enumerate(right)], list("abcde")
+    )
     chances = []
     for one, other in combinations(right, 2):
         table = [[(one & other).sum(), (one & ~other).sum()], [(~one & other).sum(), 0]]
@@ -191,9 +193,15 @@ def test_pairs_are_mcnemars_test_corrected_by_holm() -> None:
 
 def test_runs_on_different_images_or_not_tested_are_not_compared_but_told() -> None:
     right = np.ones(8, bool)
-    other = result(right, "test of digits (digest 2)")
-    unknown = result(right, "")
-    found = pairs([result(right), other, None, unknown, unknown, result(right[:6])], list("abcdef"))
+    runs = [
+        account(0, predictions=result(right)),
+        account(1, predictions=result(right), evaluated_on="test of digits (digest 2)"),
+        account(2),
+        account(3, predictions=result(right), evaluated_on=""),
+        account(4, predictions=result(right), evaluated_on=""),
+        account(5, predictions=result(right[:6])),
+    ]
+    found = pairs(runs, list("abcdef"))
     assert all(pair.difference is None for pair in found)
     assert found[0].sentence == ("a and b cannot be compared: they were tested on different images")
     assert found[1].sentence == "a and c cannot be compared: c was not tested"
@@ -203,19 +211,19 @@ def test_disagreements_are_images_that_one_has_right_and_another_wrong() -> None
     one, other = np.ones(40, bool), np.ones(40, bool)
     one[[3, 5, 20]], other[[3, 7, 8]] = False, False
     runs = [
-        account(0, tested=result(one), thumbnails=thumbnails([3, 5])),
-        account(1, {"lr": "1"}, tested=result(other), thumbnails=thumbnails([7, 9])),
-        account(2, {"lr": "2"}, tested=result(one, "others")),
+        account(0, predictions=result(one), thumbnails=thumbnails([3, 5])),
+        account(1, {"lr": "1"}, predictions=result(other), thumbnails=thumbnails([7, 9])),
+        account(2, {"lr": "2"}, predictions=result(one), evaluated_on="others"),
     ]
-    found = disagreements(runs, pairs([run.tested for run in runs], list("abc")))
+    found = disagreements(runs, pairs(runs, list("abc")))
     assert [(image.place, image.run) for image, _ in found] == [(5, 0), (7, 1)]
-    for image, told in found:
+    for image, predicted in found:
         assert (image.pixels == image.place).all()
-        assert set(told) == {0, 1}
+        assert set(predicted) == {0, 1}
         label = image.place % 4
-        assert told[0].predicted == (label if image.place == 7 else (label + 1) % 4)
-        logits = runs[0].tested.logits[image.place].astype(float)  # type: ignore[union-attr]  # it was tested
-        assert told[0].probability == pytest.approx(
+        assert predicted[0].predicted == (label if image.place == 7 else (label + 1) % 4)
+        logits = runs[0].predictions.logits[image.place].astype(float)  # type: ignore[union-attr]  # it was tested
+        assert predicted[0].probability == pytest.approx(
             np.exp(logits).max() / np.exp(logits).sum(), rel=1e-5
         )
     data = data_of(comparison(runs))
@@ -227,10 +235,10 @@ def test_disagreements_are_images_that_one_has_right_and_another_wrong() -> None
 def test_only_so_many_images_are_shown_of_a_pair() -> None:
     right, wrong = np.ones(200, bool), np.zeros(200, bool)
     runs = [
-        account(0, tested=result(right), thumbnails=thumbnails(range(200))),
-        account(1, {"lr": "1"}, tested=result(wrong)),
+        account(0, predictions=result(right), thumbnails=thumbnails(range(200))),
+        account(1, {"lr": "1"}, predictions=result(wrong)),
     ]
-    found = disagreements(runs, pairs([run.tested for run in runs], ["a", "b"]))
+    found = disagreements(runs, pairs(runs, ["a", "b"]))
     assert [image.place for image, _ in found] == list(range(200 - SHOWN, 200))  # the surest
 
 
@@ -255,9 +263,9 @@ def test_pictures_that_two_runs_have_stand_side_by_side(
 ) -> None:
     found = album.of_runs(files)
     assert found.epochs == tuple(range(9))
-    assert [shelf.key for shelf in found.shelves] == ["a"]
+    assert [row.key for row in found.rows] == ["a"]
     assert found.alone == ("b", "c")
-    stills = [still for still in found.shelves[0].stills if still is not None]
+    stills = [still for still in found.rows[0].stills if still is not None]
     assert [(name, still.width) for name, still in stills] == [
         ("0/a", 30),
         ("1/a", 31),
@@ -283,7 +291,7 @@ def test_epochs_are_thinned_to_the_budget_and_the_last_of_each_run_is_kept(
     assert "last epoch alone" in least.notes[0]
 
     none = album.of_runs(files, 10)
-    assert (none.shelves, none.frames) == ((), {})
+    assert (none.rows, none.frames) == ((), {})
     assert none.notes[1] == "Left out for the same reason: a."
 
 
@@ -305,7 +313,7 @@ def test_the_page_tells_what_differs_groups_pairs_and_trouble() -> None:
         account(
             n,
             {"model": "cnn" if n % 2 else "mlp", "seed": str(n // 2)},
-            tested=None if n == 5 else result(right[n]),
+            predictions=None if n == 5 else result(right[n]),
         )
         for n in range(6)
     ]

@@ -16,10 +16,10 @@ from mlrun_datasets.embedded import load_digits
 from PIL import Image
 from results import decoded, results
 from runs import artifacts, logged, plugin, read
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix
 
 import mlrun
-from mlrun.pages import pictures, tested
+from mlrun.pages import stills
 from mlrun.pages.account import Account
 from mlrun.pages.page import environment
 from mlrun.pages.report import report
@@ -80,7 +80,7 @@ def account(**changes: object) -> Account:
     return replace(known, **changes)  # type: ignore[arg-type]  # what a test gives
 
 
-def drawings(folder: Path, keys: list[str], epochs: int, noise: int = 0) -> pictures.Files:
+def drawings(folder: Path, keys: list[str], epochs: int, noise: int = 0) -> stills.Files:
     drawn = np.random.default_rng(0)
     files: dict[str, dict[int, Path]] = {}
     for key in keys:
@@ -218,7 +218,7 @@ def test_what_a_stranger_named_is_text() -> None:
                 params={evil: evil},
                 tags={"mlrun.reason": evil, "mlrun.device_name": evil},
                 classes=(evil, "b", "c"),
-                tested=results(),
+                predictions=results(),
                 failures={evil: evil},
                 tables={evil: {evil: [evil, 1, None]}},
                 history={f"val/{evil}": [(0, 1.0), (1, 2.0)]},
@@ -233,7 +233,7 @@ def test_what_a_stranger_named_is_text() -> None:
 
 
 def test_the_page_asks_nobody() -> None:
-    text = report(account(tested=results(), classes=("a", "b", "c")))
+    text = report(account(predictions=results(), classes=("a", "b", "c")))
     page = Page(text)
     addresses = re.findall(r"(?:https?:)?//[\w.:-]+", re.sub(r"data:image/[^\"]*", "", text))
     assert set(addresses) == {"http://127.0.0.1:5000", "http://www.w3.org"}  # the link; SVG's name
@@ -310,17 +310,9 @@ def test_robustness_is_drawn_with_its_intervals() -> None:
 @pytest.mark.parametrize("classes", [100, 1000])
 def test_many_classes_have_a_map_and_a_list(classes: int) -> None:
     known = results(classes, 3000)
-    text = report(account(tested=known, classes=()))
+    text = report(account(predictions=known, classes=()))
     page = Page(text)
     assert not any("data-cell" in attributes for _, attributes in page.elements)
     assert any("data-map" in attributes for _, attributes in page.elements)
     assert sum(count for _, _, count in page.data["cells"]) == 3000
     assert len(text) < 1_000_000
-
-
-def test_figures_by_class_are_scikit_learn_s() -> None:
-    known = results(5, 500)
-    table = tested.class_rows(known, "abcde")
-    expected = precision_recall_fscore_support(known.labels, known.predicted)
-    for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
-        np.testing.assert_allclose(table[name], values, atol=1e-4)  # type: ignore[arg-type]  # numbers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from results import decoded, results
 
 from mlrun.data.splits import Selection
@@ -15,25 +14,17 @@ from mlrun.pages.thumbnails import (
     RIGHT,
     SIDE,
     WRONG,
-    chosen,
+    kept_places,
     rank_in_cell,
     sprite,
     thumbnails,
 )
 
 
-def test_losses_and_chances_are_torch_s() -> None:
-    known = results(7, 300)
-    logits, labels = torch.tensor(known.logits), torch.tensor(known.labels)
-    expected = F.cross_entropy(logits, labels, reduction="none")
-    np.testing.assert_allclose(known.losses, expected, rtol=1e-4)
-    np.testing.assert_allclose(known.chances, logits.softmax(1), rtol=1e-5)
-
-
 def test_of_each_cell_the_surest_mistakes_are_kept() -> None:
     known = results(3, 2000)
-    kept = set(chosen(known).tolist())
-    sure, losses = known.chances.max(1), known.losses
+    kept = set(kept_places(known).tolist())
+    sure, losses = known.confidence, known.losses
     highest = set(np.argsort(-losses)[:LOSSES].tolist())
     assert highest <= kept
     for true in range(3):
@@ -44,9 +35,25 @@ def test_of_each_cell_the_surest_mistakes_are_kept() -> None:
             assert kept & set(cell.tolist()) == set(wanted) | (highest & set(cell.tolist()))
 
 
+def test_of_too_many_images_each_cell_gives_in_turn_and_the_wrong_ones_first() -> None:
+    known = results(30, 20_000)
+    kept = set(np.argsort(-known.losses, kind="stable")[:LOSSES].tolist())
+    order = np.where(known.right, known.confidence, -known.confidence)
+    cells = known.labels * 30 + known.predicted
+    by_cell = [np.flatnonzero(cells == cell) for cell in range(900)]
+    by_cell = [rows[np.argsort(order[rows], kind="stable")] for rows in by_cell]
+    for rank in range(WRONG):
+        turn = sorted(int(rows[rank]) for rows in by_cell if rank < len(rows))
+        for right in (False, True):
+            for row in turn:
+                if known.right[row] == right and (not right or rank < RIGHT) and len(kept) < MOST:
+                    kept.add(row)
+    assert kept_places(known).tolist() == sorted(kept)
+
+
 def test_so_many_images_are_kept_at_most() -> None:
     known = results(100, 20_000)
-    kept = chosen(known)
+    kept = kept_places(known)
     assert len(kept) == MOST
     assert (np.diff(kept) > 0).all()
     cells = known.labels * 100 + known.predicted

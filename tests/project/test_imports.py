@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from loading import HEAVY, loaded_by
+from runs import QUICK
+
+import mlrun
 
 
 def command(*args: str) -> str:
@@ -59,9 +64,16 @@ def test_a_run_without_pictures_loads_no_matplotlib_nor_torch_s_compiler(store: 
     assert not loaded & {"matplotlib", "sklearn", "jinja2", "torch._dynamo", "torch._inductor"}
 
 
-def test_the_package_hands_out_what_it_says() -> None:
-    import mlrun
+def test_a_comparison_of_runs_does_not_load_torch(finished: str, tmp_path: Path) -> None:
+    """Two seconds, for figures that NumPy has at once."""
+    other = mlrun.train(QUICK).run_id
+    page = tmp_path / "comparison.html"
+    loaded = loaded_by(command("compare", finished, other, "--output", str(page)))
+    assert page.exists()
+    assert "torch" not in loaded
 
+
+def test_the_package_hands_out_what_it_says() -> None:
     for name in mlrun.__all__:
         assert getattr(mlrun, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
@@ -69,10 +81,6 @@ def test_the_package_hands_out_what_it_says() -> None:
 
 
 def test_the_core_names_no_plugin_package() -> None:
-    from pathlib import Path
-
-    import mlrun
-
     for path in Path(mlrun.__file__).parent.rglob("*.py"):
         assert "mlrun_" not in path.read_text().replace("mlrun_seam", "").replace(
             "mlrun_plugin_", ""

@@ -23,6 +23,7 @@ from mlrun.inside.drawing.draw import draw
 from mlrun.record.per_class import per_class
 from mlrun.record.tables import LONGEST_TAG, checked, table_events, with_table
 from mlrun.training.evaluation import Evaluation
+from mlrun.training.predictions import Predictions
 
 SMALL = np.arange(75, dtype=np.uint8).reshape(5, 5, 3)
 LARGE = np.zeros((450, 600, 3), dtype=np.uint8)
@@ -163,7 +164,8 @@ def evaluation(classes: int, count: int = 400) -> Evaluation:
     logits = torch.randn(count, classes, generator=drawn)
     logits[torch.arange(count), labels] += 1.5
     logits[:, 0] = -100.0  # the first is never predicted
-    return Evaluation("test", logits, labels, torch.arange(count), 0.0, 0.0)
+    arrays = (tensor.numpy() for tensor in (logits, labels, torch.arange(count)))
+    return Evaluation(Predictions("test", *arrays), loss=0.0)
 
 
 @pytest.mark.parametrize("classes", [3, 12])
@@ -174,7 +176,7 @@ def test_the_table_per_class_is_scikit_learn_s_report(classes: int) -> None:
         found.labels, found.predicted, labels=range(classes), target_names=names,
         output_dict=True, zero_division=0,
     )  # fmt: skip
-    table = per_class(found, names)
+    table = per_class(found.arrays, names)
     assert table["class"] == names
     for column, theirs in zip(
         ("precision", "recall", "f1", "support"),

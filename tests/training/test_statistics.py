@@ -71,15 +71,15 @@ def test_mcnemars_p_is_that_of_statsmodels(seed: int) -> None:
 def test_what_mcnemars_test_comes_to_is_said_in_plain_words() -> None:
     first = np.ones(10_000, dtype=bool)
     second = first.copy()
-    assert mcnemar(first, second).told("A", "B") == (
+    assert mcnemar(first, second).sentence("A", "B") == (
         "A and B: no difference that 10,000 images could show (p = 1)"
     )
     second[:12] = False
-    assert mcnemar(first, second).told("A", "B") == (
+    assert mcnemar(first, second).sentence("A", "B") == (
         "A is better than B: right on 12 images that the other has wrong, the other way round 0 "
         "(p = 0.00049)"
     )
-    assert mcnemar(second, first).told("A", "B").startswith("B is better than A: right on 12")
+    assert mcnemar(second, first).sentence("A", "B").startswith("B is better than A: right on 12")
     with pytest.raises(MlrunError, match=r"^10,000 and 3 images cannot be compared$"):
         mcnemar(first, np.ones(3, dtype=bool))
 

@@ -20,6 +20,7 @@ import mlrun
 from mlrun import MlrunError
 from mlrun.seam.registry import discover
 from mlrun.training.evaluation import Evaluation
+from mlrun.training.predictions import Predictions
 
 
 def of(counts: np.ndarray, names: tuple[str, ...] = ()) -> Figure:
@@ -29,8 +30,8 @@ def of(counts: np.ndarray, names: tuple[str, ...] = ()) -> Figure:
     labels = torch.from_numpy(rows.repeat(counts.flatten()))
     predicted = torch.from_numpy(columns.repeat(counts.flatten()))
     logits = torch.zeros(len(labels), len(table)).scatter_(1, predicted[:, None], 1.0)
-    right = (labels == predicted).double().mean().item()
-    found = Evaluation("val", logits, labels, torch.arange(len(labels)), 1.0, right)
+    arrays = (tensor.numpy() for tensor in (logits, labels, torch.arange(len(labels))))
+    found = Evaluation(Predictions("val", *arrays), loss=1.0)
     view = make_view(convolutional())
     view.classes = names or tuple(f"class {number}" for number in range(len(counts)))
     figure = draw_matrix(view, found, "Blues").image

@@ -10,7 +10,7 @@ from mlflow_pages import known_pages
 from playwright.sync_api import Frame, Page, expect
 
 import mlrun
-from mlrun.finished.compare import Compared, compare
+from mlrun.finished.compare import Comparison, compare
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
@@ -70,14 +70,14 @@ def check_page(page: Page | Frame) -> None:
 
 
 @pytest.fixture
-def made(store: str) -> Compared:
+def made(store: str) -> Comparison:
     """The comparison of three runs: two that differ in the seed, and one of one epoch."""
     different = [{"lr": 0.01, "seed": 0}, {"lr": 0.01, "seed": 1}, {"lr": 0.001, "epochs": 1}]
     runs = [mlrun.train({"epochs": 2, **SETTINGS, **some}) for some in different]
     return compare([run.run_id for run in runs])
 
 
-def test_a_comparison_works_as_a_file(made: Compared, home: Path) -> None:
+def test_a_comparison_works_as_a_file(made: Comparison, home: Path) -> None:
     (home / "comparison.html").write_text(made.page)
     with browser_page() as page:
         complaints, asked = watch(page)
@@ -92,7 +92,7 @@ def test_a_comparison_works_as_a_file(made: Compared, home: Path) -> None:
 
 @pytest.mark.slow
 @known_pages
-def test_a_comparison_works_in_mlflow_s_artifact_view(made: Compared, home: Path) -> None:
+def test_a_comparison_works_in_mlflow_s_artifact_view(made: Comparison, home: Path) -> None:
     link, port = made.log(), free_port()
     with user_interface(port), browser_page() as page:
         complaints, asked = watch(page)

@@ -1,4 +1,4 @@
-"""Pictures in a page: small, in the page itself, and thinned evenly where there are too many."""
+"""PNG files as data URIs in a page, and which epochs of them fit into it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Still:
 
 
 def still(path: Path, *, smaller: bool = True) -> Still:
-    """Returns a PNG file as it stands in a page, not a pixel other.
+    """Returns a PNG file as it stands in a page, with the same pixels.
 
     Args:
         path: of the file.
-        smaller: as lossless WebP, half the size, which takes some 25 ms; else as it is.
+        smaller: whether to encode it as lossless WebP, half the size, in some 25 ms.
 
     Raises:
-        OSError: it is not there, or no picture.
+        OSError: there is no such file, or it is no picture.
     """
     with Image.open(path) as image:
         if not smaller:
@@ -54,21 +54,26 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def stills(files: Files, kept: Iterable[int]) -> dict[str, dict[int, Still]]:
-    """Returns what stands under a slider, by key and epoch, of the epochs that are kept.
+    """Returns the pictures under a slider, by key and epoch, of the epochs that are kept.
 
     A few files are taken as they are, so that the end of a run does not wait for them.
     """
-    wanted = set(kept)
-    chosen = {
-        key: {epoch: path for epoch, path in sorted(by_epoch.items()) if epoch in wanted}
+    epochs = set(kept)
+    kept_files = {
+        key: {epoch: path for epoch, path in sorted(by_epoch.items()) if epoch in epochs}
         for key, by_epoch in files.items()
     }
-    size = sum(path.stat().st_size for by_epoch in chosen.values() for path in by_epoch.values())
+    smaller = size(kept_files) > PLAIN
     return {
-        key: {epoch: still(path, smaller=size > PLAIN) for epoch, path in by_epoch.items()}
-        for key, by_epoch in chosen.items()
+        key: {epoch: still(path, smaller=smaller) for epoch, path in by_epoch.items()}
+        for key, by_epoch in kept_files.items()
         if by_epoch
     }
+
+
+def size(files: Files) -> int:
+    """Returns how many bytes the files have."""
+    return sum(path.stat().st_size for by_epoch in files.values() for path in by_epoch.values())
 
 
 def frames(drawn: Mapping[str, Mapping[int, Still]]) -> dict[str, list[list[object]]]:
@@ -96,7 +101,7 @@ def kept_epochs(files: Files, best: int | None, budget: int = BUDGET) -> list[in
     """
     epochs = epochs_of(files)
     sizes = {
-        epoch: sum(held[epoch].stat().st_size for held in files.values() if epoch in held)
+        epoch: sum(paths[epoch].stat().st_size for paths in files.values() if epoch in paths)
         for epoch in epochs
     }
     for count in range(len(epochs), 2, -1):
@@ -112,7 +117,11 @@ def spread(epochs: list[int], count: int, best: int | None) -> list[int]:
     >>> spread([0, 1, 2, 3, 4, 5, 6, 7, 8], 3, 7)
     [0, 4, 7, 8]
     """
+    if not epochs:
+        return []
     last = len(epochs) - 1
-    places = {round(k * last / (count - 1)) for k in range(count)} if count > 1 else {0}
-    kept = {epochs[place] for place in places if epochs}
-    return sorted(kept | {epoch for epoch in epochs if epoch == best})
+    places = [round(k * last / (count - 1)) for k in range(count)] if count > 1 else [0]
+    kept = {epochs[place] for place in places}
+    if best in epochs:
+        kept.add(best)
+    return sorted(kept)

@@ -1,12 +1,12 @@
-"""The curves of several runs on one axis: a line for each run, or for each group of runs."""
+"""The charts of several runs: a line for each run, or for each group of runs, by metric."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from mlrun.pages.account import Account
-from mlrun.pages.curves import Chart, line
+from mlrun.pages.charts import Chart, Points, line
 from mlrun.pages.groups import Group, averaged
 
 Mode = Literal["deviation", "range", "single"]  # the spread of a group, or each of its runs
@@ -15,8 +15,8 @@ FIRST = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")  # of the c
 LEFT_OUT = ("step/", "system/", "epoch_seconds")
 
 
-class Line(Protocol):
-    """How a run is drawn."""
+class LineStyle(Protocol):
+    """How the line of a run is drawn."""
 
     @property
     def label(self) -> str:
@@ -31,15 +31,15 @@ class Line(Protocol):
         """Whether it is broken."""
 
 
-def charts(
-    accounts: Sequence[Account], groups: Sequence[Group], drawn: Sequence[Line]
+def comparison_charts(
+    accounts: Sequence[Account], groups: Sequence[Group], styles: Sequence[LineStyle]
 ) -> dict[Mode, dict[str, Chart]]:
     """Returns a chart for each metric that changes in any run, by mode and metric.
 
     Args:
         accounts: of the runs.
-        groups: of them; those of several runs are one line but for the mode `single`.
-        drawn: how each run is.
+        groups: of the runs; one of several runs is one line, but in the mode `single`.
+        styles: of each run.
     """
     names = {
         name
@@ -47,7 +47,7 @@ def charts(
         for name, points in account.history.items()
         if len({value for _, value in points}) > 1 and not name.startswith(LEFT_OUT)
     }
-    ordered = sorted(names, key=lambda name: (rank(name), name))
+    ordered = sorted(names, key=chart_order)
     return {
         mode: {
             name: {
@@ -55,7 +55,7 @@ def charts(
                 "x": "epoch",
                 "percent": name.endswith("accuracy"),
                 "canLog": not name.endswith("accuracy"),
-                "series": series(name, accounts, groups, drawn, mode),
+                "series": series(name, accounts, groups, styles, mode),
             }
             for name in ordered
         }
@@ -63,53 +63,50 @@ def charts(
     }
 
 
-def rank(name: str) -> int:
-    """Returns where a metric's chart stands among the others."""
-    return FIRST.index(name) if name in FIRST else len(FIRST)
+def chart_order(name: str) -> tuple[int, str]:
+    """Returns what sorts metrics: those of `FIRST` as they stand there, others after them."""
+    return (FIRST.index(name) if name in FIRST else len(FIRST), name)
 
 
 def series(
     name: str,
     accounts: Sequence[Account],
     groups: Sequence[Group],
-    drawn: Sequence[Line],
+    styles: Sequence[LineStyle],
     mode: Mode,
 ) -> list[dict[str, object]]:
     """Returns the lines of one metric."""
-    found = []
+    lines = []
     for group in groups:
         histories = {run: accounts[run].history.get(name, ()) for run in group.runs}
-        there = {run: points for run, points in histories.items() if points}
-        if mode == "single" or len(there) < 2:
-            found += [single(drawn[run], points) for run, points in there.items()]
+        logged = {run: points for run, points in histories.items() if points}
+        if mode == "single" or len(logged) < 2:
+            lines += [run_line(styles[run], points) for run, points in logged.items()]
         else:
-            found.append(together(group, drawn[group.runs[0]], there, mode))
-    return found
+            lines.append(group_line(group, styles[group.runs[0]], list(logged.values()), mode))
+    return lines
 
 
-def single(one: Line, points: Sequence[tuple[int, float]]) -> dict[str, object]:
+def run_line(style: LineStyle, points: Points) -> dict[str, object]:
     """Returns the line of one run."""
-    return line(one.label, points, one.colour, dash=one.dash)
+    return line(style.label, points, style.colour, dash=style.dash)
 
 
-def together(
-    group: Group,
-    first: Line,
-    histories: Mapping[int, Sequence[tuple[int, float]]],
-    mode: Mode,
+def group_line(
+    group: Group, style: LineStyle, histories: Sequence[Points], mode: Mode
 ) -> dict[str, object]:
-    """Returns the mean of a group as a line, and its spread as a band."""
-    averages = averaged(list(histories.values()))
+    """Returns the mean of a group's runs as a line, and its spread as a band."""
+    averages = averaged(histories)
     deviation = mode == "deviation"
     return line(
         f"{group.label} (mean of {len(histories)})",
         [(average.epoch, average.mean) for average in averages],
-        first.colour,
+        style.colour,
         band=[
             (a.epoch, a.mean - a.deviation, a.mean + a.deviation)
             if deviation
             else (a.epoch, a.low, a.high)
             for a in averages
         ],
-        dash=first.dash,
+        dash=style.dash,
     )

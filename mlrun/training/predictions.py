@@ -1,0 +1,83 @@
+"""What a model predicts for the images of one part, as NumPy arrays: no torch is needed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The logits of one part, and what follows from them.
+
+    part: `train`, `val`, `test`, or the name of a variant: `test-rotated-25`.
+    logits: float32 (N, K), not softmaxed.
+    labels: int64 (N,).
+    indices: int64 (N,), each image's place in the data set's own part.
+    """
+
+    part: str
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
+
+    @classmethod
+    def of_archive(cls, part: str, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
+        """Returns the predictions of which `arrays` are the content of the archive.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        return cls(part, arrays["logits"], arrays["labels"], arrays["indices"])
+
+    def archive(self) -> bytes:
+        """Returns `logits`, `labels` and `indices` as a compressed `.npz`."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, logits=self.logits, labels=self.labels, indices=self.indices)
+        return buffer.getvalue()
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class with the highest logit, int64 (N,)."""
+        return np.asarray(self.logits.argmax(1))
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the predicted class is the label, (N,)."""
+        return np.asarray(self.predicted == self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction that is right, 0–1; N is at least 1."""
+        return float(self.right.mean())
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The logits softmaxed, float32 (N, K): rows that sum to 1."""
+        powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
+        return np.asarray(powers / powers.sum(1, keepdims=True))
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """The probability of the predicted class, float32 (N,)."""
+        return np.asarray(self.probabilities.max(1))
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy of each image, float64 (N,)."""
+        highest = self.logits.max(1)
+        total = np.log(np.exp(self.logits - highest[:, None]).sum(1, dtype=np.float64))
+        return np.asarray(total + highest - self.logits[np.arange(len(highest)), self.labels])
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
+        classes = self.logits.shape[1]
+        cells = self.labels * classes + self.predicted
+        return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)

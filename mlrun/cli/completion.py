@@ -34,10 +34,8 @@ def for_setting(name: str) -> Complete | None:
     if traits.kind is not None:
         return visualisers if traits.kind == "visualiser" else of_kind(traits.kind)
     words = traits.words or words_of(Settings.model_fields[name].annotation)
-    if traits.path is not None and words:
-        return words_or_paths(words, traits.path)
     if traits.path is not None:
-        return paths(traits.path)
+        return words_or_paths(words, traits.path)
     return fixed(words) if words else None
 
 

@@ -96,7 +96,7 @@ def whole_columns(rows: Sequence[Row], differs: list[str]) -> list[list[str]]:
 
 def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     """Returns a table of at most `width` columns: the figures, then the params that fit."""
-    from mlrun.settings.run import traits_of
+    from mlrun.settings.run import setting_traits
 
     columns = [
         ["run", *(row.run_id[:8] for row in rows)],
@@ -108,7 +108,8 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     for key, short in FIGURES.items():
         columns.append([short, *(figure(row, key) for row in rows)])
     params = {name: [name, *(row.params.get(name, "-") for row in rows)] for name in differs}
-    candidates = [params.pop(name) for name in differs if traits_of(name).in_name == "first"]
+    first = (name for name, traits in setting_traits().items() if traits.in_name == "first")
+    candidates = [params.pop(name) for name in first if name in params]
     for key, short in variants_of(rows).items():
         candidates.append([short, *(figure(row, key) for row in rows)])
     candidates += params.values()

@@ -135,12 +135,15 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
 
     def changed(self) -> dict[str, object]:
         """Returns the settings that stand in a run's name where they are not the default."""
-        fields = type(self).model_fields
         return {
             name: getattr(self, name)
             for name, traits in setting_traits().items()
-            if traits.in_name == "changed" and getattr(self, name) != fields[name].default
+            if traits.in_name == "changed" and not self.is_default(name)
         }
+
+    def is_default(self, name: str) -> bool:
+        """Whether a setting has its default."""
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
 
     @property
     def evaluate_steps(self) -> int:
@@ -202,9 +205,8 @@ def component_settings() -> dict[str, Kind]:
 
 def check_agreement(settings: Settings) -> None:
     """Raises ValueError where one setting means nothing, or the wrong thing, beside another."""
-    fields = type(settings).model_fields
     for name, traits in setting_traits().items():
-        if traits.option_of is None or getattr(settings, name) == fields[name].default:
+        if traits.option_of is None or settings.is_default(name):
             continue
         other, values = traits.option_of
         value = getattr(settings, other)

@@ -3,16 +3,16 @@
 from typing import NoReturn
 
 from mlrun.cli.main import main as run
-from mlrun.machine.garbage import search_no_more, search_seldom
+from mlrun.machine.garbage import collect_little_at_exit, collect_seldom
 
 
 def main() -> NoReturn:
     """Runs the command line in a process of its own, and ends it."""
-    search_seldom()
+    collect_seldom()
     try:
         run()
     finally:
-        search_no_more()
+        collect_little_at_exit()
 
 
 if __name__ == "__main__":

@@ -1,22 +1,18 @@
 """`python -m mlrun`, and the command `mlrun`."""
 
-import gc
 from typing import NoReturn
 
 from mlrun.cli.main import main as run
-from mlrun.machine.garbage import search_seldom
+from mlrun.machine.garbage import collect_little_at_exit, collect_seldom
 
 
 def main() -> NoReturn:
-    """Runs the command line in a process of its own, and ends it.
-
-    To search for garbage not at all when the process ends takes 0.2 s off its end.
-    """
-    search_seldom()
+    """Runs the command line in a process of its own, and ends it."""
+    collect_seldom()
     try:
         run()
     finally:
-        gc.freeze()
+        collect_little_at_exit()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlrun.data.decoding import DECODING_RULE, decode, is_image, quiet_decoding
     from mlrun.errors import one_line, unknown
     from mlrun.inside.layers import Layer, layers_of
+    from mlrun.machine.workers import Worker, WorkerEnded
     from mlrun.record.folders import cache_folder
     from mlrun.settings.changes import Variant
     from mlrun.training.evaluation import Evaluation, criterion
@@ -24,6 +25,8 @@ PLACES = {
     "Evaluation": "mlrun.training.evaluation",
     "Layer": "mlrun.inside.layers",
     "Variant": "mlrun.settings.changes",
+    "Worker": "mlrun.machine.workers",
+    "WorkerEnded": "mlrun.machine.workers",
     "cache_folder": "mlrun.record.folders",
     "calibration": "mlrun.training.statistics",
     "criterion": "mlrun.training.evaluation",
@@ -44,6 +47,8 @@ __all__ = [
     "Evaluation",
     "Layer",
     "Variant",
+    "Worker",
+    "WorkerEnded",
     "cache_folder",
     "calibration",
     "criterion",

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from mlrun.cli import completion
 from mlrun.errors import unknown
-from mlrun.seam.options import as_text
+from mlrun.seam.conversion import as_text
 from mlrun.settings import Settings
 from mlrun.settings.names import canonical
 from mlrun.settings.plan import prefixed

@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 
 from mlrun.errors import MlrunError
 from mlrun.seam.components import Component, Kind
-from mlrun.seam.options import as_text
+from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import canonical

@@ -13,7 +13,7 @@ import click
 from mlrun.cli import completion
 from mlrun.errors import unknown
 from mlrun.seam.components import KINDS, Component
-from mlrun.seam.options import as_text
+from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import Registry, discover
 
 TITLES = {"model": "Models", "dataset": "Data sets", "visualiser": "Visualisers"}

@@ -84,7 +84,7 @@ def command(
         click.echo(f"Warning: {message}", err=True)
 
     where = devices.resolve(device)
-    with devices.settings_of_a_run(where, run.settings.threads):
+    with devices.torch_settings(where, run.settings.threads):
         restored = restore(run, where, options=options)
         found = predictor.predict(restored, paths, unreadable=unreadable)
         classes = restored.weights.classes

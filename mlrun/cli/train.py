@@ -9,7 +9,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
 from mlrun.machine.interrupts import undisturbed
-from mlrun.seam.options import convert
+from mlrun.seam.conversion import convert
 from mlrun.settings.plan import Plan, plan_of
 from mlrun.settings.run import traits_of
 

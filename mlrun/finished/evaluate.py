@@ -102,7 +102,7 @@ def evaluate(reference: str, asked: Asked) -> Evaluated:
         return logged  # the run's own figures, which training logged
     device = devices.resolve(asked.device)
     settings = run.settings
-    with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
+    with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
         restored = restore(run, device, asked.plugins, asked.model_options)
         use_threads(settings, restored.model, restored.weights.shape, device)
         selection = select_part(restored, asked)

@@ -1,1 +1,1 @@
-"""The process and what it runs on: devices, randomness, precision, interrupts, garbage."""
+"""The process and what it runs on: devices, randomness, precision, interrupts, garbage, workers."""

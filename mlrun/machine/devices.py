@@ -47,7 +47,7 @@ def resolve(name: str) -> torch.device:
 
 
 @contextmanager
-def settings_of_a_run(
+def torch_settings(
     device: torch.device, threads: int, *, deterministic: bool = False
 ) -> Iterator[None]:
     """Sets torch up for a run on `device`, and puts it back afterwards.
@@ -82,7 +82,7 @@ def set_deterministic(strict: bool, *, warn_only: bool) -> None:
         torch.use_deterministic_algorithms(strict, warn_only=warn_only)
 
 
-def describe(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """Returns the device's product name, or its kind where it has none."""
     if device.type in ("cuda", "xpu"):
         backend = torch.cuda if device.type == "cuda" else torch.xpu

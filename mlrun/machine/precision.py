@@ -39,7 +39,7 @@ class Precision:
         return torch.amp.GradScaler(self.device, init_scale=start, enabled=self.name == "16")
 
 
-def choose(name: str, device: torch.device) -> Precision:
+def choose_precision(name: str, device: torch.device) -> Precision:
     """Returns the precision of that name on `device`.
 
     `auto` is bf16 on a CUDA GPU that computes in it (compute capability 8.0 or higher), 32

@@ -118,7 +118,8 @@ def check_fit(
 
 def check_last_batch(model: nn.Module, train: Batches) -> None:
     """Raises MlrunError where batch normalisation cannot train on a last batch of one image."""
-    if train.examples % train.batch_size != 1 % train.batch_size:
+    last_batch = train.examples % train.batch_size or train.batch_size
+    if last_batch != 1:
         return
     twin = copy.deepcopy(model)
     set_training_mode(twin)

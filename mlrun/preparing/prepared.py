@@ -20,9 +20,8 @@ from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
-from mlrun.machine.garbage import old_objects_left_alone
-from mlrun.machine.precision import Precision
-from mlrun.machine.precision import choose as choose_precision
+from mlrun.machine.garbage import old_objects_frozen
+from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.batches import make_batches
 from mlrun.preparing.components import build_model, check_fit, check_last_batch, load_data, named
 from mlrun.preparing.threads import use_threads
@@ -184,10 +183,10 @@ def ready(plan: Plan) -> Iterator[Prepared]:
     """
     settings = plan.settings
     device = devices.resolve(settings.device)
-    with devices.settings_of_a_run(device, settings.threads, deterministic=settings.deterministic):
+    with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
         prepared = prepare(plan, device)
         use_threads(settings, prepared.model, prepared.data.shape, device)
-        with old_objects_left_alone():
+        with old_objects_frozen():
             yield prepared
 
 

@@ -13,8 +13,7 @@ from torch import nn
 
 from mlrun.data.normalisation import Normalisation
 from mlrun.errors import MlrunError, one_line
-from mlrun.machine.precision import Precision
-from mlrun.machine.precision import choose as choose_precision
+from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.components import build_model
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.components import Kind

@@ -58,7 +58,7 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
         **plan.settings.tags,
         "mlrun.version": __version__,
         "mlrun.device": str(prepared.device),
-        "mlrun.device_name": devices.describe(prepared.device),
+        "mlrun.device_name": devices.device_name(prepared.device),
         "mlrun.precision": prepared.precision.name,
         "mlrun.threads": str(torch.get_num_threads()),
         "mlrun.torch": torch.__version__,
@@ -116,7 +116,7 @@ def environment(device: torch.device) -> str:
     head = [
         f"python {sys.version.split()[0]}",
         f"platform {platform.platform()}",
-        f"device {device} ({devices.describe(device)})",
+        f"device {device} ({devices.device_name(device)})",
         f"threads {torch.get_num_threads()}",
     ]
     return "\n".join([*head, "", *packages(), ""])

@@ -1,8 +1,9 @@
 """How plugins are written and found."""
 
 from mlrun.seam.components import Component
+from mlrun.seam.conversion import as_text
 from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
-from mlrun.seam.options import Option, as_text
+from mlrun.seam.options import Option
 from mlrun.seam.registry import Broken, Registry, discover
 
 __all__ = [

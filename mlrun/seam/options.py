@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import types
 import typing
@@ -11,13 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from mlrun.seam.bounds import OutOfBounds, bounds_of, check_within, signs
+from mlrun.seam.conversion import bounds_of, convert, type_text
 
 REQUIRED = inspect.Parameter.empty
 SCALARS = (bool, int, float, str)
-NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-TRUE = ("true", "yes", "on", "1")
-FALSE = ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class Option:
     @property
     def type(self) -> str:
         """The type as a reader would write it: `float`, `relu|tanh`, `int≥1|none`, `int,…`."""
-        return describe(self.annotation)
+        return type_text(self.annotation)
 
     def convert(self, value: object) -> Any:
         """Returns `value` (text or a Python value) as the option's type, or raises ValueError."""
@@ -123,117 +119,6 @@ def check_annotation(name: str, annotation: Any) -> None:
         f"option {name} is annotated {annotation!r}; options are bool, int, float, str, "
         "Literal, these or None, tuples of them, and Annotated[int or float, Ge(…)]"
     )
-
-
-def describe(annotation: Any) -> str:
-    """Returns the type as a reader would write it, with its bounds."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal:
-        return "|".join(as_text(choice) for choice in arguments)
-    if origin is tuple:
-        if arguments[-1] is Ellipsis:
-            return f"{describe(arguments[0])},…"
-        return ",".join(describe(argument) for argument in arguments)
-    if origin in (typing.Union, types.UnionType):
-        return "|".join(describe(argument) for argument in arguments)
-    if origin is Annotated:
-        return describe(arguments[0]) + signs(bounds_of(arguments[1:]))
-    return "none" if annotation is types.NoneType else str(annotation.__name__)
-
-
-def convert(annotation: Any, value: object) -> Any:
-    """Returns `value`, text or a Python value, as `annotation`; raises ValueError."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal:
-        for choice in arguments:
-            if (type(choice) is type(value) and choice == value) or as_text(choice) == value:
-                return choice
-        raise ValueError(f"expected one of {describe(annotation)}, got {as_text(value)!r}")
-    if origin is tuple:
-        return convert_tuple(annotation, arguments, value)
-    if origin in (typing.Union, types.UnionType):
-        return convert_union(annotation, arguments, value)
-    if origin is Annotated:
-        number: Any = convert_scalar(arguments[0], value)
-        check_within(NAMES[arguments[0]], bounds_of(arguments[1:]), number, as_text(value))
-        return number
-    if annotation is types.NoneType:
-        if value is None or (isinstance(value, str) and value.lower() in ("none", "null", "")):
-            return None
-        raise ValueError(f"expected none, got {as_text(value)!r}")
-    return convert_scalar(annotation, value)
-
-
-def convert_scalar(annotation: type, value: object) -> bool | int | float | str:
-    """Returns `value` as a bool, int, float or str."""
-    if annotation is bool:
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.lower() in TRUE + FALSE:
-            return value.lower() in TRUE
-    elif annotation is int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
-            return int(value)
-    elif annotation is float:
-        try:
-            number = float(value) if isinstance(value, int | float | str) else math.nan
-        except ValueError:
-            number = math.nan
-        if not math.isnan(number) and not isinstance(value, bool):
-            return number
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError(f"expected {NAMES[annotation]}, got {as_text(value)!r}")
-
-
-def convert_union(annotation: Any, arguments: tuple[Any, ...], value: object) -> Any:
-    """Returns `value` as the first of `arguments` that takes it; None before all else."""
-    fault = ValueError(f"expected {describe(annotation)}, got {as_text(value)!r}")
-    for argument in sorted(arguments, key=lambda a: a is not types.NoneType):
-        try:
-            return convert(argument, value)
-        except OutOfBounds as error:
-            fault = error
-        except ValueError:
-            continue
-    raise fault
-
-
-def convert_tuple(annotation: Any, arguments: tuple[Any, ...], value: object) -> tuple[Any, ...]:
-    """Returns text with commas, a sequence or a single value as a tuple."""
-    if isinstance(value, str):
-        given = value.strip()
-        items: list[object] = (
-            [] if given.lower() in ("", "none") else [item.strip() for item in given.split(",")]
-        )
-    elif isinstance(value, list | tuple):
-        items = list(value)
-    else:
-        items = [value]
-    if arguments[-1] is Ellipsis:
-        return tuple(convert(arguments[0], item) for item in items)
-    if len(items) != len(arguments):
-        raise ValueError(
-            f"expected {len(arguments)} values ({describe(annotation)}), got {len(items)}"
-        )
-    return tuple(convert(kind, item) for kind, item in zip(arguments, items, strict=True))
-
-
-def as_text(value: object) -> str:
-    """Returns the text that `convert` reads back as `value`.
-
-    >>> as_text((1, 2)), as_text(True), as_text(None), as_text(1e-3)
-    ('1,2', 'true', 'none', '0.001')
-    """
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return ",".join(as_text(item) for item in value)
-    return str(value)
 
 
 def help_of_parameters(documentation: str) -> dict[str, str]:

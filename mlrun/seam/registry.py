@@ -103,7 +103,7 @@ def discover(files: Sequence[Path] = ()) -> Registry:
     manager = Hooks("mlrun")
     manager.add_hookspecs(hookspecs)
     taken: dict[str, str] = {}
-    for source in chosen(sources.sources(), os.environ.get("MLRUN_PLUGINS"), registry):
+    for source in allowed(sources.sources(), os.environ.get("MLRUN_PLUGINS"), registry):
         owner = taken.setdefault(source.name, source.distribution)
         if owner != source.distribution:
             reason = f"{owner} has a plugin of the same name; uninstall one of the two"
@@ -139,7 +139,7 @@ def discover(files: Sequence[Path] = ()) -> Registry:
     return registry
 
 
-def chosen(
+def allowed(
     found: Iterable[sources.Source], restriction: str | None, registry: Registry
 ) -> list[sources.Source]:
     """Returns the sources that `MLRUN_PLUGINS` lets through; warns of names that do not exist."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from mlrun.errors import unknown
-from mlrun.seam.options import convert
+from mlrun.seam.conversion import convert
 
 EXAMPLES = "changes such as rotate=25 or rotate=25+noise=0.1"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.components import Component
-from mlrun.seam.options import as_text
+from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import by_canonical_name, canonical

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationError
 
-from mlrun.seam.options import as_text, convert
+from mlrun.seam.conversion import as_text, convert
 from mlrun.settings.changes import EXAMPLES, Variant
 
 PHOTOGRAPHS = ("china", "flower")  # probe images by name: scikit-learn's, RGB, 427 × 640 pixels

@@ -21,9 +21,9 @@ from torch import Tensor
 from mlrun import ImageData, MlrunError, Part
 from mlrun.plugin import DECODING_RULE, cache_folder, decode, quiet_decoding
 from mlrun_datasets.decoders import Rule, decode_all
+from mlrun_datasets.decoding_progress import LOG, log_info, progress_bar
 from mlrun_datasets.files import given_path
 from mlrun_datasets.image_files import Listing, list_images
-from mlrun_datasets.progress import LOG, progress, say
 
 NAMED = 10  # images left out that are named one by one
 
@@ -48,7 +48,7 @@ def load_image_folder(
         raise MlrunError("--dataset.workers must be 0 or more, --dataset.size 1 or more")
     listing = list_images(given_path(root, path, "path"))
     place = place_of(listing.folder, size, channels, cache)
-    about = describe(listing, size, channels)
+    about = fingerprint(listing, size, channels)
     manifest = read_manifest(place, about)
     if manifest is None:
         with writing(place), locked(place):
@@ -66,7 +66,7 @@ def place_of(folder: Path, size: tuple[int, int] | None, channels: int, cache: s
     return base / f"{folder.resolve().name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def describe(listing: Listing, size: tuple[int, int] | None, channels: int) -> dict[str, Any]:
+def fingerprint(listing: Listing, size: tuple[int, int] | None, channels: int) -> dict[str, Any]:
     """Returns what the cache is made from; a cache made from anything else is stale."""
     files = {
         part: [[file.path, file.size, file.modified] for file in files]
@@ -111,7 +111,7 @@ def locked(place: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say("waiting for another process, which decodes the same images")
+        log_info("waiting for another process, which decodes the same images")
         lock.acquire()
     try:
         yield
@@ -151,10 +151,10 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
     if needed > free:
         raise OSError(None, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
     ignored = f", {listing.ignored} other files ignored" if listing.ignored else ""
-    say(f"decoding {len(paths):,} images into {path.parent.with_suffix('')}{ignored}")
+    log_info(f"decoding {len(paths):,} images into {path.parent.with_suffix('')}{ignored}")
     skipped: dict[str, str] = {}
     done = 0
-    with path.open("wb") as file, progress(len(paths)) as advance:
+    with path.open("wb") as file, progress_bar(len(paths)) as advance:
         for chunk in decode_all(paths, rule, workers):
             count = len(chunk.failed) + len(chunk.pixels) // math.prod(rule.shape)
             skipped |= {files[done + place]: why for place, why in chunk.failed.items()}

@@ -73,7 +73,7 @@ def list_images(folder: Path) -> Listing:
                 raise MlrunError(f"no images in {place / name}; add some or remove the folder")
             ignored += len(paths) - len(images)
             label = classes.index(name)
-            parts[part] += [describe(path, folder, label) for path in images]
+            parts[part] += [image_file(path, folder, label) for path in images]
     return Listing(folder, classes, parts, ignored)
 
 
@@ -124,7 +124,7 @@ def walk(folder: Path) -> Iterator[Path]:
         seen.add(real)
 
 
-def describe(path: Path, folder: Path, label: int) -> ImageFile:
+def image_file(path: Path, folder: Path, label: int) -> ImageFile:
     """Returns what is noted of one file; a link that leads nowhere has the size -1."""
     try:
         found = path.stat()

@@ -12,7 +12,7 @@ WHOLE = re.compile(r"\s*(-?\d+)(\.0*)?\s*")
 MOST = 10_000  # classes that a label may imply; a number above is more likely no label
 
 
-def number(
+def number_labels(
     labels: Mapping[str, Sequence[str]],
     files: Mapping[str, Path],
     names: tuple[str, ...],
@@ -42,7 +42,7 @@ def number(
     if count not in (None, len(classes)):
         raise MlrunError(
             f"num_classes is {count}, but the labels are {len(classes)} names "
-            f"({some(classes)}); leave it out, or name all with --dataset.classes"
+            f"({first_names(classes)}); leave it out, or name all with --dataset.classes"
         )
     places = {name: place for place, name in enumerate(classes)}
     for part, texts in labels.items():
@@ -50,7 +50,7 @@ def number(
             if label not in places:
                 raise MlrunError(
                     f"{files[part]}, row {row}: label {label} is not among the "
-                    f"{len(classes)} classes ({some(classes)})"
+                    f"{len(classes)} classes ({first_names(classes)})"
                 )
     return classes, {part: [places[label] for label in texts] for part, texts in labels.items()}
 
@@ -61,7 +61,7 @@ def by_value(
     names: tuple[str, ...],
     count: int | None,
 ) -> tuple[tuple[str, ...], dict[str, list[int]]]:
-    """Returns what `number` does, for labels that are whole numbers."""
+    """Returns what `number_labels` does, for labels that are whole numbers."""
     values = {part: [int(label.partition(".")[0]) for label in labels[part]] for part in labels}
     total = count or len(names) or 1 + max(max(numbers) for numbers in values.values())
     for part, numbers in values.items():
@@ -79,6 +79,6 @@ def by_value(
     return names or tuple(str(value) for value in range(total)), values
 
 
-def some(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """Returns the first names."""
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

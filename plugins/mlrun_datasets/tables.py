@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
 from mlrun_datasets.files import given_path, reading
-from mlrun_datasets.numbering import number, some
+from mlrun_datasets.numbering import first_names, number_labels
 
 AT_ONCE = 2000  # rows
 
@@ -62,7 +62,7 @@ def load_csv(
         check_same(path, pixel_columns(path, layout), paths["train"], columns)
         pixels, labels[name] = read_rows(path, layout.label, columns)
         images[name] = shaped(pixels, (layout.channels, height, width), layout.order)
-    names, numbers = number(labels, paths, classes, num_classes)
+    names, numbers = number_labels(labels, paths, classes, num_classes)
     found = {name: Part(images[name], torch.tensor(numbers[name])) for name in paths}
     return ImageData(
         train=found["train"],
@@ -74,7 +74,7 @@ def load_csv(
     )
 
 
-def read(path: Path, **how: Any) -> Any:
+def read_csv(path: Path, **how: Any) -> Any:
     """Returns what pandas reads."""
     return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **how)
 
@@ -98,7 +98,7 @@ def pixel_columns(path: Path, layout: Layout) -> list[str]:
     """
     with reading(path):
         try:
-            header = read(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+            header = read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
         except pd.errors.EmptyDataError:
             raise MlrunError(
                 f"{path} is empty; expected a header row with {layout.label}"
@@ -107,7 +107,7 @@ def pixel_columns(path: Path, layout: Layout) -> list[str]:
     if layout.label not in names:
         raise MlrunError(
             f"{path} has no column {layout.label} in its first row, but {len(names)}: "
-            f"{some(names)}; name the labels' column with --dataset.label"
+            f"{first_names(names)}; name the labels' column with --dataset.label"
         )
     ((name, times),) = Counter(names).most_common(1)
     if times > 1:
@@ -115,7 +115,9 @@ def pixel_columns(path: Path, layout: Layout) -> list[str]:
     prefix = layout.pixels or ""
     columns = [name for name in names if name.startswith(prefix) and name != layout.label]
     if not columns:
-        raise MlrunError(f"{path} has no pixel columns {prefix}… in its first row: {some(names)}")
+        raise MlrunError(
+            f"{path} has no pixel columns {prefix}… in its first row: {first_names(names)}"
+        )
     return columns
 
 
@@ -125,7 +127,7 @@ def check_same(path: Path, found: list[str], first: Path, expected: list[str]) -
     if odd:
         raise MlrunError(
             f"{path} has {len(found)} pixel columns, {first} has {len(expected)}; "
-            f"{some(odd)} only in one of them"
+            f"{first_names(odd)} only in one of them"
         )
 
 
@@ -159,7 +161,7 @@ def read_rows(path: Path, label: str, columns: list[str]) -> tuple[NDArray[np.ui
     pixels: list[NDArray[np.uint8]] = []
     labels: list[str] = []
     with reading(path):
-        chunks = read(
+        chunks = read_csv(
             path,
             dtype={label: str},
             keep_default_na=False,

@@ -49,8 +49,9 @@ class Adapted(nn.Module):
 def adapt(model: nn.Module, resize: nn.Module) -> None:
     """Makes `model` an `Adapted` network, in place, whose images pass through `resize` first.
 
-    That changes its class: a wrapper would put a prefix before the names of all layers, and
-    hooks are left out of the copies that are drawn and served.
+    That changes its class to a subclass of it and of `Adapted`, whose `forward` then runs first: a
+    wrapper would put a prefix before the names of all layers, and hooks are left out of the copies
+    that are drawn and served.
     """
     kind = type(model)
     model.__class__ = type(kind.__name__, (Adapted, kind), {"__module__": kind.__module__})

@@ -29,7 +29,9 @@ def read_weights(arch: str, weights: str, *, download: bool) -> State:
     """
     named = models.get_model_weights(arch).__members__
     if weights.upper() in named:
-        return read_file(cached(named[weights.upper()].url, weights, download=download), weights)
+        return read_file(
+            cached_file(named[weights.upper()].url, weights, download=download), weights
+        )
     path = Path(weights).expanduser()
     if path.is_file():
         return read_file(path, weights)
@@ -38,7 +40,7 @@ def read_weights(arch: str, weights: str, *, download: bool) -> State:
     raise unknown(f"weights of {arch}", weights, named)
 
 
-def cached(url: str, weights: str, *, download: bool) -> Path:
+def cached_file(url: str, weights: str, *, download: bool) -> Path:
     """Returns where torch keeps the file of `url`, once it is there and its checksum right."""
     name = url.rpartition("/")[2]
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
@@ -86,17 +88,17 @@ def read_file(path: Path, weights: str) -> State:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
         raise MlrunError(f"weights {weights}: {path} holds no state dict, names with their tensors")
-    state: State = OrderedDict((plain(name), value) for name, value in content.items())
+    state: State = OrderedDict((plain_name(name), value) for name, value in content.items())
     # BatchNorm and MNASNet read from it how old the file is
-    versions = {plain(name): v for name, v in getattr(content, "_metadata", {}).items()}
+    versions = {plain_name(name): v for name, v in getattr(content, "_metadata", {}).items()}
     state._metadata = versions  # type: ignore[attr-defined]
     return state
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Returns a weight's name without what DataParallel and old versions of torchvision add.
 
-    >>> plain("module.features.denseblock1.denselayer1.norm.1.weight")
+    >>> plain_name("module.features.denseblock1.denselayer1.norm.1.weight")
     'features.denseblock1.denselayer1.norm1.weight'
     """
     name = re.sub(r"^module(\.|$)", "", name)
@@ -130,11 +132,11 @@ def load_into(
         heads = []
     for name in [name for name in state if name.startswith(AUXILIARY) or name in replaced]:
         del state[name]
-    check(state, own, optional=heads, what=what)
+    check_state(state, own, optional=heads, what=what)
     model.load_state_dict(state, strict=False)
 
 
-def check(state: State, own: State, *, optional: list[str], what: str) -> None:
+def check_state(state: State, own: State, *, optional: list[str], what: str) -> None:
     """Raises MlrunError unless `state` holds what `own` does, of the same shapes, all numbers."""
     missing = [
         name

@@ -246,7 +246,7 @@ def test_a_decoding_process_that_dies_is_an_error(tmp_path: Path) -> None:
     with Crew(2, Rule(3, (8, 8), (3, 8, 8))) as crew:
         chunks = crew.decode(tasks)
         assert len(next(chunks).pixels) == 192
-        crew.processes[0].kill()
+        crew.workers[0].process.kill()
         with pytest.raises(MlrunError, match=r"a decoding process ended \(status -9\) in or after"):
             list(chunks)
-    assert all(process.poll() is not None for process in crew.processes)
+    assert all(worker.process.poll() is not None for worker in crew.workers)

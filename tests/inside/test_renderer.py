@@ -80,8 +80,8 @@ def test_what_the_process_cannot_draw_comes_back_and_the_next_is_drawn() -> None
 
 def test_nothing_is_lost_when_the_process_is_killed() -> None:
     renderer = Renderer()
-    assert renderer._process is not None
-    os.kill(renderer._process.pid, signal.SIGKILL)
+    assert renderer._worker is not None
+    os.kill(renderer._worker.process.pid, signal.SIGKILL)
     assert rendered(packed(PICTURE), packed(PICTURE), renderer=renderer) == [None, None]
 
 
@@ -92,7 +92,7 @@ def test_work_is_done_after_the_pictures_and_closing_again_does_nothing() -> Non
     renderer.close()
     renderer.close()
     assert order == ["picture", "work"]
-    assert renderer._process is None
+    assert renderer._worker is None
     assert "mlrun-renderer" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -46,7 +46,7 @@ def test_threads_grow_with_the_work_of_a_step(
 
 def test_who_says_how_many_is_obeyed(three: None) -> None:
     use_threads(Settings(threads=5, batch_size=1), convolutional(), (1, 8, 8), CPU)
-    assert torch.get_num_threads() == 3  # which is what `settings_of_a_run` sets, not this
+    assert torch.get_num_threads() == 3  # which is what `torch_settings` sets, not this
 
 
 def test_a_model_whose_work_is_not_seen_gets_torch_s_own_number(three: None) -> None:

@@ -11,7 +11,7 @@ from checkouts import ROOT
 from torch import nn
 
 from mlrun import MlrunError
-from mlrun.seam.options import as_text
+from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import discover
 from mlrun.settings import Settings
 from mlrun.settings.plan import make_plan

@@ -196,6 +196,7 @@ def register_models(register):
 """
     given = {**without(QUICK, "model.widths"), "model": "normed", "plugin": plugin(tmp_path, code)}
     given |= {"validation": "last:100", "subset": 141, "batch_size": 8}
-    with pytest.raises(MlrunError, match="batch_size 8 leaves a last batch of one image"):
-        mlrun.train(given)
+    for size in (8, 1):
+        with pytest.raises(MlrunError, match=f"batch_size {size} leaves a last batch of one image"):
+            mlrun.train({**given, "batch_size": size})
     assert mlrun.train({**given, "part_lrs": "1=0"}).metrics["train/loss"] > 0

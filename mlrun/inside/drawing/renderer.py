@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
 import queue
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
 
 from mlrun.inside.drawing.rendering import Rendered, render
+from mlrun.machine.workers import Worker, WorkerEnded
 
 MOST_WAITING = 64  # pictures, before the training waits for some to be done
 NICENESS = 10  # the training comes first
-START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mlrun.inside.drawing.renderer import serve; serve()"
-)
 Take = Callable[[Rendered | None], None]
 
 
@@ -36,14 +26,9 @@ class Renderer:
         self._waiting: queue.Queue[tuple[bytes, Take] | Callable[[], None] | None] = queue.Queue(
             MOST_WAITING
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._worker: Worker | None = None
         with suppress(OSError):
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", START, json.dumps(sys.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._worker = Worker(rendered, nice=NICENESS, quiet=True)
         self._thread = threading.Thread(target=self._work, name="mlrun-renderer", daemon=True)
         self._thread.start()
 
@@ -75,54 +60,29 @@ class Renderer:
 
     def _ask(self, content: bytes) -> Rendered | None:
         """Returns the process's answer; None once it is broken."""
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
+        if self._worker is None:
             return None
         try:
-            pickle.dump(content, process.stdin)
-            process.stdin.flush()
-            answer: Rendered | None = pickle.load(process.stdout)
-        except Exception:  # it was killed, or could not start
-            self._end()
+            answer: Rendered | None = self._worker.call(content)
+        except WorkerEnded:
+            self._worker = None
             return None
         return answer
 
     def _end(self) -> None:
-        """Ends the process, whatever state it is in."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
-        process.kill()
-        process.wait()
+        """Ends the process, if it has not ended."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
 
 
-def serve() -> None:
-    """Renders what comes on stdin until it ends, and answers on stdout: the process's part."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # whoever started it ends it
-        signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError):
-        os.nice(NICENESS)
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    with suppress(EOFError, BrokenPipeError):
-        while True:
-            answer_one(sys.stdin.buffer, answers)
-
-
-def answer_one(jobs: BinaryIO, answers: BinaryIO) -> None:
-    """Reads one picture and writes its files, or None where they cannot be made here.
+def rendered(content: bytes) -> Rendered | None:
+    """Returns a picture's files, or None where they cannot be made in the process beside.
 
     That may be for a class of a plugin that is a single file, or an error in drawing: the
     process that made the picture tries it again and says what is wrong.
     """
-    content: bytes = pickle.load(jobs)
     try:
-        answer = render(content)
+        return render(content)
     except Exception:
-        answer = None
-    pickle.dump(answer, answers)
-    answers.flush()
+        return None

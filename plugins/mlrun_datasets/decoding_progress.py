@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 LOG = logging.getLogger("mlrun.datasets")  # the command line shows it, unless it is quiet
 
 
-def say(text: str) -> None:
+def log_info(text: str) -> None:
     """Tells the user one line."""
     LOG.info("image-folder: %s", text)
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[int], object]]:
+def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
     """Shows a bar on a terminal; yields what is told how many more images are done."""
     if not (sys.stderr.isatty() and LOG.isEnabledFor(logging.INFO)):
         yield lambda count: None

@@ -1,0 +1,111 @@
+"""Processes beside this one that call a function: pictures are rendered so, image files decoded.
+
+`concurrent.futures` and `multiprocessing` would copy a process with threads (fork) or run the
+user's script again in each child (spawn). A worker is started afresh, whatever the script is; only
+the messages are `multiprocessing`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, NoReturn
+
+START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from mlrun.machine.workers import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+class WorkerEnded(Exception):
+    """A worker's process ended before it answered.
+
+    status: what it exited with; -9 if it was killed, by signal 9.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"a worker process ended (status {status})")
+        self.status = status
+
+
+class Worker:
+    """A process of its own that calls `function` for this one; a thread calls, and waits.
+
+    What the function prints goes to stderr. An error that it raises ends the process. The process
+    ends by itself when this one is gone; it ignores SIGINT and SIGTERM, which whoever started it
+    sees to.
+
+    Args:
+        function: of a module that can be imported: no lambda, not of a plugin that is one file.
+        nice: how far the process stands back behind others; 19 at most.
+        quiet: drop what the process prints, errors too.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, nice: int = 0, quiet: bool = False) -> None:
+        self._connection, theirs = Pipe()
+        arguments = (json.dumps(sys.path), str(theirs.fileno()), str(nice))
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", START, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if quiet else 2,  # stderr
+                stderr=subprocess.DEVNULL if quiet else None,
+                pass_fds=[theirs.fileno()],
+            )
+        with suppress(OSError):  # it ended already, as the first call will say
+            self._connection.send(function)
+
+    def call(self, *arguments: object) -> Any:
+        """Returns what the function returns for `arguments`, one call at a time.
+
+        Arguments and result are pickled.
+
+        Raises:
+            WorkerEnded: the process was killed, or ended by an error of the function or its module.
+        """
+        try:
+            self._connection.send(arguments)
+            return self._connection.recv()
+        except (OSError, EOFError) as error:
+            raise WorkerEnded(self.kill()) from error
+
+    def kill(self) -> int:
+        """Ends the process, whatever it is doing, and returns what it exited with.
+
+        A call that another thread waits for raises WorkerEnded.
+        """
+        self.process.kill()
+        return self.process.wait()
+
+
+def serve(descriptor: int, nice: int) -> NoReturn:
+    """Calls the function that comes first with the arguments that come then: a worker's part.
+
+    Args:
+        descriptor: of the connection to the process that asks; it is read until that is gone.
+        nice: as `Worker` has it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(nice)
+    os.set_inheritable(descriptor, False)  # what the function starts must not keep it open
+    connection = Connection(os.dup(descriptor))  # `descriptor` is open until the process is over
+    function = received(connection)
+    while True:
+        result = function(*received(connection))
+        with suppress(ConnectionError):  # whoever asked is gone
+            connection.send(result)
+
+
+def received(connection: Connection[Any, Any]) -> Any:
+    """Returns the next message; ends the process once whoever sends them is gone."""
+    try:
+        return connection.recv()
+    except (EOFError, ConnectionError):
+        sys.exit()

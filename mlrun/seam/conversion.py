@@ -1,0 +1,205 @@
+"""Text and Python values as the type of an option, held to its bounds, and types as text.
+
+By hand: pydantic's adapters take True for 1 and nan for a number, know neither `none` nor commas,
+and each of their messages would have to be put into other words.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt
+
+IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+TRUE = ("true", "yes", "on", "1")
+FALSE = ("false", "no", "off", "0")
+
+
+class OutOfBounds(ValueError):
+    """A number of the right type beyond a bound of its option."""
+
+
+def convert(annotation: Any, value: object) -> Any:
+    """Returns `value`, text or a Python value, as `annotation`; raises ValueError."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        for choice in arguments:
+            if (type(choice) is type(value) and choice == value) or as_text(choice) == value:
+                return choice
+        raise ValueError(f"expected one of {type_text(annotation)}, got {as_text(value)!r}")
+    if origin is tuple:
+        return convert_tuple(annotation, arguments, value)
+    if origin in (typing.Union, types.UnionType):
+        return convert_union(annotation, arguments, value)
+    if origin is Annotated:
+        number: Any = convert_scalar(arguments[0], value)
+        check_within(IN_WORDS[arguments[0]], bounds_of(arguments[1:]), number, as_text(value))
+        return number
+    if annotation is types.NoneType:
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "null", "")):
+            return None
+        raise ValueError(f"expected none, got {as_text(value)!r}")
+    return convert_scalar(annotation, value)
+
+
+def convert_scalar(annotation: type, value: object) -> bool | int | float | str:
+    """Returns `value` as a bool, int, float or str."""
+    if annotation is bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in TRUE + FALSE:
+            return value.lower() in TRUE
+    elif annotation is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
+            return int(value)
+    elif annotation is float:
+        try:
+            number = float(value) if isinstance(value, int | float | str) else math.nan
+        except ValueError:
+            number = math.nan
+        if not math.isnan(number) and not isinstance(value, bool):
+            return number
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"expected {IN_WORDS[annotation]}, got {as_text(value)!r}")
+
+
+def convert_union(annotation: Any, arguments: tuple[Any, ...], value: object) -> Any:
+    """Returns `value` as the first of `arguments` that takes it; None before all else."""
+    fault = ValueError(f"expected {type_text(annotation)}, got {as_text(value)!r}")
+    for argument in sorted(arguments, key=lambda a: a is not types.NoneType):
+        try:
+            return convert(argument, value)
+        except OutOfBounds as error:
+            fault = error
+        except ValueError:
+            continue
+    raise fault
+
+
+def convert_tuple(annotation: Any, arguments: tuple[Any, ...], value: object) -> tuple[Any, ...]:
+    """Returns text with commas, a sequence or a single value as a tuple."""
+    if isinstance(value, str):
+        given = value.strip()
+        items: list[object] = (
+            [] if given.lower() in ("", "none") else [item.strip() for item in given.split(",")]
+        )
+    elif isinstance(value, list | tuple):
+        items = list(value)
+    else:
+        items = [value]
+    if arguments[-1] is Ellipsis:
+        return tuple(convert(arguments[0], item) for item in items)
+    if len(items) != len(arguments):
+        raise ValueError(
+            f"expected {len(arguments)} values ({type_text(annotation)}), got {len(items)}"
+        )
+    return tuple(convert(kind, item) for kind, item in zip(arguments, items, strict=True))
+
+
+def type_text(annotation: Any) -> str:
+    """Returns the type as a reader would write it, with its bounds."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return "|".join(as_text(choice) for choice in arguments)
+    if origin is tuple:
+        if arguments[-1] is Ellipsis:
+            return f"{type_text(arguments[0])},…"
+        return ",".join(type_text(argument) for argument in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return "|".join(type_text(argument) for argument in arguments)
+    if origin is Annotated:
+        return type_text(arguments[0]) + bounds_text(bounds_of(arguments[1:]))
+    return "none" if annotation is types.NoneType else str(annotation.__name__)
+
+
+def as_text(value: object) -> str:
+    """Returns the text that `convert` reads back as `value`.
+
+    >>> as_text((1, 2)), as_text(True), as_text(None), as_text(1e-3)
+    ('1,2', 'true', 'none', '0.001')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ",".join(as_text(item) for item in value)
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What a kind of bound asks: a test of value and limit, its sign, its words."""
+
+    holds: Callable[[Any, Any], bool]
+    sign: str
+    words: str
+
+
+RELATIONS = {
+    Ge: Relation(operator.ge, "≥", "of at least"),
+    Gt: Relation(operator.gt, ">", "above"),
+    Le: Relation(operator.le, "≤", "of at most"),
+    Lt: Relation(operator.lt, "<", "below"),
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One bound: how a value must stand to a limit."""
+
+    relation: Relation
+    limit: float
+
+    @property
+    def infinite(self) -> bool:
+        """Whether it only keeps infinity out."""
+        return math.isinf(self.limit)
+
+
+def bounds_of(metadata: Iterable[object]) -> tuple[Bound, ...]:
+    """Returns the bounds in the metadata of an `Annotated`, those of an `Interval` one by one.
+
+    Raises:
+        TypeError: a constraint of `annotated_types` that is none of Ge, Gt, Le and Lt.
+    """
+    found: list[Bound] = []
+    for item in metadata:
+        if isinstance(item, GroupedMetadata):
+            found.extend(bounds_of(item))
+        elif isinstance(item, Ge | Gt | Le | Lt):
+            found.append(Bound(RELATIONS[type(item)], getattr(item, type(item).__name__.lower())))
+        elif isinstance(item, BaseMetadata):
+            raise TypeError(f"{item!r} is no bound of an option; they are Ge, Gt, Le and Lt")
+    return tuple(found)
+
+
+def check_within(expected: str, bounds: Sequence[Bound], number: float, given: str) -> None:
+    """Raises OutOfBounds unless `number` keeps all `bounds`.
+
+    Args:
+        expected: the type in words: `a whole number`.
+        bounds: of the option.
+        number: the value, converted.
+        given: the value as it was given.
+    """
+    if all(bound.relation.holds(number, bound.limit) for bound in bounds):
+        return
+    told = [bound for bound in bounds if not bound.infinite or math.isinf(number)]
+    words = " and ".join(f"{bound.relation.words} {bound.limit:.12g}" for bound in told)
+    raise OutOfBounds(f"expected {expected} {words}, got {given!r}")
+
+
+def bounds_text(bounds: Sequence[Bound]) -> str:
+    """Returns the bounds as they stand after a type: `≥1`, `>0`, `≥0≤180`."""
+    return "".join(f"{b.relation.sign}{b.limit:.12g}" for b in bounds if not b.infinite)

@@ -34,7 +34,6 @@ class LogSystemMetrics(Callback):
         self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         with suppress(Exception):  # no NVIDIA GPU, or no nvidia-ml-py
             self._monitors.append(GPUMonitor())
-        psutil.cpu_percent()  # what it returns is the use since the call before
         self._samples = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlrun-system-metrics", daemon=True)
@@ -55,6 +54,7 @@ class LogSystemMetrics(Callback):
 
     def _run(self) -> None:
         """Takes samples until it is closed."""
+        psutil.cpu_percent()  # what it returns is the use since this thread's call before
         while not self._ended.wait(self._interval):
             self._sample()
         self._sample()

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 import mlrun
 from mlrun import MlrunError
-from mlrun.data import batches
+from mlrun.data import examples
 from mlrun.data.decoding import decode
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -201,7 +201,7 @@ def test_a_run_is_the_same_from_the_map_as_from_memory(
         "log_model": False,
     }
     ready = mlrun.train(settings)
-    monkeypatch.setattr(batches, "room_on", lambda device: 10**9)
+    monkeypatch.setattr(examples, "room_on", lambda device: 10**9)
     mapped = mlrun.train(settings)
     one, two = (MlflowClient().get_run(run.run_id).data for run in (ready, mapped))
     assert one.tags["mlrun.weights_sha256"] == two.tags["mlrun.weights_sha256"]

@@ -30,6 +30,7 @@ def thawed() -> Iterator[None]:
 
 
 def test_what_was_there_before_a_run_is_left_out_until_it_ends(store: str, thawed: None) -> None:
+    gc.collect()
     before = len(gc.get_objects())
     witness = Witness()
     mlrun.train(QUICK, progress=witness)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mlrun.machine.workers import Worker, WorkerEnded
     from mlrun.record.folders import cache_folder
     from mlrun.settings.changes import Variant
-    from mlrun.training.evaluation import Evaluation, criterion
+    from mlrun.training.evaluation import Evaluation
+    from mlrun.training.losses import criterion
     from mlrun.training.optimisation.parts import is_named, top_layers
     from mlrun.training.statistics import Calibration, calibration, interval
 
@@ -29,7 +30,7 @@ PLACES = {
     "WorkerEnded": "mlrun.machine.workers",
     "cache_folder": "mlrun.record.folders",
     "calibration": "mlrun.training.statistics",
-    "criterion": "mlrun.training.evaluation",
+    "criterion": "mlrun.training.losses",
     "decode": "mlrun.data.decoding",
     "interval": "mlrun.training.statistics",
     "is_image": "mlrun.data.decoding",

@@ -128,7 +128,10 @@ class View:
         return self._normalise(images)
 
     def evaluation(self, part: str) -> Evaluation:
-        """Returns what the model says of a part: logits, labels, loss, accuracy, confusion."""
+        """Returns the predictions of the model for a part: an `Evaluation`.
+
+        It has logits, labels, predicted classes, probabilities, losses, accuracy, confusion.
+        """
         self._selection(part)
         if part not in self._evaluations:
             self._evaluations[part] = self._evaluate(self.model, part)
@@ -142,7 +145,7 @@ class View:
         variant: Variant | None = None,
         seed: int = 0,
     ) -> Evaluation:
-        """Returns what the model says of some images of a part, as they are or changed.
+        """Returns the predictions of the model for some images of a part, as they are or changed.
 
         Changed images are those of `mlrun evaluate --rotate 25` with the same images and seed.
 

@@ -17,7 +17,8 @@ from mlrun.data.sharing import LOADED
 from mlrun.errors import MlrunError, one_line
 from mlrun.machine.randomness import derive_seed, own_random_states
 from mlrun.settings.plan import ConfiguredComponent, Plan
-from mlrun.training.evaluation import criterion, set_training_mode
+from mlrun.training.evaluation import set_training_mode
+from mlrun.training.losses import criterion
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ class Session:
     ) -> None:
         self.plan, self.prepared, self.description = plan, prepared, description
         self.tracker, self.progress = tracker, progress
-        self.report_link = ""
+        self.report_link, self.ended = "", False
         settings, folder = plan.settings, run_folder(tracker.run_id)
         self.failures = Failures(tracker)
         self.checkpoints = Checkpoints(folder, settings.keep, settings.monitor, prepared.about)
@@ -193,7 +193,7 @@ class Session:
 
     def end(self, status: Status, reason: str) -> None:
         """Logs what is left, ends the run, and clears its folder if nothing was lost."""
-        tracker = self.tracker
+        tracker, self.ended = self.tracker, True
         with undisturbed():
             for callback in self.callbacks:
                 callback.close()

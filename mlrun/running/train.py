@@ -48,8 +48,7 @@ def train(
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
                 shown.note(str(start))
-            session = open_session(plan, prepared, description, shown)
-            return session.run()
+            return run_session(plan, prepared, description, shown)
     except RunFailed:
         raise
     except MlrunError as error:
@@ -63,17 +62,25 @@ def train(
         raise
 
 
-def open_session(
+def run_session(
     plan: Plan, prepared: Prepared, description: Description, progress: Progress
-) -> Session:
-    """Opens a run in MLflow; an interrupt meanwhile waits until it is there, and ends it KILLED."""
+) -> Run:
+    """Opens a run in MLflow and returns it finished; however it goes, it is ended.
+
+    An interrupt while it is opened waits until it is there.
+    """
     session = None
     try:
         with undisturbed():
             tracker = opening.open_run(plan.run_name, plan.settings.experiment, description.tags)
-            session = Session(plan, prepared, description, tracker, progress)
+            try:
+                session = Session(plan, prepared, description, tracker, progress)
+            except BaseException as error:
+                tracker.tags({"mlrun.reason": one_line(error)})
+                tracker.close("FAILED")
+                raise
+        return session.run()
     except KeyboardInterrupt as error:
-        if session is not None:
+        if session is not None and not session.ended:
             session.end("KILLED", str(error) or INTERRUPTED)
         raise
-    return session

@@ -7,7 +7,8 @@ from typing import Literal
 
 from mlrun.data.mixing import Mixing
 from mlrun.machine.precision import Precision
-from mlrun.training.evaluation import Criterion, Forward, whole
+from mlrun.training.evaluation import Forward, whole
+from mlrun.training.losses import Criterion
 
 
 @dataclass(frozen=True)

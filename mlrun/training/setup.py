@@ -10,8 +10,8 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.machine.precision import Precision
 from mlrun.settings import Settings
 from mlrun.training.average import Average
-from mlrun.training.evaluation import criterion
 from mlrun.training.initialisation import initialise
+from mlrun.training.losses import criterion
 from mlrun.training.optimisation.optimisers import make_optimiser
 from mlrun.training.optimisation.parts import freeze_parts
 from mlrun.training.optimisation.patience import Patience

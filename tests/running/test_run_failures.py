@@ -280,3 +280,17 @@ def test_broken_plugins_and_misspelt_restrictions_are_told_when_training(
     assert warned == [
         "plugin bad (bad) is broken: ModuleNotFoundError: No module named 'no_such_module'"
     ]
+
+
+def test_a_run_that_is_opened_but_cannot_be_followed_ends_failed(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("mlrun.running.session.run_folder", broken)
+    with pytest.raises(OSError, match="no space left"):
+        mlrun.train(QUICK)
+    run = only_run()
+    assert run.info.status == "FAILED"
+    assert run.data.tags["mlrun.reason"] == "OSError: no space left on device"

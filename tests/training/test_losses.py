@@ -18,7 +18,7 @@ from torch import nn
 import mlrun
 from mlrun.errors import MlrunError
 from mlrun.seam.registry import discover
-from mlrun.training.evaluation import criterion
+from mlrun.training.losses import criterion
 from mlrun.training.optimisation.patience import Patience
 
 NAMES = ("sigmoid-distance", "softmax-nll")

@@ -29,8 +29,9 @@ from mlrun.machine.randomness import derive_seed
 from mlrun.settings.augmentation import MixingSettings
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import digest
-from mlrun.training.evaluation import Evaluation, criterion
+from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import TrainingFailed, fit
+from mlrun.training.losses import criterion
 from mlrun.training.setup import class_weights
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally

@@ -24,8 +24,9 @@ from mlrun.machine.randomness import derive_seed, generator
 from mlrun.settings import Settings
 from mlrun.training import checkpoints as checkpoints_module
 from mlrun.training.checkpoints import Checkpoints, digest
-from mlrun.training.evaluation import criterion, evaluate
+from mlrun.training.evaluation import evaluate
 from mlrun.training.loop import TrainingFailed
+from mlrun.training.losses import criterion
 from mlrun.training.optimisation.optimisers import make_optimiser
 
 

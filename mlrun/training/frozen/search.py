@@ -15,8 +15,9 @@ from torch.utils.hooks import RemovableHandle
 
 from mlrun.machine.precision import Precision
 from mlrun.machine.randomness import own_random_states, random_states, seed_step
-from mlrun.training.evaluation import Forward, criterion, set_training_mode, whole
+from mlrun.training.evaluation import Forward, set_training_mode, whole
 from mlrun.training.frozen.cut import Cut
+from mlrun.training.losses import criterion
 
 NEAR = {"32": 1e-3, "bf16": 5e-2, "16": 1e-2}  # of the largest value: other batches round otherwise
 

@@ -104,7 +104,7 @@ def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
     given |= {"options": options["dataset"], "model_options": options["model"]}
     listen(quiet=False)
     with undisturbed():
-        from mlrun.finished.evaluate import Asked, evaluate
+        from mlrun.finished.evaluate import EvaluationRequest, evaluate
         from mlrun.settings.changes import Variant
     try:
         variant = Variant(
@@ -112,7 +112,7 @@ def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
         )
     except ValueError as error:
         raise MlrunError(str(error)) from None
-    found = evaluate(run_id, Asked(variant=variant, **given))
+    found = evaluate(run_id, EvaluationRequest(variant=variant, **given))
     if not found.fresh:
         click.echo(f"{found.name}/accuracy is there already", err=True)
     click.echo(f"{found.name}: loss {found.loss:.4f}, accuracy {found.accuracy:.4f}")

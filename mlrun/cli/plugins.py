@@ -42,7 +42,7 @@ def command(name: str | None, files: tuple[str, ...], as_json: bool) -> None:
         list_all(registry)
     else:
         for component in components:
-            describe(component)
+            print_component(component)
 
 
 def named(registry: Registry, name: str) -> list[Component]:
@@ -73,7 +73,7 @@ def list_all(registry: Registry) -> None:
     click.echo(formatter.getvalue().lstrip("\n"), nl=False)
 
 
-def describe(component: Component) -> None:
+def print_component(component: Component) -> None:
     """Prints a component's documentation and options."""
     when = ", drawn at each epoch" if "epoch" in component.when else ""
     click.echo(f"{component.name} ({component.kind}{when}), from {component.origin}\n")

@@ -25,11 +25,11 @@ from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.evaluation import evaluate as evaluate_batches
 
-TAKEN = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
+OWN_SECTIONS = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationRequest:
     """What a run's best weights are to be evaluated on.
 
     part: `test`, `val` or `train`.
@@ -68,7 +68,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class LoggedEvaluation:
     """The figures of one evaluation, and where they are logged.
 
     name: `test-rotated-25`; the metrics are `<name>/loss` and `<name>/accuracy`.
@@ -84,94 +84,96 @@ class Evaluated:
     link: str
 
 
-def evaluate(reference: str, asked: Asked) -> Evaluated:
+def evaluate(reference: str, request: EvaluationRequest) -> LoggedEvaluation:
     """Evaluates a run's best weights and logs the figures and logits to that run, once.
 
     Args:
         reference: the run's id, or a unique start of it.
-        asked: on what.
+        request: on what.
 
     Raises:
         MlrunError: there is no such run, it has no weights, the data cannot be had or have
             other classes, or something else is logged under the name.
     """
     run = find_run(reference)
-    name = name_of(run, asked)
+    name = name_of(run, request)
     logged = figures(run, name)
-    if logged and (asked.as_trained or evaluation_tag(name) not in run.tags):
+    if logged and (request.as_trained or evaluation_tag(name) not in run.tags):
         return logged  # the run's own figures, which training logged
-    device = devices.resolve(asked.device)
+    device = devices.resolve(request.device)
     settings = run.settings
     with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
-        restored = restore(run, device, asked.plugins, asked.model_options)
+        restored = restore(run, device, request.plugins, request.model_options)
         use_threads(settings, restored.model, restored.weights.shape, device)
-        selection = select_part(restored, asked)
-        described = describe(run, asked, selection)
+        selection = select_part(restored, request)
+        images = evaluated_images(run, request, selection)
         if logged:
-            check_same(run, name, described)
+            check_same(run, name, images)
             return logged
-        evaluation = evaluate_on(restored, selection, asked)
+        evaluation = evaluate_on(restored, selection, request)
     run.add(
         evaluation.figures(name),
         step=restored.weights.epoch,
-        tags={evaluation_tag(name): described},
+        tags={evaluation_tag(name): images},
         files={predictions_file(name): evaluation.arrays.archive()},
     )
-    return Evaluated(run.run_id, name, evaluation.loss, evaluation.accuracy, True, run.link)
+    return LoggedEvaluation(run.run_id, name, evaluation.loss, evaluation.accuracy, True, run.link)
 
 
-def name_of(run: LoggedRun, asked: Asked) -> str:
+def name_of(run: LoggedRun, request: EvaluationRequest) -> str:
     """Returns what the evaluation is logged under: the part, the data set, the variant.
 
     Raises:
         MlrunError: the name given is one of the run's own, or MLflow would not have it.
     """
-    if asked.name is not None:
-        if asked.name in TAKEN or not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", asked.name):
+    if request.name is not None:
+        if request.name in OWN_SECTIONS or not re.fullmatch(
+            r"[A-Za-z0-9][\w.-]{0,99}", request.name
+        ):
             raise MlrunError(
-                f"name {asked.name}: expected letters, digits, - _ and . and none of "
-                f"{', '.join(TAKEN)}"
+                f"name {request.name}: expected letters, digits, - _ and . and none of "
+                f"{', '.join(OWN_SECTIONS)}"
             )
-        return asked.name
-    other = (asked.dataset or run.settings.dataset).rpartition("/")[2].replace("_", "-")
-    name = asked.variant.called(f"{asked.part}-{other}" if asked.elsewhere else asked.part)
+        return request.name
+    other = (request.dataset or run.settings.dataset).rpartition("/")[2].replace("_", "-")
+    name = request.variant.called(f"{request.part}-{other}" if request.elsewhere else request.part)
     return "train-best" if name == "train" else name  # train/… are the running means
 
 
-def figures(run: LoggedRun, name: str) -> Evaluated | None:
+def figures(run: LoggedRun, name: str) -> LoggedEvaluation | None:
     """Returns what is logged under `name`, of the best epoch, or None."""
     if f"{name}/accuracy" not in run.metrics or f"{name}/loss" not in run.metrics:
         return None
     loss, accuracy = (run.metric(f"{name}/{what}", run.best_epoch) for what in ("loss", "accuracy"))
     if loss is None or accuracy is None:
         return None
-    return Evaluated(run.run_id, name, loss, accuracy, False, run.link)
+    return LoggedEvaluation(run.run_id, name, loss, accuracy, False, run.link)
 
 
-def select_part(restored: Restored, asked: Asked) -> Selection:
+def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
     """Returns the images to evaluate on: of the run's data set, split as then, or of another.
 
     Raises:
         MlrunError: the data cannot be had, lack the part, or do not fit the run.
     """
     settings = restored.run.settings
-    options = dict(asked.options)
-    if asked.dataset is None:
+    options = dict(request.options)
+    if request.dataset is None:
         options = {**prefixed("dataset", settings.options), **options}
-    dataset = configure(restored.registry, "dataset", asked.dataset or settings.dataset, options)
-    data = load_data(dataset, asked.data_dir or settings.data_dir)
+    dataset = configure(restored.registry, "dataset", request.dataset or settings.dataset, options)
+    data = load_data(dataset, request.data_dir or settings.data_dir)
     with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
-        if asked.part == "test":
+        if request.part == "test":
             if data.test is None:
                 raise MlrunError("it has no test part; add --part val")
             return select(data, "test")
         return split(
             data,
             validation=settings.validation,
-            subset="all" if asked.elsewhere else settings.subset,
+            subset="all" if request.elsewhere else settings.subset,
             seed=settings.seed,
-        )[asked.part]
+        )[request.part]
 
 
 def check_like(data: ImageData, restored: Restored) -> None:
@@ -190,31 +192,33 @@ def check_like(data: ImageData, restored: Restored) -> None:
             )
 
 
-def describe(run: LoggedRun, asked: Asked, selection: Selection) -> str:
+def evaluated_images(run: LoggedRun, request: EvaluationRequest, selection: Selection) -> str:
     """Returns what decides the figures; see `evaluated_on`."""
-    dataset = asked.dataset or run.settings.dataset
+    dataset = request.dataset or run.settings.dataset
     digest = data_digest(selection)
-    return evaluated_on(asked.part, dataset, digest, asked.variant, seed_of(run, asked))
+    return evaluated_on(request.part, dataset, digest, request.variant, seed_of(run, request))
 
 
-def check_same(run: LoggedRun, name: str, described: str) -> None:
+def check_same(run: LoggedRun, name: str, images: str) -> None:
     """Raises MlrunError where something else is logged under `name`."""
     before = run.tags[evaluation_tag(name)]
-    if before != described:
+    if before != images:
         raise MlrunError(
-            f"run {run.run_id} has {name} of something else: {before}; this is {described}; "
+            f"run {run.run_id} has {name} of something else: {before}; this is {images}; "
             "give this one a --name"
         )
 
 
-def seed_of(run: LoggedRun, asked: Asked) -> int:
+def seed_of(run: LoggedRun, request: EvaluationRequest) -> int:
     """Returns the seed of the variant's draws."""
-    return run.settings.seed if asked.seed is None else asked.seed
+    return run.settings.seed if request.seed is None else request.seed
 
 
-def evaluate_on(restored: Restored, selection: Selection, asked: Asked) -> Evaluation:
-    """Returns what the weights say of the images, changed as is asked."""
+def evaluate_on(restored: Restored, selection: Selection, request: EvaluationRequest) -> Evaluation:
+    """Returns the evaluation of the weights on the images, changed as is asked for."""
     store = ExampleStore.of(selection, restored.normalisation, restored.device)
     batches = Batches(store, Batching(evaluated_at_once(restored.weights.shape)))
-    batches = change_batches(batches, asked.variant, seed=seed_of(restored.run, asked))
-    return evaluate_batches(restored.model, batches, part=asked.part, precision=restored.precision)
+    batches = change_batches(batches, request.variant, seed=seed_of(restored.run, request))
+    return evaluate_batches(
+        restored.model, batches, part=request.part, precision=restored.precision
+    )

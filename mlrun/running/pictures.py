@@ -83,11 +83,11 @@ class Pictures(Callback):
     def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
         """Draws the final figures and tables, from the weights of the best epoch."""
         values: dict[str, NDArray[Any]] = {}
-        known = {tested.part: tested}
+        evaluations = {tested.part: tested}
         for visualiser in self._due("end"):
             failed = partial(self._fail, visualiser, best_epoch)
             for drawing in self._draw(
-                visualiser, state, best_epoch, known, tested.part, final=True
+                visualiser, state, best_epoch, evaluations, tested.part, final=True
             ):
                 if isinstance(drawing.content, dict):
                     self.tables[drawing.key] = drawing.content

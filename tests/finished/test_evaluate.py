@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 import mlrun
 from mlrun.data.variants import Variant, apply
 from mlrun.errors import MlrunError
-from mlrun.finished.evaluate import Asked, evaluate
+from mlrun.finished.evaluate import EvaluationRequest, evaluate
 from mlrun.machine.randomness import derive_seed
 
 Command = Callable[..., tuple[int, str, str]]
@@ -71,7 +71,7 @@ def by_hand(run_id: str, variant: Variant, seed: int) -> tuple[float, float]:
 
 def test_without_options_it_is_the_test_that_training_made(finished: str) -> None:
     before = history(finished, "test/loss") + history(finished, "test/accuracy")
-    found = evaluate(finished, Asked())
+    found = evaluate(finished, EvaluationRequest())
     assert not found.fresh
     assert [found.loss, found.accuracy] == [value for _, value in before]
     assert history(finished, "test/loss") + history(finished, "test/accuracy") == before
@@ -82,7 +82,7 @@ def test_a_test_that_is_not_there_gives_what_training_gave(finished: str, home: 
     kept = read(finished, "predictions/test.npz")
     forget_the_test(home)
     shutil.rmtree(next(home.glob("mlruns/0/*/artifacts/predictions")))
-    found = evaluate(finished, Asked())
+    found = evaluate(finished, EvaluationRequest())
     assert found.fresh
     assert (found.loss, found.accuracy) == (metrics["test/loss"], metrics["test/accuracy"])
     assert read(finished, "predictions/test.npz") == kept
@@ -100,7 +100,7 @@ def test_a_test_that_is_not_there_gives_what_training_gave(finished: str, home: 
 def test_figures_on_changed_images_are_those_of_plain_torch(
     finished: str, variant: Variant, seed: int | None, name: str
 ) -> None:
-    found = evaluate(finished, Asked(variant=variant, seed=seed))
+    found = evaluate(finished, EvaluationRequest(variant=variant, seed=seed))
     assert found.name == name
     loss, accuracy = by_hand(finished, variant, seed or 0)
     assert found.accuracy == pytest.approx(accuracy, abs=1e-9)
@@ -109,7 +109,7 @@ def test_figures_on_changed_images_are_those_of_plain_torch(
 
 
 def test_the_figures_and_logits_are_logged_to_the_run_once(finished: str) -> None:
-    rotated = Asked(variant=Variant(rotate=25))
+    rotated = EvaluationRequest(variant=Variant(rotate=25))
     found = evaluate(finished[:10], rotated)
     run = MlflowClient().get_run(finished)
     best = int(run.data.tags["mlrun.best_epoch"])
@@ -135,13 +135,13 @@ def test_the_figures_and_logits_are_logged_to_the_run_once(finished: str) -> Non
 def test_the_same_draws_give_the_same_numbers_and_others_need_a_name(finished: str) -> None:
     rotated = Variant(rotate=40)
     first, second, other = (
-        evaluate(finished, Asked(variant=rotated, name=name, seed=seed))
+        evaluate(finished, EvaluationRequest(variant=rotated, name=name, seed=seed))
         for name, seed in (("first", None), ("second", 0), ("other", 1))
     )
     assert (first.loss, first.accuracy) == (second.loss, second.accuracy)
     assert first.loss != other.loss
     with pytest.raises(MlrunError) as caught:
-        evaluate(finished, Asked(variant=rotated, name="first", seed=1))
+        evaluate(finished, EvaluationRequest(variant=rotated, name="first", seed=1))
     assert re.fullmatch(
         rf"run {finished} has first of something else: test of digits \(digest \w+\), "
         r"rotated-40, seed 0; this is test of digits \(digest \w+\), rotated-40, seed 1; "
@@ -154,12 +154,12 @@ def test_the_same_draws_give_the_same_numbers_and_others_need_a_name(finished: s
 def test_the_other_parts_are_split_as_the_run_split_them(
     finished: str, part: str, name: str
 ) -> None:
-    found = evaluate(finished, Asked(part=part))
+    found = evaluate(finished, EvaluationRequest(part=part))
     assert (found.name, found.fresh) == (name, part == "train")
     best = MlflowClient().get_run(finished).data.tags["mlrun.best_epoch"]
     if part == "val":
         assert (int(best), found.accuracy) in history(finished, "val/accuracy")
-        evaluate(finished, Asked(part="val", name="again"))
+        evaluate(finished, EvaluationRequest(part="val", name="again"))
         assert history(finished, "again/loss") == [(int(best), found.loss)]
     else:
         with np.load(io.BytesIO(read(finished, "predictions/train-best.npz"))) as kept:
@@ -168,7 +168,7 @@ def test_the_other_parts_are_split_as_the_run_split_them(
 
 def test_another_data_set_with_the_same_classes(finished: str, home: Path) -> None:
     (home / "others.py").write_text(OTHERS)
-    other = Asked(dataset="others", plugins=(Path("others.py"),))
+    other = EvaluationRequest(dataset="others", plugins=(Path("others.py"),))
     found = evaluate(finished, other)
     assert (found.name, found.fresh) == ("test-others", True)
     with np.load(io.BytesIO(read(finished, "predictions/test-others.npz"))) as kept:
@@ -193,7 +193,10 @@ def test_data_that_do_not_fit_the_run_are_refused(
 ) -> None:
     (home / "others.py").write_text(OTHERS)
     with pytest.raises(MlrunError) as caught:
-        evaluate(finished, Asked(dataset="others", plugins=(Path("others.py"),), options=options))
+        evaluate(
+            finished,
+            EvaluationRequest(dataset="others", plugins=(Path("others.py"),), options=options),
+        )
     assert message.format(run=finished) in str(caught.value)
 
 
@@ -239,7 +242,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
 def test_a_store_that_is_not_there_is_not_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/none.db")
     with pytest.raises(MlrunError, match=r"sqlite:///.*/none.db: there is none yet; go to the fol"):
-        evaluate("abcd", Asked())
+        evaluate("abcd", EvaluationRequest())
     assert list(home.iterdir()) == []
 
 
@@ -247,25 +250,25 @@ def test_runs_without_weights_are_named_with_the_reason(store: str, home: Path) 
     client = MlflowClient()
     foreign = client.create_run("0").info.run_id
     with pytest.raises(MlrunError, match=f"run {foreign} was not made by mlrun; give one that mlr"):
-        evaluate(foreign, Asked())
+        evaluate(foreign, EvaluationRequest())
     settings = {"model": "mlp", "visualisers": "none", "log_model": False}
     with pytest.raises(mlrun.RunFailed) as failed:
         mlrun.train({**settings, "optimiser": "sgd", "lr": 1e30})
     run_id = failed.value.run_id
     with pytest.raises(MlrunError, match=rf"run {run_id} has no checkpoints \(it failed: the loss"):
-        evaluate(run_id, Asked())
+        evaluate(run_id, EvaluationRequest())
     client.set_tag(run_id, "mlrun.status", "RUNNING")
     with pytest.raises(MlrunError, match=rf"run {run_id} has no checkpoints \(it is still running"):
-        evaluate(run_id, Asked())
+        evaluate(run_id, EvaluationRequest())
     client.delete_run(run_id)
     with pytest.raises(MlrunError, match=f"run {run_id} was deleted; restore it with: mlflow runs"):
-        evaluate(run_id, Asked())
+        evaluate(run_id, EvaluationRequest())
 
 
 def test_artifacts_that_are_gone_or_broken_are_named(finished: str, home: Path) -> None:
     best = MlflowClient().get_run(finished).data.tags["mlrun.best_epoch"]
     (path,) = home.glob(f"mlruns/0/*/artifacts/checkpoints/epoch-{best}.pt")
-    asked = Asked(variant=Variant(noise=0.1))
+    asked = EvaluationRequest(variant=Variant(noise=0.1))
     path.write_bytes(b"no weights")
     with pytest.raises(MlrunError, match=f"run {finished}: its checkpoint {path.name} cannot be r"):
         evaluate(finished, asked)
@@ -291,7 +294,7 @@ def test_a_plugin_file_that_is_gone_is_said_to_be_in_the_run(store: str, home: P
     )
     Path("others.py").unlink()
     with pytest.raises(MlrunError, match=r"used the plugin file others.py, which is not here; its"):
-        evaluate(run.run_id, Asked(variant=Variant(noise=0.1)))
+        evaluate(run.run_id, EvaluationRequest(variant=Variant(noise=0.1)))
     assert read(run.run_id, "plugins/others.py").decode() == OTHERS
 
 
@@ -302,8 +305,8 @@ def test_a_start_of_several_ids_is_refused_with_them(finished: str, home: Path) 
         database.execute("INSERT INTO runs SELECT * FROM twin")
     database.close()
     with pytest.raises(MlrunError, match=f"several runs start with {finished[:6]}: .*; give more "):
-        evaluate(finished[:6], Asked())
-    assert not evaluate(finished[:31], Asked()).fresh
+        evaluate(finished[:6], EvaluationRequest())
+    assert not evaluate(finished[:31], EvaluationRequest()).fresh
 
 
 @pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"ema": 0.9}])
@@ -313,7 +316,7 @@ def test_weights_are_evaluated_as_training_evaluated_them(
     given = {"model": "mlp", "epochs": 2, "visualisers": "none", "log_model": False, **settings}
     run = mlrun.train(given)
     forget_the_test(home)
-    found = evaluate(run.run_id, Asked())
+    found = evaluate(run.run_id, EvaluationRequest())
     assert found.fresh
     assert found.loss == run.metrics["test/loss"]
     assert found.accuracy == run.metrics["test/accuracy"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 import mlrun
 from mlrun.errors import MlrunError
-from mlrun.finished.evaluate import Asked, evaluate
+from mlrun.finished.evaluate import EvaluationRequest, evaluate
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -51,10 +51,10 @@ def write_drawn(home: Path) -> None:
 def test_the_run_s_data_set_from_another_folder_must_be_the_same(store: str, home: Path) -> None:
     write_drawn(home)
     run_id = mlrun.train({**DRAWN_RUN, "model": "logistic", "log_model": False}).run_id
-    assert not evaluate(run_id, Asked(data_dir=home / "same")).fresh
+    assert not evaluate(run_id, EvaluationRequest(data_dir=home / "same")).fresh
     with pytest.raises(MlrunError, match=r"has test of something else: test of drawn \(digest "):
-        evaluate(run_id, Asked(data_dir=home / "other"))
-    assert evaluate(run_id, Asked(data_dir=home / "other", name="other")).fresh
+        evaluate(run_id, EvaluationRequest(data_dir=home / "other"))
+    assert evaluate(run_id, EvaluationRequest(data_dir=home / "other", name="other")).fresh
 
 
 def test_what_only_the_start_needed_may_be_gone(store: str, home: Path, command: Command) -> None:

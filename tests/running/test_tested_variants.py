@@ -12,7 +12,7 @@ from runs import OTHERS, history, read
 import mlrun
 from mlrun.data.variants import Variant
 from mlrun.errors import MlrunError
-from mlrun.finished.evaluate import Asked, evaluate
+from mlrun.finished.evaluate import EvaluationRequest, evaluate
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -26,7 +26,9 @@ def test_variants_that_training_tested_are_what_an_evaluation_would_log(
     plain = mlrun.train(given).run_id
     for word, variant in variants.items():
         name = f"test-{word}"
-        known, found = (evaluate(run_id, Asked(variant=variant)) for run_id in (tested, plain))
+        known, found = (
+            evaluate(run_id, EvaluationRequest(variant=variant)) for run_id in (tested, plain)
+        )
         assert (known.fresh, found.fresh) == (False, True)
         assert (known.name, known.loss, known.accuracy) == (name, found.loss, found.accuracy)
         for what in ("loss", "accuracy"):
@@ -38,7 +40,7 @@ def test_variants_that_training_tested_are_what_an_evaluation_would_log(
     _, _, stderr = command("evaluate", tested, "--rotate", "25")
     assert stderr.startswith("test-rotated-25/accuracy is there already\n")
     with pytest.raises(MlrunError, match="has test-rotated-25 of something else"):
-        evaluate(tested, Asked(variant=Variant(rotate=25), seed=4))
+        evaluate(tested, EvaluationRequest(variant=Variant(rotate=25), seed=4))
 
 
 def test_a_run_tells_what_its_variants_came_to(store: str, command: Command) -> None:

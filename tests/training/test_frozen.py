@@ -10,7 +10,7 @@ from runs import QUICK, TIMES, Recorder, logged, only_run, plugin, without
 
 import mlrun
 from mlrun.data.variants import Variant
-from mlrun.finished.evaluate import Asked, evaluate
+from mlrun.finished.evaluate import EvaluationRequest, evaluate
 from mlrun.machine.precision import Precision
 from mlrun.preparing import features
 from mlrun.training.frozen.cut import Cut
@@ -132,7 +132,7 @@ def test_what_a_run_says_of_its_weights_is_found_again_afterwards(store: str) ->
     run = mlrun.train({**given, "part_lrs": "conv*=0,norm*=0", "test_variants": "noise=0.1"})
     assert cut_of(run) == "before out, 128 numbers an image"
     for name, variant in (("test", Variant()), ("test-noised-0.1", Variant(noise=0.1))):
-        found = evaluate(run.run_id, Asked(variant=variant, name=f"again-{name}"))
+        found = evaluate(run.run_id, EvaluationRequest(variant=variant, name=f"again-{name}"))
         assert found.fresh
         assert found.loss == pytest.approx(run.metrics[f"{name}/loss"], rel=1e-5)
 

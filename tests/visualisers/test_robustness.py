@@ -15,7 +15,7 @@ from views import convolutional, make_view
 import mlrun
 from mlrun import MlrunError
 from mlrun.data.variants import Variant
-from mlrun.finished.evaluate import Asked, evaluate
+from mlrun.finished.evaluate import EvaluationRequest, evaluate
 from mlrun.seam.registry import discover
 
 
@@ -50,7 +50,7 @@ def test_the_figures_are_those_of_an_evaluation_of_the_same_images_and_seed(stor
         assert plain > 0.85
         assert changed <= plain
     assert found["rotate", 60.0][0] < 0.8 * found["rotate", 0.0][0]
-    again = evaluate(run.run_id, Asked(variant=Variant(rotate=30)))
+    again = evaluate(run.run_id, EvaluationRequest(variant=Variant(rotate=30)))
     assert found["rotate", 30.0][0] == again.accuracy
     for accuracy, low, high, images in found.values():
         theirs = binomtest(round(accuracy * images), images).proportion_ci(method="wilson")

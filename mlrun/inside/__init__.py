@@ -1,4 +1,4 @@
-"""What a visualiser sees of a run; importing it loads neither torch nor matplotlib."""
+"""The view of a run that visualisers get; importing it loads neither torch nor matplotlib."""
 
 from mlrun.inside.picture import Picture
 from mlrun.inside.view import View

@@ -1,4 +1,4 @@
-"""What layers put out or get in one forward pass, also in one that fails on its way."""
+"""Outputs or inputs of layers in one forward pass, also in one that fails."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mlrun.errors import unknown
 class Pass:
     """One forward pass.
 
-    kept: of each layer, one tensor (N, …) on the CPU for each call, in their order.
-    failure: what the model raised, or None.
-    failed_in: the innermost layer that it was in then; empty in the model's own code.
+    tensors: of each layer, one tensor (N, …) on the CPU for each call, in their order.
+    failure: the exception of the model, or None.
+    failed_in: the innermost layer that raised it; empty for the model's own code.
     """
 
-    kept: dict[str, list[Tensor]]
+    tensors: dict[str, list[Tensor]]
     failure: Exception | None
     failed_in: str
 
@@ -34,28 +34,28 @@ def forward(
     *,
     side: Literal["output", "input"] = "output",
 ) -> Pass:
-    """Returns what the named layers put out, or get, when `model` is called with `inputs`.
+    """Returns the outputs of the named layers, or their inputs, for `model(inputs)`.
 
-    Tensors are copied at once, since an in-place layer overwrites them. A model that
-    fails is no error here: what came before it is kept.
+    Tensors are copied at once, since an in-place layer overwrites them. An exception of the
+    model is not raised but returned, with the tensors from before it.
 
     Args:
-        model: left as it is.
+        model: not changed.
         layers: names as `model.named_modules()` gives them.
-        inputs: as the model wants them, (N, C, H, W).
-        side: what the layers put out, or the first tensor that they get.
+        inputs: of the model, standardised, (N, C, H, W).
+        side: the layers' outputs, or the first tensor of their inputs.
 
     Raises:
         MlrunError: there is no layer of that name.
     """
     modules = dict(model.named_modules())
-    kept: dict[str, list[Tensor]] = {}
+    tensors: dict[str, list[Tensor]] = {}
     for name in layers:
         if name not in modules:
             raise unknown("layer", name, [n for n in modules if n])
-        kept[name] = []
+        tensors[name] = []
     entered: list[str] = []
-    handles = watch(modules, kept, entered, side=side)
+    handles = watch(modules, tensors, entered, side=side)
     failure = None
     try:
         with torch.no_grad():
@@ -65,44 +65,44 @@ def forward(
     finally:
         for handle in handles:
             handle.remove()
-    return Pass(kept, failure, entered[-1] if entered else "")
+    return Pass(tensors, failure, entered[-1] if entered else "")
 
 
 def watch(
     modules: Mapping[str, nn.Module],
-    kept: Mapping[str, list[Tensor]],
+    tensors: Mapping[str, list[Tensor]],
     entered: list[str],
     *,
     side: Literal["output", "input"],
 ) -> list[RemovableHandle]:
-    """Has modules keep what they put out, or get, and write down which of them are at work.
+    """Hooks modules to copy outputs or inputs, and to track which modules are running.
 
     Args:
         modules: by name.
-        kept: by the name of a layer, where a copy of each of its tensors goes.
+        tensors: by the name of a layer, the list that copies of its tensors are appended to.
         entered: the names of those that were entered and not left yet, the innermost last.
-        side: what is kept.
+        side: of the layers, which is copied.
     """
     handles: list[RemovableHandle] = []
     for name, module in modules.items():
 
-        def enter(_: nn.Module, given: Any, named: Any, name: str = name) -> None:
+        def enter(_: nn.Module, args: Any, kwargs: Any, name: str = name) -> None:
             entered.append(name)
-            if side == "input" and name in kept:
-                keep(kept[name], [*given, *named.values()])
+            if side == "input" and name in tensors:
+                append_copy(tensors[name], [*args, *kwargs.values()])
 
-        def leave(_: nn.Module, given: object, output: object, name: str = name) -> None:
+        def leave(_: nn.Module, args: object, output: object, name: str = name) -> None:
             while entered.pop() != name:  # those above failed, and the model went on
                 pass
-            if side == "output" and name in kept:
-                keep(kept[name], [output])
+            if side == "output" and name in tensors:
+                append_copy(tensors[name], [output])
 
         handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         handles.append(module.register_forward_hook(leave))
     return handles
 
 
-def keep(kept: list[Tensor], values: list[object]) -> None:
-    """Keeps a copy of the first tensor among `values`, if there is one."""
+def append_copy(copies: list[Tensor], values: list[object]) -> None:
+    """Appends a copy, on the CPU, of the first tensor among `values`, if there is one."""
     tensors = [value for value in values if isinstance(value, Tensor)]
-    kept.extend(tensor.detach().to("cpu", copy=True) for tensor in tensors[:1])
+    copies.extend(tensor.detach().to("cpu", copy=True) for tensor in tensors[:1])

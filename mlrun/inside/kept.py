@@ -1,4 +1,4 @@
-"""The raw values behind the pictures: written into the run's folder, and read back when asked."""
+"""The raw values behind pictures: written to the run's folder, and read back from it."""
 
 from __future__ import annotations
 
@@ -10,52 +10,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = Mapping[str, NDArray[Any]]  # by name
-HELD = 2**16  # bytes of one visualiser and epoch that stay in memory
+IN_MEMORY = 2**16  # bytes of one visualiser and epoch that stay in memory
 END = -1  # stands for the end where an epoch is meant
 
 
 class Kept(Mapping[int, Mapping[str, Values]]):
-    """What one visualiser kept: by epoch, then by the picture's name, then by the array's.
+    """The values of one visualiser: by epoch, then by the picture's name, then by the array's.
 
     Args:
-        folder: where `ValuesFolder` writes; arrays that are large are read from there.
+        folder: of the files of `write_values`; large arrays are read from there.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._held: dict[int, dict[str, dict[str, NDArray[Any] | None]]] = {}
+        self._values: dict[int, dict[str, dict[str, NDArray[Any] | None]]] = {}
         self._keys: dict[str, str] = {}
 
     def add(self, epoch: int, label: str, key: str, values: Values) -> None:
-        """Takes what was kept with the picture called `label`, whose key is `key`."""
+        """Adds the values behind the picture called `label`, whose key is `key`."""
         self._keys[label] = key
-        self._held.setdefault(epoch, {})[label] = dict(values)
+        self._values.setdefault(epoch, {})[label] = dict(values)
 
     def written(self, epoch: int) -> None:
-        """Lets go of large arrays, now that they can be read."""
-        held = self._held.get(epoch, {})
-        arrays = [array for values in held.values() for array in values.values()]
-        if sum(array.nbytes for array in arrays if array is not None) > HELD:
-            self._held[epoch] = {label: dict.fromkeys(values) for label, values in held.items()}
+        """Drops large arrays from memory, now that they are in a file."""
+        pictures = self._values.get(epoch, {})
+        arrays = [array for values in pictures.values() for array in values.values()]
+        if sum(array.nbytes for array in arrays if array is not None) > IN_MEMORY:
+            self._values[epoch] = {
+                label: dict.fromkeys(values) for label, values in pictures.items()
+            }
 
     def __getitem__(self, epoch: int) -> Mapping[str, Values]:
         return {
             label: {name: self._array(epoch, label, name, array) for name, array in values.items()}
-            for label, values in self._held[epoch].items()
+            for label, values in self._values[epoch].items()
         }
 
     def __iter__(self) -> Iterator[int]:
-        return iter(sorted(self._held))
+        return iter(sorted(self._values))
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._values)
 
-    def _array(self, epoch: int, label: str, name: str, held: NDArray[Any] | None) -> NDArray[Any]:
-        if held is not None:
-            return held.copy()
+    def _array(self, epoch: int, label: str, name: str, array: NDArray[Any] | None) -> NDArray[Any]:
+        if array is not None:
+            return array.copy()
         with np.load(self._folder / file_name(epoch), allow_pickle=False) as arrays:
-            found: NDArray[Any] = arrays[f"{self._keys[label]}/{name}"]
-            return found
+            values: NDArray[Any] = arrays[f"{self._keys[label]}/{name}"]
+            return values
 
 
 def write_values(path: Path, values: Mapping[str, NDArray[Any]]) -> None:

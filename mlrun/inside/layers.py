@@ -24,8 +24,8 @@ class Layer:
 
     name: as `model.named_modules()` gives it; empty for the model itself.
     kind: the name of its class.
-    shape: of what it first put out for one image, without the batch; None where it was not
-        called as a module or puts out no tensor.
+    shape: of its first output for one image, without the batch; None where it was not called
+        as a module or returned no tensor.
     trained, frozen: how many parameters are its own, each counted where it comes first.
     """
 
@@ -42,22 +42,22 @@ def layers_of(model: nn.Module, example: Tensor) -> list[Layer]:
     Those that are never called come after the module that they are in, or last.
 
     Args:
-        model: not changed; a copy of it is run.
+        model: not changed; a copy of it is called.
         example: float32 (N, C, H, W), standardised, on the model's device.
     """
     shapes = output_shapes(model, example)
     places = {name: place for place, name in enumerate(shapes)}
     seen: set[Tensor] = set()
-    found = []
+    layers = []
     for name, module in model.named_modules():
         own = [p for p in module.parameters(recurse=False) if p not in seen]
         seen.update(own)
         if own or not any(True for _ in module.children()):
             trained, frozen = (
-                sum(p.numel() for p in own if p.requires_grad is kept) for kept in (True, False)
+                sum(p.numel() for p in own if p.requires_grad is needed) for needed in (True, False)
             )
-            found.append(Layer(name, type(module).__name__, shapes.get(name), trained, frozen))
-    return sorted(found, key=lambda layer: place_of(layer.name, places))
+            layers.append(Layer(name, type(module).__name__, shapes.get(name), trained, frozen))
+    return sorted(layers, key=lambda layer: place_of(layer.name, places))
 
 
 def place_of(name: str, places: dict[str, int]) -> int:
@@ -68,9 +68,9 @@ def place_of(name: str, places: dict[str, int]) -> int:
 
 
 def output_shapes(model: nn.Module, example: Tensor) -> dict[str, Shape | None]:
-    """Returns what each module first puts out for one image, in the order of the first calls.
+    """Returns the shape of each module's first output for one image, in the order of the calls.
 
-    What a model does that a copy of it cannot follow leaves shapes out.
+    Where a copy of the model fails, the shapes of the modules after that are left out.
     """
     shapes: dict[str, Shape | None] = {}
 
@@ -79,7 +79,7 @@ def output_shapes(model: nn.Module, example: Tensor) -> dict[str, Shape | None]:
 
     def end(name: str, module: nn.Module, inputs: object, output: Any) -> None:
         if isinstance(output, tuple | list) and output:
-            output = output[0]  # attention puts out weights besides
+            output = output[0]  # attention returns weights too
         if shapes[name] is None and isinstance(output, Tensor):
             shapes[name] = tuple(output.shape[1:])
 
@@ -96,7 +96,7 @@ def layer_table(model: nn.Module, shape: Shape, device: torch.device) -> str:
     """Returns the layers of `model` as a table, one a line, and the sums of their parameters.
 
     Args:
-        model: on the device; not changed, a copy of it is run.
+        model: on the device; not changed, a copy of it is called.
         shape: of one image, (C, H, W).
     """
     layers = layers_of(model, torch.zeros(1, *shape, device=device))
@@ -120,12 +120,12 @@ def cells(layer: Layer) -> tuple[str, ...]:
 
 
 def size(shape: Shape) -> str:
-    """Returns a shape as it is read: `6 × 24 × 24`."""
+    """Returns a shape as text: `6 × 24 × 24`."""
     return " × ".join(map(str, shape))
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Returns the rows as lines; the numbers of parameters end at one place."""
+    """Returns the rows as aligned lines; the column of parameters is aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     numbers = HEADER.index("parameters")
     return [

@@ -1,4 +1,4 @@
-"""Picture: what a visualiser may yield in place of a plain figure, with the values behind it."""
+"""Picture: an image that a visualiser yields, with the values behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, and the raw values that it shows.
+    """A picture and the raw values behind it.
 
     image: a matplotlib Figure, or uint8 (H, W, 3); None to keep values only.
     values: arrays of numbers by name; they are kept compressed in the run's artifacts, in

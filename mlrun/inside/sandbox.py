@@ -1,4 +1,4 @@
-"""A visualiser may do its worst: what it sees are copies, and the world is put back."""
+"""Isolation of visualisers: a copy of the model, and the process's state restored afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlrun.machine.randomness import own_random_states
 def detached_copy(model: nn.Module) -> nn.Module:
     """Returns a copy of `model` in evaluation mode, without gradients or hooks.
 
-    Hooks are copied with a module and would fire into what the original's owner holds.
+    Hooks are copied with a module, and would change objects of the original's owner.
     """
     twin = copy.deepcopy(model)
     for module in twin.modules():
@@ -38,7 +38,7 @@ def detached_copy(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def untouched(device: torch.device) -> Iterator[None]:
-    """Puts the process's state back afterwards, whatever happened inside.
+    """Restores the process's state afterwards, also after an exception.
 
     Random states (torch on the CPU and on `device`, NumPy, random), torch's threads, default
     dtype and device, grad mode, determinism, anomaly mode, matmul precision, cuDNN and
@@ -71,7 +71,7 @@ def untouched(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def torch_settings() -> Iterator[None]:
-    """Puts torch's global settings back afterwards."""
+    """Restores torch's global settings afterwards."""
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     device, grad = torch.get_default_device(), torch.is_grad_enabled()
     deterministic = torch.are_deterministic_algorithms_enabled()

@@ -1,4 +1,4 @@
-"""View: what a visualiser sees."""
+"""View: the model, data, metrics and predictions of a run, for visualisers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class View:
-    """What a visualiser sees of a run: copies, which it may change without harm.
+    """The model, data, metrics and predictions of a run: copies, which a visualiser may change.
 
     model: a copy in evaluation mode, on the run's device, without hooks.
     epoch: epochs trained so far; in a picture of the end, those of the best weights.
@@ -33,7 +33,7 @@ class View:
     steps: (step, value) pairs of each figure by optimiser step, where the run logs such:
         `step/loss`, `step/val-accuracy`, …
     final: whether it is the call at the end, of a visualiser that is called each epoch too.
-    kept: the values that this visualiser kept in the epochs before: by epoch, by the picture's
+    kept: the values of this visualiser's pictures in earlier epochs: by epoch, by the picture's
         name, by the array's name.
     """
 
@@ -87,12 +87,12 @@ class View:
 
     @property
     def probe_name(self) -> str | None:
-        """The name of the image that `probe` asks for, or None."""
+        """The name of the image that the setting `probe` gives, or None."""
         return None if self._probe is None else self._probe.name
 
     @property
     def probe_labels(self) -> Tensor:
-        """The labels of the probe images, int64 (P,); -1 for the one that `probe` asks for."""
+        """The labels of the probe images, int64 (P,); -1 for the image of the setting `probe`."""
         if self._probe is not None:
             import torch
 
@@ -101,7 +101,7 @@ class View:
 
     @property
     def probes(self) -> Tensor:
-        """The images to look into, uint8 (P, C, H, W): the one that `probe` asks for, or a few.
+        """The probe images, uint8 (P, C, H, W): that of the setting `probe`, or one of each class.
 
         Without it, they are the first image of each class, of ten at most, in the data set's
         part that validation images are from: the same in every epoch and in every run with the
@@ -115,14 +115,14 @@ class View:
     @property
     def _probe_places(self) -> Tensor:
         labels = self._selection("val").labels
-        found = labels.unique()[:10]
-        places: Tensor = (labels == found[:, None]).byte().argmax(1)  # of equal ones the first
+        classes = labels.unique()[:10]
+        places: Tensor = (labels == classes[:, None]).byte().argmax(1)  # of equal ones the first
         return places
 
     def inputs(self, images: Tensor) -> Tensor:
-        """Returns raw images (N, C, H, W), 0–255, as the model wants them.
+        """Returns the model's inputs for raw images (N, C, H, W), 0–255.
 
-        That is standardised float32 of the same shape, on the model's device. Gradients reach
+        They are standardised, float32 of the same shape, on the model's device. Gradients reach
         `images` that are floats and require them.
         """
         return self._normalise(images)
@@ -171,50 +171,50 @@ class View:
         side: Literal["output", "input"] = "output",
         required: bool = True,
     ) -> dict[str, list[Tensor]]:
-        """Returns what the named layers put out for raw `images`, or get, in the order of calls.
+        """Returns the outputs of the named layers for raw `images`, or their inputs, by call.
 
         A layer that is used several times in one pass has one tensor, (N, …) on the CPU, for
         each call. Tensors are copied at once, since an in-place layer overwrites them.
 
-        A model may fail on images of another size than `shape`. Then what was put out before
-        counts: a layer has the calls that were done, and one that has none was not reached.
+        A model may fail on images of another size than `shape`. Then the calls before the failure
+        count; a layer without any was not reached.
 
         Args:
             layers: names as `model.named_modules()` gives them.
             images: raw, (N, C, H, W), 0–255.
-            side: what they put out, or what they get (the first tensor, if they get several).
+            side: their outputs, or their inputs (the first tensor, if there are several).
             required: whether a layer that is not reached is an error; else it is left out, and
-                the user is told.
+                the user gets a message.
 
         Raises:
             MlrunError: there is no such layer, or one that is required is not reached.
-            Exception: what the model raises on images of `shape`.
+            Exception: the model's own, on images of `shape`.
         """
         from mlrun.inside.forward import forward
 
-        found = forward(self.model, layers, self.inputs(images), side=side)
-        if found.failure is None:
-            return found.kept
+        result = forward(self.model, layers, self.inputs(images), side=side)
+        if result.failure is None:
+            return result.tensors
         if tuple(images.shape[1:]) == tuple(self.shape):
-            raise found.failure
-        missing = [name for name, calls in found.kept.items() if not calls]
+            raise result.failure
+        missing = [name for name, calls in result.tensors.items() if not calls]
         if missing:
-            why = self._failure(found, images)
+            reason = self._failure(result, images)
             if required:
-                raise MlrunError(f"layer {missing[0]} is not reached: {why}") from found.failure
-            self.note(f"left out {', '.join(missing)}: {why}")
-        return {name: calls for name, calls in found.kept.items() if calls}
+                raise MlrunError(f"layer {missing[0]} is not reached: {reason}") from result.failure
+            self.note(f"left out {', '.join(missing)}: {reason}")
+        return {name: calls for name, calls in result.tensors.items() if calls}
 
-    def _failure(self, found: Pass, images: Tensor) -> str:
-        """Returns why a model fails on images that have not the data set's size."""
-        given, expected = (
+    def _failure(self, result: Pass, images: Tensor) -> str:
+        """Returns the reason why the model fails on images of another size than the data set's."""
+        actual, expected = (
             " × ".join(map(str, size)) for size in (images.shape[2:], self.shape[1:])
         )
-        place = f" in layer {found.failed_in}" if found.failed_in else ""
-        reason = "" if found.failure is None else one_line(found.failure)
-        return f"the model takes {expected} pixels and fails on {given}{place} ({reason})"
+        place = f" in layer {result.failed_in}" if result.failed_in else ""
+        reason = "" if result.failure is None else one_line(result.failure)
+        return f"the model takes {expected} pixels and fails on {actual}{place} ({reason})"
 
     def note(self, text: str) -> None:
-        """Tells the user something about the picture, such as what was left out; said once."""
+        """Shows the user a message about the picture, such as what was left out; each once."""
         if text not in self.notes:
             self.notes.append(text)

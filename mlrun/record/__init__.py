@@ -1,1 +1,1 @@
-"""What remains of a run: written to MLflow, and found there again."""
+"""The record of a run: written to MLflow, and read back from it."""

@@ -1,4 +1,4 @@
-"""How MLflow's UI shows our runs: a colour for each, and a page that opens on the pictures.
+"""The look of runs in MLflow's UI: a colour for each, and a chart page that opens on pictures.
 
 The chart page lists every param above each picture, which buries it. So a view of it is
 kept with the experiment, as MLflow keeps a view that a user shares: the tag

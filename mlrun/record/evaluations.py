@@ -1,4 +1,4 @@
-"""Where a run keeps an evaluation: its predictions, the images shown of it, and the tag."""
+"""The artifacts and the tag of an evaluation: predictions, thumbnails, and what it was made on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def thumbnails_file(part: str) -> str:
 
 
 def evaluation_tag(name: str) -> str:
-    """Returns the tag that says on which images an evaluation was made, and how changed.
+    """Returns the tag that names the images of an evaluation, and how they were changed.
 
     >>> evaluation_tag("test-rotated-25")
     'mlrun.evaluation.test-rotated-25'
@@ -35,7 +35,7 @@ def evaluation_tag(name: str) -> str:
 
 
 def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: int) -> str:
-    """Returns what decides figures, on one line: equal texts mean equal figures.
+    """Returns the images of an evaluation as one line; equal lines mean equal metrics.
 
     Args:
         part: of the data set called `dataset`.

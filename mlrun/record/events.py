@@ -1,4 +1,4 @@
-"""What a run has to tell: append-only events, in the order they happened."""
+"""Events: the metrics, params, tags and artifacts that a run logs, in their order."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class LoggedData:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that was logged; sending it twice changes nothing in MLflow.
+    """One logged item; sending it twice changes nothing in MLflow.
 
-    kind: `metric`, `param`, `tag`, `input` (a part of the data set), `look` (how the run looks
+    kind: `metric`, `param`, `tag`, `input` (a part of the data set), `look` (the run's colour
         on MLflow's pages, chosen when it is sent) or `artifact`.
     name: the key; of an artifact, its path in the run, the same whenever it is sent.
     value: a number, a text, a part of a data set, or an artifact's content: bytes, or a file of

@@ -1,4 +1,4 @@
-"""Where state and caches are kept on disk, wherever the command was started."""
+"""The folders of state and caches, the same wherever the command is started."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import platformdirs
 
 def state_folder() -> Path:
     """Returns the folder of mlrun's state: `MLRUN_HOME`, else the system's place for it."""
-    given = os.environ.get("MLRUN_HOME")
-    return Path(given).expanduser() if given else platformdirs.user_state_path("mlrun")
+    home = os.environ.get("MLRUN_HOME")
+    return Path(home).expanduser() if home else platformdirs.user_state_path("mlrun")
 
 
 def run_folder(run_id: str) -> Path:
-    """Returns the folder that a run keeps its checkpoints in while it lasts."""
+    """Returns the folder of a run's checkpoints while it lasts."""
     return state_folder() / "runs" / run_id
 
 
 def cache_folder() -> Path:
-    """Returns the folder of what can be made again: `cache` in `MLRUN_HOME`, else the system's."""
-    given = os.environ.get("MLRUN_HOME")
-    return Path(given).expanduser() / "cache" if given else platformdirs.user_cache_path("mlrun")
+    """Returns the folder of caches: `cache` in `MLRUN_HOME`, else the system's."""
+    home = os.environ.get("MLRUN_HOME")
+    return Path(home).expanduser() / "cache" if home else platformdirs.user_cache_path("mlrun")

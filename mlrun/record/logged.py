@@ -1,4 +1,4 @@
-"""Runs that are in MLflow: found by id, read back, and added to."""
+"""Logged runs: looked up in MLflow by id, read back, and added to."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """A run that mlrun made, as MLflow has it.
+    """A run of mlrun, as it is in MLflow.
 
     status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
     started, ended: milliseconds since 1970; it has no end while it is running.
-    settings: what it was started with.
+    settings: of the run, read from its settings.yaml.
     best_epoch: the epoch of its best weights; None where it has none.
     metrics: the last logged value of each.
     params, tags: as they are in MLflow.
@@ -54,22 +54,22 @@ class LoggedRun:
     link: str
 
     def download(self, path: str, folder: Path) -> Path:
-        """Returns where the artifact `path` now lies in `folder`; raises MlrunError."""
+        """Downloads the artifact `path` into `folder`, returns its file; raises MlrunError."""
         return download(self.client, self.run_id, path, folder)
 
     def best_weights(self, folder: Path) -> Path:
         """Returns the checkpoint of the best epoch, downloaded into `folder`.
 
         Raises:
-            MlrunError: the run has no checkpoints, or they cannot be had.
+            MlrunError: the run has no checkpoints, or the download fails.
         """
         if self.best_epoch is None:
-            why = {
+            reason = {
                 "RUNNING": "it is still running",
                 "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}",
                 "KILLED": "it was killed before its first epoch was done",
             }.get(self.status, "it is not finished")
-            raise MlrunError(f"run {self.run_id} has no checkpoints ({why})")
+            raise MlrunError(f"run {self.run_id} has no checkpoints ({reason})")
         return self.download(f"checkpoints/epoch-{self.best_epoch}.pt", folder)
 
     def metric(self, name: str, step: int | None) -> float | None:
@@ -91,7 +91,7 @@ class LoggedRun:
         """Logs files, by their path in the run, then all metrics and tags in one request.
 
         Raises:
-            MlrunError: the store does not take them.
+            MlrunError: the store rejects them or does not answer.
         """
         now = time.time_ns() // 1_000_000
         with answering():
@@ -105,11 +105,11 @@ class LoggedRun:
 
 
 def find_run(reference: str) -> LoggedRun:
-    """Returns the run that `reference`, its id or a unique start of it, names.
+    """Returns the run whose id is `reference`, or starts with it.
 
     Raises:
-        MlrunError: the store does not answer, has no such run or several, or it is none of
-            mlrun's.
+        MlrunError: the store does not answer, has no such run or several, or mlrun did
+            not make it.
     """
     client = open_store()
     run = look_up(client, reference)
@@ -139,7 +139,7 @@ def find_run(reference: str) -> LoggedRun:
 
 
 def open_store() -> MlflowClient:
-    """Returns a client of the store in use; one that is not there yet is not made.
+    """Returns a client of the tracking store in use; creates no store.
 
     Raises:
         MlrunError: the store does not answer, or is a file that is not there.
@@ -160,7 +160,7 @@ def open_store() -> MlflowClient:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turns whatever the store raises into an MlrunError that names it."""
+    """Turns any error of the store into an MlrunError that names the store."""
     try:
         with quiet():
             yield
@@ -172,23 +172,23 @@ def answering() -> Iterator[None]:
 
 
 def look_up(client: MlflowClient, reference: str) -> Any:
-    """Returns MLflow's run of that id, or the only one whose id starts so."""
-    wanted = reference.strip().lower()
+    """Returns MLflow's run of that id, or the only one whose id starts with it."""
+    prefix = reference.strip().lower()
     address = redact(mlflow.get_tracking_uri())
     with answering():
-        if re.fullmatch(r"[0-9a-f]{4,31}", wanted):
-            found = client.search_runs(
+        if re.fullmatch(r"[0-9a-f]{4,31}", prefix):
+            runs = client.search_runs(
                 [e.experiment_id for e in client.search_experiments()],
-                filter_string=f"attributes.run_id LIKE '{wanted}%'",
+                filter_string=f"attributes.run_id LIKE '{prefix}%'",
                 max_results=4,
             )
-            if len(found) == 1:
-                return found[0]
-            if found:
-                ids = ", ".join(run.info.run_id for run in found[:3])
-                more = ", …" if len(found) > 3 else ""
-                raise MlrunError(f"several runs start with {wanted}: {ids}{more}; give more of it")
-        elif wanted:
+            if len(runs) == 1:
+                return runs[0]
+            if runs:
+                ids = ", ".join(run.info.run_id for run in runs[:3])
+                more = ", …" if len(runs) > 3 else ""
+                raise MlrunError(f"several runs start with {prefix}: {ids}{more}; give more of it")
+        elif prefix:
             try:
                 return client.get_run(reference.strip())
             except MlflowException as error:
@@ -198,7 +198,7 @@ def look_up(client: MlflowClient, reference: str) -> Any:
 
 
 def settings_of(client: MlflowClient, run_id: str) -> Settings:
-    """Returns the settings that a run was started with."""
+    """Returns the settings of a run."""
     with tempfile.TemporaryDirectory() as folder:
         text = download(client, run_id, "settings.yaml", Path(folder)).read_text(encoding="utf-8")
     try:
@@ -210,7 +210,7 @@ def settings_of(client: MlflowClient, run_id: str) -> Settings:
 
 
 def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
-    """Returns where the artifact `path` of a run now lies in `folder`; raises MlrunError."""
+    """Downloads an artifact of a run into `folder`, returns its file; raises MlrunError."""
     try:
         with quiet():
             return Path(client.download_artifacts(run_id, path, str(folder)))

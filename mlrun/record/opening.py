@@ -1,4 +1,4 @@
-"""The tracking store in use: whether it answers, and a run opened or taken over in it."""
+"""Opens a run in the tracking store in use, or takes one over from `mlflow run`."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print links
     if store.first_use(uri):
         LOG.info("making the tracking database, which takes a few seconds once")
-    adopted = os.environ.get("MLFLOW_RUN_ID")
+    existing_id = os.environ.get("MLFLOW_RUN_ID")
     try:
         with quiet(), FileLock(store.lock_path(uri)):
             client = MlflowClient(uri)
-            if adopted:
-                run = client.get_run(adopted)
+            if existing_id:
+                run = client.get_run(existing_id)
             else:
                 experiment_id = experiment_of(client, experiment)
                 run = client.create_run(
@@ -61,14 +61,14 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
         raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from None
-    if adopted:
+    if existing_id:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
-        if is_made_up(run.info.run_name):
-            client.update_run(adopted, name=run_name)
-            run = client.get_run(adopted)
+        if is_generated(run.info.run_name):
+            client.update_run(existing_id, name=run_name)
+            run = client.get_run(existing_id)
     tracker = Tracker(client, uri, run)
-    if adopted:
-        tracker.tags({k: v for k, v in tags.items() if k not in tracker.given_tags})
+    if existing_id:
+        tracker.tags({k: v for k, v in tags.items() if k not in tracker.earlier_tags})
     tracker.settle_in()
     return tracker
 
@@ -86,11 +86,11 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     try:
         with quiet(), FileLock(store.lock_path(uri)):
             client = MlflowClient(uri)
-            found = client.get_experiment_by_name(experiment) if experiment else None
-            if experiment and found is None:
+            match = client.get_experiment_by_name(experiment) if experiment else None
+            if experiment and match is None:
                 names = [e.name for e in client.search_experiments()]
                 raise unknown("experiment", experiment, names)
-            experiment_id = found.experiment_id if found else _get_experiment_id()
+            experiment_id = match.experiment_id if match else _get_experiment_id()
             view = view_of(client, experiment_id)
     except MlrunError:
         raise
@@ -100,31 +100,31 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
 
 
 def end_waiting_run(status: Status, reason: str) -> None:
-    """Says on the run that `mlflow run` opened why nothing was started, if it can be reached."""
-    adopted = os.environ.pop("MLFLOW_RUN_ID", None)
-    if not adopted:
+    """Ends the run that `mlflow run` opened, with the reason as a tag, if the store answers."""
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    if not run_id:
         return
     with suppress(Exception):
         store.check(mlflow.get_tracking_uri())
         client = MlflowClient()
-        client.set_tag(adopted, "mlrun.reason", reason[:5000])
-        client.set_tag(adopted, "mlrun.status", status)
-        client.set_terminated(adopted, status)
+        client.set_tag(run_id, "mlrun.reason", reason[:5000])
+        client.set_tag(run_id, "mlrun.status", status)
+        client.set_terminated(run_id, status)
 
 
 def experiment_of(client: MlflowClient, name: str | None) -> str:
     """Returns the id of the experiment of that name, made if need be, or of MLflow's own."""
     if name is None:
-        own: str = _get_experiment_id()
-        return own
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        made: str = client.create_experiment(name)
-        return made
-    if found.lifecycle_stage != "active":
+        default_id: str = _get_experiment_id()
+        return default_id
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        new_id: str = client.create_experiment(name)
+        return new_id
+    if experiment.lifecycle_stage != "active":
         raise MlrunError(f"experiment {name} was deleted; restore it, or give another name")
-    known: str = found.experiment_id
-    return known
+    experiment_id: str = experiment.experiment_id
+    return experiment_id
 
 
 def launch_tags() -> dict[str, str]:
@@ -136,8 +136,8 @@ def launch_tags() -> dict[str, str]:
     }
 
 
-def is_made_up(name: str) -> bool:
-    """Whether MLflow made the run's name up (`bold-cat-12`) because nobody gave one."""
+def is_generated(name: str) -> bool:
+    """Whether MLflow generated the run's name (`bold-cat-12`) because none was given."""
     from mlflow.utils import name_utils
 
     words = name.split("-")

@@ -1,4 +1,4 @@
-"""The one consumer of a run's events: a queue, and a thread that sends what is on it."""
+"""The outbox of a run: a queue of events, and a thread that sends them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Send = Callable[[list[Event]], None]
 
 @dataclass(eq=False)
 class Parcel:
-    """Events of one kind that go in one request, and when to try next."""
+    """Events of one kind that are sent in one request, and when to try next."""
 
     kind: Kind
     events: list[Event]
@@ -33,10 +33,10 @@ class Parcel:
 
 
 class Outbox:
-    """Takes events at once and sends them soon, many in one request.
+    """Queues events without waiting and sends them soon, many in one request.
 
-    What the store does not take now is tried again later, while the rest goes on; while a
-    run lasts, there is no end to trying.
+    Events that the store does not take now are tried again later, while others are sent; as
+    long as a run lasts, without end.
 
     Args:
         send: by kind, what sends a list of events of that kind; sending some again must
@@ -45,7 +45,7 @@ class Outbox:
         is_refused: whether an error means that the store will never take these events.
         abreast: kinds whose requests do not wait for each other, so that the end of a run with
             many files takes as long as a few; a `send` of these is called from several threads.
-        trouble: told once, in the sending thread, that the store fails, and why.
+        trouble: called once, in the sending thread, with the reason why the store fails.
 
     Attributes:
         refused: events that the store will never take, each with the reason.
@@ -65,7 +65,7 @@ class Outbox:
         self.trouble = trouble
         self._send, self._at_once, self._is_refused = send, at_once, is_refused
         self._abreast = abreast
-        self._told = False
+        self._has_reported = False
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._hurry = threading.Event()
         self._deadline: float | None = None
@@ -73,7 +73,7 @@ class Outbox:
         self._thread.start()
 
     def put(self, event: Event) -> None:
-        """Takes one event; never waits. What comes after closing is lost, and said so."""
+        """Queues one event without waiting; after closing, adds it to `lost`."""
         if self._thread.is_alive():
             self._queue.put(event)
         else:
@@ -101,46 +101,46 @@ class Outbox:
         open_ = True
         with ThreadPoolExecutor(ABREAST, "mlrun-outbox") as pool:
             while open_ or waiting:
-                taken = self._take(waiting)
-                if None in taken:
+                events = self._take(waiting)
+                if None in events:
                     open_ = False
                     self._queue.task_done()
-                waiting += self._pack([event for event in taken if event is not None])
+                waiting += self._pack([event for event in events if event is not None])
                 due = [parcel for parcel in waiting if self._is_due(parcel)]
                 waiting = [parcel for parcel in waiting if parcel not in due]
                 waiting += self._deliver_all(due, pool)
 
     def _deliver_all(self, parcels: list[Parcel], pool: ThreadPoolExecutor) -> list[Parcel]:
-        """Sends parcels, in order but for those that may go side by side; returns what is left."""
-        beside = [parcel for parcel in parcels if parcel.kind in self._abreast]
-        going = [pool.submit(self._deliver, parcel) for parcel in beside]
+        """Sends parcels, in order but for those that may go side by side; returns the rest."""
+        parallel = [parcel for parcel in parcels if parcel.kind in self._abreast]
+        deliveries = [pool.submit(self._deliver, parcel) for parcel in parallel]
         left = [self._deliver(parcel) for parcel in parcels if parcel.kind not in self._abreast]
-        left += [delivery.result() for delivery in going]
-        return [parcel for some in left for parcel in some]
+        left += [delivery.result() for delivery in deliveries]
+        return [parcel for parcels in left for parcel in parcels]
 
     def _take(self, waiting: list[Parcel]) -> list[Event | None]:
-        """Returns what is on the queue, once something is or a waiting parcel is due."""
+        """Returns the events on the queue, once there is one or a waiting parcel is due."""
         patience = None
         if waiting:
             next_due = min(parcel.due for parcel in waiting)
             patience = max(0.01, min(next_due - time.monotonic(), 0.5))
         try:
-            taken = [self._queue.get(timeout=patience)]
+            events = [self._queue.get(timeout=patience)]
         except queue.Empty:
             return []
-        if taken[0] is not None:
+        if events[0] is not None:
             self._hurry.wait(GATHER)
         with suppress(queue.Empty):
             while True:
-                taken.append(self._queue.get_nowait())
-        return taken
+                events.append(self._queue.get_nowait())
+        return events
 
     def _pack(self, events: list[Event]) -> list[Parcel]:
         """Returns the events as parcels of one kind, none too large."""
         parcels = []
         for kind, size in self._at_once.items():
-            some = [event for event in events if event.kind == kind]
-            parcels += [Parcel(kind, some[i : i + size]) for i in range(0, len(some), size)]
+            of_kind = [event for event in events if event.kind == kind]
+            parcels += [Parcel(kind, of_kind[i : i + size]) for i in range(0, len(of_kind), size)]
         return parcels
 
     def _is_due(self, parcel: Parcel) -> bool:
@@ -149,7 +149,7 @@ class Outbox:
         return time.monotonic() >= due
 
     def _deliver(self, parcel: Parcel) -> list[Parcel]:
-        """Sends a parcel, and returns what is left of it to be tried again."""
+        """Sends a parcel; returns the parcels of it that must be sent again."""
         reason = parcel.reason
         if self._deadline is None or time.monotonic() < self._deadline:
             try:
@@ -168,8 +168,8 @@ class Outbox:
             self.lost += [(event, reason) for event in parcel.events]
             self._done(parcel)
             return []
-        if not self._told:
-            self._told = True
+        if not self._has_reported:
+            self._has_reported = True
             self.trouble(reason)
         pause = min(2 * parcel.pause, PAUSES[1])
         return [Parcel(parcel.kind, parcel.events, pause, time.monotonic() + parcel.pause, reason)]

@@ -1,4 +1,4 @@
-"""The last runs side by side: what differs between them, and their main figures."""
+"""The overview of the last runs: their main metrics, and the params that differ."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def last_runs(limit: int, experiment: str | None) -> list[Row]:
         names = {e.experiment_id: e.name for e in client.search_experiments()}
         if experiment is not None and experiment not in names.values():
             raise unknown("experiment", experiment, names.values())
-        wanted = [key for key, name in names.items() if experiment in (None, name)]
+        experiment_ids = [key for key, name in names.items() if experiment in (None, name)]
         runs = client.search_runs(
-            wanted, OURS, max_results=limit, order_by=["attributes.start_time DESC"]
+            experiment_ids, OURS, max_results=limit, order_by=["attributes.start_time DESC"]
         )
     return [row_of(run, names) for run in runs]
 
 
 def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
-    """Returns one run of MLflow's as a row."""
+    """Returns a run of MLflow's as a row."""
     tags, started = run.data.tags, run.info.start_time / 1000
     ended = run.info.end_time / 1000 if run.info.end_time else time.time()
     best = tags.get("mlrun.best_epoch")
@@ -73,7 +73,7 @@ def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
 
 
 class WithParams(Protocol):
-    """A run of which the params are known."""
+    """A run that has params."""
 
     @property
     def params(self) -> Mapping[str, str]:
@@ -88,11 +88,11 @@ def differing(rows: Sequence[WithParams]) -> list[str]:
     since a row says it itself.
     """
     order = list(setting_traits())
-    known = [row.params for row in rows if row.params]  # a run that has just begun has none
-    names = {name for params in known for name in params} - {"experiment"}
+    param_sets = [row.params for row in rows if row.params]  # a run that has just begun has none
+    names = {name for params in param_sets for name in params} - {"experiment"}
 
     def differs(name: str) -> bool:
-        return len({params[name] for params in known if name in params}) > 1
+        return len({params[name] for params in param_sets if name in params}) > 1
 
     return sorted(
         filter(differs, names), key=lambda n: (order.index(n) if n in order else len(order), n)

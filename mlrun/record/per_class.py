@@ -1,4 +1,4 @@
-"""Precision, recall, F1 and support of each class, as a table."""
+"""The classification report: precision, recall, F1 and support of each class, as a table."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DIGITS = 4  # of each figure: MLflow's page shows a number as it is written
 def per_class(predictions: Predictions, classes: Sequence[str]) -> Table:
     """Returns precision, recall, F1 and support of each class, one row a class.
 
-    Precision is the fraction of the images taken for a class that are of it; recall the
-    fraction of its images that were taken for it; F1 their harmonic mean; each 0–1, and 0
-    where there is nothing to divide by. Support is how many images of the class there are.
+    Precision is the fraction of the images predicted as a class whose label it is; recall the
+    fraction of the images with that label that are predicted so; F1 their harmonic mean; each
+    0–1, and 0 where the denominator is 0. Support is the number of images with that label.
     """
     true_positives, predicted, support = (
-        np.bincount(some, minlength=len(classes))
-        for some in (
+        np.bincount(labels, minlength=len(classes))
+        for labels in (
             predictions.labels[predictions.right],
             predictions.predicted,
             predictions.labels,

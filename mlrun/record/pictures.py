@@ -1,4 +1,4 @@
-"""Pictures under the names that MLflow's image grid reads."""
+"""Pictures as artifacts, under the names that MLflow's image grid reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PNG_END, SMALL_END = ".png", "+compressed.webp"
 
 
 def grid_stem(run_id: str, key: str, step: int, started: int) -> str:
-    """Returns the path of a picture in MLflow's image grid, up to what its files end with.
+    """Returns the path of a picture in MLflow's image grid, without the suffix of its files.
 
     It is made from run, key and step alone, so that a picture that is drawn or sent again
     replaces the first (MLflow's own `log_image` would add a second one).
@@ -30,8 +30,8 @@ def grid_stem(run_id: str, key: str, step: int, started: int) -> str:
         step: the epoch.
         started: when the run started, milliseconds since 1970.
     """
-    fixed = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{key}/{step}")
-    return f"images/{key.replace('/', '~')}+step+{step}+timestamp+{started + step}+{fixed}"
+    digest = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{key}/{step}")
+    return f"images/{key.replace('/', '~')}+step+{step}+timestamp+{started + step}+{digest}"
 
 
 def grid_events(stem: str, png: bytes | Path, small: bytes | Path) -> list[Event]:
@@ -56,8 +56,8 @@ def key_and_step(name: str) -> tuple[str, int] | None:
         name: of a file in `images/`, as `grid_events` or MLflow's `log_image` makes it. That of
             a small copy, which ends in `.webp`, is another file.
     """
-    found = re.fullmatch(r"(.+)[+]step[+](\d+)[+]timestamp[+]\d+[+][^+]+\.png", name)
-    return None if found is None else (found[1].replace("~", "/"), int(found[2]))
+    match = re.fullmatch(r"(.+)[+]step[+](\d+)[+]timestamp[+]\d+[+][^+]+\.png", name)
+    return None if match is None else (match[1].replace("~", "/"), int(match[2]))
 
 
 def figure_event(name: str, png: bytes | Path) -> Event:
@@ -66,7 +66,7 @@ def figure_event(name: str, png: bytes | Path) -> Event:
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns uint8 (H, W, 3) with at most `THUMBNAIL` pixels on each side."""
+    """Returns a copy of the image with at most `THUMBNAIL` pixels on each side, uint8 (H, W, 3)."""
     small = Image.fromarray(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(small)

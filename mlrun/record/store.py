@@ -1,4 +1,4 @@
-"""The tracking store: where it is, whether it answers, and the links into its pages."""
+"""The tracking store: its address, whether it answers, and links to its pages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOCAL_UI = "http://127.0.0.1:5000"
 
 
 def without_bars() -> None:
-    """Has MLflow draw no bar for each file it moves, as it does where tqdm is installed.
+    """Turns off MLflow's progress bar for each file, which it shows where tqdm is installed.
 
-    Who wants them sets the variable.
+    A value that the user has set for the variable stays.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -68,7 +68,7 @@ def check_file(uri: str) -> None:
 
 
 def ask_http(uri: str) -> None:
-    """Raises OSError unless something at `uri` speaks HTTP within 10 seconds."""
+    """Raises OSError unless an HTTP server at `uri` answers within 10 seconds."""
     import requests
 
     verify = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() != "true"

@@ -1,4 +1,4 @@
-"""Tables under the form that MLflow's pages show, images among their cells."""
+"""Tables in the form that MLflow's pages show, with images among their cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checked(table: Mapping[object, object]) -> Table:
             image holds nothing else.
 
     Raises:
-        MlrunError: it is not so.
+        MlrunError: the table is not of this form.
     """
     copied: Table = {}
     for name, cells in table.items():
@@ -46,8 +46,8 @@ def checked(table: Mapping[object, object]) -> Table:
         raise MlrunError("a table has no columns; expected {column: list of cells}")
     lengths = {name: len(cells) for name, cells in copied.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise MlrunError(f"the columns of a table differ in length: {told}")
+        sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise MlrunError(f"the columns of a table differ in length: {sizes}")
     return copied
 
 
@@ -57,13 +57,13 @@ def checked_cell(cell: object, column: str, row: int) -> Cell:
         cell = cell.item()
     if cell is None or isinstance(cell, str | int | float):
         return cell
-    found = type(cell).__name__
+    kind = type(cell).__name__
     if isinstance(cell, np.ndarray):
         if cell.dtype == np.uint8 and cell.ndim == 3 and cell.shape[2] == 3 and cell.size:
             return cell.copy()
-        found = f"an array {cell.dtype} {cell.shape}"
+        kind = f"an array {cell.dtype} {cell.shape}"
     raise MlrunError(
-        f"column {column}, row {row}: {found}; expected a text, a number, True or False, None, "
+        f"column {column}, row {row}: {kind}; expected a text, a number, True or False, None, "
         "or an image, uint8 (H, W, 3)"
     )
 
@@ -93,11 +93,11 @@ def read_table(content: str) -> Table | None:
     """Returns a table from the content of its JSON file; None if images are among its cells.
 
     Raises:
-        MlrunError: it is no such file.
+        MlrunError: the content is not a table.
     """
     try:
-        read = json.loads(content)
-        columns, rows = read["columns"], read["data"]
+        document = json.loads(content)
+        columns, rows = document["columns"], document["data"]
         if any(isinstance(cell, dict) for row in rows for cell in row):
             return None
         cells = zip(*rows, strict=True) if rows else ([] for _ in columns)

@@ -1,4 +1,4 @@
-"""One run in MLflow. With `opening`, `logged` and `overview`, the only modules that call it."""
+"""Logs a run to MLflow; besides `opening`, `logged` and `overview`, no module calls MLflow."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ REJECTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"}
 
 
 class Tracker:
-    """One run in MLflow, to which everything goes as events through an `Outbox`.
+    """Logs one run to MLflow; everything is sent as events through an `Outbox`.
 
     Attributes:
         run_id, experiment_id, run_name: the run's place in MLflow.
-        given, given_tags: what the run had when it was taken over from `mlflow run`.
+        earlier_params, earlier_tags: of a run that was taken over from `mlflow run`, at that time.
     """
 
     def __init__(self, client: MlflowClient, uri: str, run: Any) -> None:
@@ -47,10 +47,10 @@ class Tracker:
         self.experiment_id: str = run.info.experiment_id
         self.run_name: str = run.info.run_name
         self.uri = uri
-        self.given = dict(run.data.params)
-        self.given_tags = dict(run.data.tags)
+        self.earlier_params = dict(run.data.params)
+        self.earlier_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
-        self._tables = self.given_tags.get(TABLES_TAG, "[]")
+        self._tables = self.earlier_tags.get(TABLES_TAG, "[]")
         self._has_view = False
         self._client = client
         self._outbox = Outbox(
@@ -70,20 +70,20 @@ class Tracker:
 
     @property
     def lost(self) -> list[tuple[Event, str]]:
-        """Events that were given up because the store did not answer, with the reason."""
+        """Events that were not sent because the store did not answer, with the reason."""
         return self._outbox.lost
 
     @property
     def refused(self) -> list[tuple[Event, str]]:
-        """Events that MLflow will not have, with the reason."""
+        """Events that MLflow rejected, with the reason."""
         return self._outbox.refused
 
-    def on_trouble(self, tell: Callable[[str], None]) -> None:
-        """Has `tell` called, from another thread, when the store first fails."""
-        self._outbox.trouble = tell
+    def on_trouble(self, report: Callable[[str], None]) -> None:
+        """Has `report` called with the reason, from another thread, when the store first fails."""
+        self._outbox.trouble = report
 
     def log(self, event: Event) -> None:
-        """Takes one event; it is sent soon, and this never waits."""
+        """Queues one event without waiting; it is sent soon."""
         self._outbox.put(event)
 
     def metrics(self, values: Mapping[str, float], step: int, at: int | None = None) -> None:
@@ -95,7 +95,7 @@ class Tracker:
     def params(self, values: Mapping[str, str]) -> None:
         """Logs the params that the run does not have yet; those it has cannot be changed."""
         for name, value in values.items():
-            if name not in self.given:
+            if name not in self.earlier_params:
                 self.log(Event("param", name, value[:6000]))
 
     def tags(self, values: Mapping[str, str]) -> None:
@@ -121,7 +121,7 @@ class Tracker:
             self.log(Event("input", part.name, part))
 
     def settle_in(self) -> None:
-        """Gives the run a colour that tells it from the one before it, and looks for our view."""
+        """Gives the run a colour unlike the one before it, and checks for our view."""
         self.log(Event("look", appearance.COLOUR_TAG, ""))
 
     def model(self, module: Any, example: Any, output: Any, requirements: list[str]) -> None:
@@ -130,7 +130,7 @@ class Tracker:
         Args:
             module: a torch module in evaluation mode on the CPU.
             example: float32 (2, C, H, W), a batch as it is sent to the server.
-            output: float32 (2, K), what the module makes of it.
+            output: float32 (2, K), the module's logits for `example`.
             requirements: what pip must install to serve it.
         """
         import numpy as np
@@ -158,7 +158,7 @@ class Tracker:
     def show(self, keys: Iterable[str], step: int) -> None:
         """Puts the pictures of these keys first on the experiment's chart page, at `step`.
 
-        The page works without, so a store that does not let us is no failure.
+        The page works without it, so an error of the store is ignored.
         """
         if not keys:
             return
@@ -180,14 +180,14 @@ class Tracker:
         return store.comparison_link(store.ui_base(self.uri), self.experiment_id, key)
 
     def flush(self) -> None:
-        """Waits until every event so far is sent, or is lost."""
+        """Waits until every event so far is sent or lost."""
         self._outbox.flush()
 
     def close(self, status: Status) -> None:
         """Sends what is left, ends the run with `status`, and stops the thread.
 
-        A run of which something was lost ends FAILED. Does not raise: what could not be
-        sent is in `lost`.
+        A run of which something was lost ends FAILED. Does not raise: events that could not be
+        sent are in `lost`.
         """
         self.tags({"mlrun.status": status})
         self._outbox.close()
@@ -246,7 +246,7 @@ def as_input(part: LoggedData) -> DatasetInput:
 
 
 def colour_for(client: MlflowClient, experiment_id: str) -> str:
-    """Returns a colour for a run that tells it from the last coloured one before it."""
+    """Returns a colour for a run, unlike that of the last coloured one before it."""
     latest = client.search_runs(
         [experiment_id], max_results=5, order_by=["attributes.start_time DESC"]
     )
@@ -255,7 +255,7 @@ def colour_for(client: MlflowClient, experiment_id: str) -> str:
 
 
 def is_refused(error: Exception) -> bool:
-    """Whether MLflow will never take what it was sent, however often it is sent again."""
+    """Whether MLflow rejects a request for good, so that sending it again is useless."""
     return isinstance(error, MlflowException) and error.error_code in REJECTED
 
 
@@ -267,7 +267,7 @@ def view_of(client: MlflowClient, experiment_id: str) -> str | None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what MLflow and Alembic say in passing off the terminal; warnings still show."""
+    """Hides MLflow's and Alembic's messages; warnings still show."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Components: what plugins register, checked when it is registered."""
+"""Components: the functions that plugins register, checked when they are registered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POSITIONAL: dict[Kind, tuple[str, ...]] = {
 class Component:
     """One model, data set or visualiser, and where it comes from.
 
-    when: a visualiser is called then.
+    when: the times at which a visualiser is called.
     needs: modules without which it cannot be used, and what pip must install to have each.
     """
 
@@ -43,7 +43,7 @@ class Component:
 
     @property
     def qualified(self) -> str:
-        """The name that is never ambiguous: `plugin/name`."""
+        """The unambiguous name: `plugin/name`."""
         return f"{self.plugin}/{self.name}"
 
     @property
@@ -77,11 +77,11 @@ def check_needs(component: Component) -> None:
 
 
 def times(when: When | Sequence[When]) -> tuple[When, ...]:
-    """Returns when a visualiser is called, in the order of a run; raises MlrunError."""
-    given = (when,) if isinstance(when, str) else tuple(when)
-    if not given or not set(given) <= set(TIMES):
+    """Returns the times at which a visualiser is called, in a run's order; raises MlrunError."""
+    moments = (when,) if isinstance(when, str) else tuple(when)
+    if not moments or not set(moments) <= set(TIMES):
         raise MlrunError(f"when={when!r} for a visualiser; expected 'end', 'epoch' or both")
-    return tuple(time for time in TIMES if time in given)
+    return tuple(time for time in TIMES if time in moments)
 
 
 def component_name(function: Callable[..., Any], name: str | None) -> str:
@@ -100,12 +100,12 @@ def component_name(function: Callable[..., Any], name: str | None) -> str:
 
 
 def check_call(signature: inspect.Signature, kind: Kind, label: str) -> None:
-    """Raises MlrunError unless a function takes what the core will pass by position."""
+    """Raises MlrunError unless a function takes the arguments that the core passes by position."""
     expected = POSITIONAL[kind]
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    given = [p.name for p in signature.parameters.values() if p.kind in kinds]
-    if len(given) != len(expected):
+    names = [p.name for p in signature.parameters.values() if p.kind in kinds]
+    if len(names) != len(expected):
         raise MlrunError(
-            f"{kind} {label} takes ({', '.join(given)}) by position; expected "
+            f"{kind} {label} takes ({', '.join(names)}) by position; expected "
             f"({', '.join(expected)}), options after a *"
         )

@@ -1,4 +1,4 @@
-"""Text and Python values as the type of an option, held to its bounds, and types as text.
+"""Converts text and Python values to the type of an option, within its bounds, and types to text.
 
 By hand: pydantic's adapters take True for 1 and nan for a number, know neither `none` nor commas,
 and each of their messages would have to be put into other words.
@@ -89,9 +89,9 @@ def convert_union(annotation: Any, arguments: tuple[Any, ...], value: object) ->
 def convert_tuple(annotation: Any, arguments: tuple[Any, ...], value: object) -> tuple[Any, ...]:
     """Returns text with commas, a sequence or a single value as a tuple."""
     if isinstance(value, str):
-        given = value.strip()
+        text = value.strip()
         items: list[object] = (
-            [] if given.lower() in ("", "none") else [item.strip() for item in given.split(",")]
+            [] if text.lower() in ("", "none") else [item.strip() for item in text.split(",")]
         )
     elif isinstance(value, list | tuple):
         items = list(value)
@@ -107,7 +107,7 @@ def convert_tuple(annotation: Any, arguments: tuple[Any, ...], value: object) ->
 
 
 def type_text(annotation: Any) -> str:
-    """Returns the type as a reader would write it, with its bounds."""
+    """Returns the type as text, with its bounds."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "|".join(as_text(choice) for choice in arguments)
@@ -139,7 +139,7 @@ def as_text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Relation:
-    """What a kind of bound asks: a test of value and limit, its sign, its words."""
+    """A kind of bound: its comparison of value and limit, its sign, its words."""
 
     holds: Callable[[Any, Any], bool]
     sign: str
@@ -156,14 +156,14 @@ RELATIONS = {
 
 @dataclass(frozen=True)
 class Bound:
-    """One bound: how a value must stand to a limit."""
+    """One bound: a relation and its limit."""
 
     relation: Relation
     limit: float
 
     @property
     def infinite(self) -> bool:
-        """Whether it only keeps infinity out."""
+        """Whether it excludes only infinity."""
         return math.isinf(self.limit)
 
 
@@ -173,31 +173,31 @@ def bounds_of(metadata: Iterable[object]) -> tuple[Bound, ...]:
     Raises:
         TypeError: a constraint of `annotated_types` that is none of Ge, Gt, Le and Lt.
     """
-    found: list[Bound] = []
+    bounds: list[Bound] = []
     for item in metadata:
         if isinstance(item, GroupedMetadata):
-            found.extend(bounds_of(item))
+            bounds.extend(bounds_of(item))
         elif isinstance(item, Ge | Gt | Le | Lt):
-            found.append(Bound(RELATIONS[type(item)], getattr(item, type(item).__name__.lower())))
+            bounds.append(Bound(RELATIONS[type(item)], getattr(item, type(item).__name__.lower())))
         elif isinstance(item, BaseMetadata):
             raise TypeError(f"{item!r} is no bound of an option; they are Ge, Gt, Le and Lt")
-    return tuple(found)
+    return tuple(bounds)
 
 
-def check_within(expected: str, bounds: Sequence[Bound], number: float, given: str) -> None:
-    """Raises OutOfBounds unless `number` keeps all `bounds`.
+def check_within(expected: str, bounds: Sequence[Bound], number: float, text: str) -> None:
+    """Raises OutOfBounds unless `number` is within all `bounds`.
 
     Args:
         expected: the type in words: `a whole number`.
         bounds: of the option.
         number: the value, converted.
-        given: the value as it was given.
+        text: the value before conversion.
     """
     if all(bound.relation.holds(number, bound.limit) for bound in bounds):
         return
-    told = [bound for bound in bounds if not bound.infinite or math.isinf(number)]
-    words = " and ".join(f"{bound.relation.words} {bound.limit:.12g}" for bound in told)
-    raise OutOfBounds(f"expected {expected} {words}, got {given!r}")
+    relevant = [bound for bound in bounds if not bound.infinite or math.isinf(number)]
+    words = " and ".join(f"{bound.relation.words} {bound.limit:.12g}" for bound in relevant)
+    raise OutOfBounds(f"expected {expected} {words}, got {text!r}")
 
 
 def bounds_text(bounds: Sequence[Bound]) -> str:

@@ -32,7 +32,7 @@ class Option:
 
     @property
     def type(self) -> str:
-        """The type as a reader would write it: `float`, `relu|tanh`, `int≥1|none`, `int,…`."""
+        """The type as text: `float`, `relu|tanh`, `int≥1|none`, `int,…`."""
         return type_text(self.annotation)
 
     def convert(self, value: object) -> Any:
@@ -47,13 +47,13 @@ def options_of(
 
     Args:
         function: of a component.
-        signature: its signature, where it is known already.
+        signature: of the function, if the caller has it already.
 
     Raises:
         TypeError: a parameter's annotation is missing or of a kind that text cannot give.
     """
-    documented = help_of_parameters(inspect.getdoc(function) or "")
-    found = []
+    helps = help_of_parameters(inspect.getdoc(function) or "")
+    options = []
     for parameter in (signature or inspect.signature(function)).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
@@ -64,15 +64,15 @@ def options_of(
                 convert(annotation, parameter.default)
             except ValueError as error:
                 raise TypeError(f"option {parameter.name}: its default: {error}") from error
-        found.append(
+        options.append(
             Option(
                 parameter.name,
                 annotation,
                 parameter.default,
-                documented.get(parameter.name, ""),
+                helps.get(parameter.name, ""),
             )
         )
-    return tuple(found)
+    return tuple(options)
 
 
 def annotation_of(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
@@ -122,7 +122,7 @@ def check_annotation(name: str, annotation: Any) -> None:
 
 
 def help_of_parameters(documentation: str) -> dict[str, str]:
-    """Returns what the `Args:` section of a docstring says of each parameter, on one line."""
+    """Returns the text of each parameter in a docstring's `Args:` section, on one line."""
     section = re.search(
         r"^(?:Args|Options|Arguments):\n((?:[ \t]+.*\n?|\n)+)", documentation, re.MULTILINE
     )

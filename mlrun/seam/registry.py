@@ -1,4 +1,4 @@
-"""Plugins to components: discovery that nothing broken can stop, and look-up by name."""
+"""The registry: discovers the components of all plugins, and looks them up by name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Broken:
 
 
 class Registry:
-    """What there is: components, broken plugins, and warnings for the user."""
+    """The components of all plugins, the broken plugins, and warnings for the user."""
 
     def __init__(self) -> None:
         self.components: list[Component] = []
@@ -53,20 +53,20 @@ class Registry:
         return sorted((c for c in self.components if c.kind == kind), key=lambda c: c.qualified)
 
     def find(self, kind: Kind, name: str) -> Component:
-        """Returns the component that `name` or `plugin/name` means; `_` and `-` are the same.
+        """Returns the component called `name` or `plugin/name`; `_` and `-` are the same.
 
         Raises:
             MlrunError: there is none, two plugins register the bare name, or it needs what is
                 not installed.
         """
-        wanted = name.replace("_", "-")
-        among = self.of_kind(kind)
-        matches = [c for c in among if wanted in (c.name, c.qualified.replace("_", "-"))]
+        key = name.replace("_", "-")
+        components = self.of_kind(kind)
+        matches = [c for c in components if key in (c.name, c.qualified.replace("_", "-"))]
         if len(matches) == 1:
             check_needs(matches[0])
             return matches[0]
         if not matches:
-            error = unknown(kind, name, {c.name for c in among})
+            error = unknown(kind, name, {c.name for c in components})
             broken = (
                 f" (broken plugins: {', '.join(b.plugin for b in self.broken)}; see mlrun plugins)"
             )
@@ -83,15 +83,15 @@ class Registry:
 
 
 class Hooks(pluggy.PluginManager):
-    """Pluggy, which looks only at names that a plugin may have given: half of the time."""
+    """Pluggy's manager without its look at each module's dunder names: half of the time."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        """Returns what a hook's marker says, of a function that has one."""
+        """Returns the options of a function that is marked as a hook, else None."""
         return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
 
 
 def discover(files: Sequence[Path] = ()) -> Registry:
-    """Returns what every installed plugin and each plugin file in `files` registers.
+    """Returns the components of every installed plugin and of each plugin file in `files`.
 
     Each entry point is loaded by itself: one that is broken ends in `Registry.broken` and
     stops no other. `MLRUN_PLUGINS`, names with commas between, restricts which are loaded.
@@ -102,9 +102,9 @@ def discover(files: Sequence[Path] = ()) -> Registry:
     registry = Registry()
     manager = Hooks("mlrun")
     manager.add_hookspecs(hookspecs)
-    taken: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for source in allowed(sources.sources(), os.environ.get("MLRUN_PLUGINS"), registry):
-        owner = taken.setdefault(source.name, source.distribution)
+        owner = owners.setdefault(source.name, source.distribution)
         if owner != source.distribution:
             reason = f"{owner} has a plugin of the same name; uninstall one of the two"
             note_broken(registry, source, reason)
@@ -126,9 +126,9 @@ def discover(files: Sequence[Path] = ()) -> Registry:
             )
     for path in files:
         source, module = sources.source_of_file(path)
-        if taken.setdefault(source.name, str(path)) != str(path):
+        if owners.setdefault(source.name, str(path)) != str(path):
             raise MlrunError(
-                f"--plugin {path}: {taken[source.name]} is a plugin called {source.name} too; "
+                f"--plugin {path}: {owners[source.name]} is a plugin called {source.name} too; "
                 "rename the file"
             )
         try:
@@ -140,31 +140,31 @@ def discover(files: Sequence[Path] = ()) -> Registry:
 
 
 def allowed(
-    found: Iterable[sources.Source], restriction: str | None, registry: Registry
+    candidates: Iterable[sources.Source], restriction: str | None, registry: Registry
 ) -> list[sources.Source]:
     """Returns the sources that `MLRUN_PLUGINS` lets through; warns of names that do not exist."""
-    found = list(found)
+    candidates = list(candidates)
     if restriction is None:
-        return found
-    wanted = {name.strip() for name in restriction.split(",") if name.strip()}
-    missing = sorted(wanted - {source.name for source in found})
+        return candidates
+    allowlist = {name.strip() for name in restriction.split(",") if name.strip()}
+    missing = sorted(allowlist - {source.name for source in candidates})
     if missing:
-        names = ", ".join(sorted(source.name for source in found))
+        names = ", ".join(sorted(source.name for source in candidates))
         registry.warnings.append(
             f"MLRUN_PLUGINS names {', '.join(missing)}, which is not installed; there are: {names}"
         )
-    return [source for source in found if source.name in wanted]
+    return [source for source in candidates if source.name in allowlist]
 
 
 def note_broken(registry: Registry, source: sources.Source, reason: str) -> None:
-    """Files `source` under the broken plugins."""
+    """Adds `source` to the broken plugins."""
     registry.broken.append(Broken(source.name, source.distribution, source.version, reason))
 
 
 def components_of(
     source: sources.Source, plugin: ModuleType, manager: pluggy.PluginManager
 ) -> list[Component]:
-    """Returns what one plugin registers, all or nothing.
+    """Returns the components that one plugin registers, all or none.
 
     `manager` knows the hooks and no plugin, and does so again afterwards.
 
@@ -172,10 +172,10 @@ def components_of(
         MlrunError: the plugin wants a newer seam, misspells a hook or registers nothing.
         Exception: whatever the plugin itself raises.
     """
-    wanted = getattr(plugin, "mlrun_seam", hookspecs.SEAM_VERSION)
-    if wanted > hookspecs.SEAM_VERSION:
+    version = getattr(plugin, "mlrun_seam", hookspecs.SEAM_VERSION)
+    if version > hookspecs.SEAM_VERSION:
         raise MlrunError(
-            f"it was written for seam {wanted}, this mlrun has {hookspecs.SEAM_VERSION}; "
+            f"it was written for seam {version}, this mlrun has {hookspecs.SEAM_VERSION}; "
             "upgrade mlrun-vision"
         )
     components: list[Component] = []
@@ -201,11 +201,11 @@ def check_hooks(manager: pluggy.PluginManager, plugin: ModuleType) -> None:
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        known = [name for name in vars(hookspecs) if name.startswith("register_")]
+        hooks = [name for name in vars(hookspecs) if name.startswith("register_")]
         for caller in manager.get_hookcallers(plugin) or []:
-            if caller.name not in known:
-                near = difflib.get_close_matches(caller.name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"hooks are {', '.join(known)}"
+            if caller.name not in hooks:
+                near = difflib.get_close_matches(caller.name, hooks, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"hooks are {', '.join(hooks)}"
                 raise MlrunError(f"unknown hook {caller.name}; {hint}") from error
         raise
 
@@ -213,7 +213,7 @@ def check_hooks(manager: pluggy.PluginManager, plugin: ModuleType) -> None:
 def collector(
     components: list[Component], source: sources.Source, kind: Kind
 ) -> Callable[..., Callable[..., Any]]:
-    """Returns the `register` that one hook of one plugin is handed."""
+    """Returns the function `register` that is passed to one hook of one plugin."""
 
     def register(
         function: Callable[..., Any],

@@ -1,4 +1,4 @@
-"""Where plugins come from: installed distributions, the checkout that runs, single files."""
+"""Sources of plugins: installed distributions, the running checkout, single files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Source:
-    """One place a plugin is named: its name there, and the distribution that names it."""
+    """An entry point that names a plugin, and its distribution."""
 
     name: str
     distribution: str
@@ -52,30 +52,30 @@ def sources() -> list[Source]:
     whatever distribution of the same name is installed.
     """
     root = checkout()
-    found = [] if root is None else checkout_sources(root)
-    installed = []
+    own = [] if root is None else checkout_sources(root)
+    others = []
     for entry in entry_points(group=GROUP):  # of two distributions of a name, the first on the path
-        known = entry.dist and name_and_version(entry.dist)
-        if not known:
+        identity = entry.dist and name_and_version(entry.dist)
+        if not identity:
             continue
-        name, version = normalised(known[0]), known[1]
+        name, version = normalised(identity[0]), identity[1]
         if root is None or name != DISTRIBUTION:
-            installed.append(Source(entry.name, name, version, entry))
-    return found + sorted(installed, key=lambda s: (s.distribution != DISTRIBUTION, s.distribution))
+            others.append(Source(entry.name, name, version, entry))
+    return own + sorted(others, key=lambda s: (s.distribution != DISTRIBUTION, s.distribution))
 
 
 def checkout_sources(root: Path) -> list[Source]:
     """Returns the entry points that the checkout's `pyproject.toml` declares, importable."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    declared = project.get("entry-points", {}).get(GROUP, {})
+    entries = project.get("entry-points", {}).get(GROUP, {})
     folder = str(root / "plugins")
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
-    for value in declared.values():
+    for value in entries.values():
         forget_foreign(value.partition(":")[0].partition(".")[0], root)
     return [
         Source(name, DISTRIBUTION, __version__, EntryPoint(name, value, GROUP))
-        for name, value in declared.items()
+        for name, value in entries.items()
     ]
 
 
@@ -119,7 +119,7 @@ def normalised(name: str) -> str:
 
 
 def name_and_version(distribution: Distribution) -> tuple[str, str] | None:
-    """Returns what a distribution is called, or None where its metadata do not say.
+    """Returns a distribution's name and version; None where its metadata lack one of them.
 
     `distribution.metadata` would parse all of the file, and again for each field: a second for
     an environment of a hundred and fifty packages.

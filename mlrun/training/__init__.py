@@ -1,1 +1,1 @@
-"""The arithmetic: the loop, evaluation, the state of training and its checkpoints."""
+"""Training: the loop, losses, evaluation, the state of training and its checkpoints."""

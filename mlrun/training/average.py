@@ -27,7 +27,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes in the model's weights after optimiser step number `step`, from 1."""
+        """Updates the averages with the model's weights after optimiser step `step`, from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         get_ema_multi_avg_fn(decay)(self.averages, self.weights, step)
         for average, weight in self.counts:

@@ -1,4 +1,4 @@
-"""Callback: who is told how a training goes on."""
+"""Callback: the methods that are called in the course of a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlrun.training.tally import Tally
 
 
 class Length(NamedTuple):
-    """How long a training is.
+    """The length of a training.
 
     steps: optimiser steps in all.
     steps_per_epoch: optimiser steps of one epoch.
@@ -51,7 +51,7 @@ class Epoch:
 
 
 class Callback:
-    """Is told how a training goes on; a subclass overrides what it needs, the rest does nothing.
+    """Methods that are called in the course of a training; a subclass overrides those it needs.
 
     `fit` calls `on_train_begin`, then `on_epoch_end` for the untrained model, and for each epoch
     `on_step_end` after each step and `on_epoch_end`; at last `on_train_end`. After that the run
@@ -75,10 +75,10 @@ class Callback:
         """Parts were evaluated between two steps: `step/val-loss`, …; their time is not counted."""
 
     def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
-        """An epoch is done, and evaluated where it is its turn; schedule and patience know."""
+        """An epoch is done, and evaluated if it was due; schedule and patience are updated."""
 
     def on_train_end(self, state: TrainingState) -> None:
-        """The last step is done, or `state.stopped` says why there are no more."""
+        """The last step is done, or training was stopped for the reason in `state.stopped`."""
 
     def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
         """The weights of the best epoch, which the evaluated model has now, were tested.
@@ -90,4 +90,4 @@ class Callback:
         """
 
     def close(self) -> None:
-        """The run ends, well or not: finish what is under way. Called once or more."""
+        """The run ends, in whatever state: finish pending work. Called once or more."""

@@ -1,4 +1,4 @@
-"""The state of training on disk: the last epoch whole, and the weights of the best k."""
+"""Checkpoints: the whole state of the last epoch, and the weights of the best k."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Checkpoints:
     folder: made when the first file is written.
     keep: how many of the best epochs to keep, at least 1.
     monitor: the metric that ranks them; losses by the lowest, all else by the highest.
-    about: goes with the weights of each epoch: what they are of, as plain values.
-    ranking: (value, epoch) of those that are kept, the best first.
+    about: saved with the weights of each epoch: the model they belong to, as plain values.
+    ranking: (value, epoch) of the epochs on disk, the best first.
     """
 
     folder: Path
@@ -40,18 +40,18 @@ class Checkpoints:
         return self.ranking[0][1]
 
     def path(self, epoch: int) -> Path:
-        """Returns where the weights of `epoch` are kept."""
+        """Returns the path of the weights of `epoch`."""
         return self.folder / f"epoch-{epoch}.pt"
 
     @property
     def last(self) -> Path:
-        """Where the whole state of the last epoch is kept."""
+        """The path of the whole state of the last epoch."""
         return self.folder / "last.pt"
 
     def files(self) -> list[Path]:
         """Returns the files that are on disk now: the best first, the last state last."""
-        kept = [self.path(epoch) for _, epoch in self.ranking]
-        return [path for path in [*kept, self.last] if path.exists()]
+        best = [self.path(epoch) for _, epoch in self.ranking]
+        return [path for path in [*best, self.last] if path.exists()]
 
     def save(self, state: TrainingState, value: float | None) -> None:
         """Writes the state, and the weights if this epoch is among the best `keep`.
@@ -63,13 +63,13 @@ class Checkpoints:
         ranking = self.ranking
         if value is not None:
             ranking = sorted([*ranking, (value, state.epoch)], key=self.order)
-        dropped = [epoch for _, epoch in ranking[self.keep :]]
-        if value is not None and state.epoch not in dropped:
+        surplus = [epoch for _, epoch in ranking[self.keep :]]
+        if value is not None and state.epoch not in surplus:
             weights = {"epoch": state.epoch, "model": state.evaluated.state_dict()}
             write(self.path(state.epoch), {**weights, **self.about})
         write(self.last, state.state_dict())
         self.ranking = ranking[: self.keep]
-        for epoch in dropped:
+        for epoch in surplus:
             self.path(epoch).unlink(missing_ok=True)
 
     def order(self, entry: tuple[float, int]) -> tuple[bool, float, int]:

@@ -1,4 +1,4 @@
-"""Loss, and a whole part in one pass: logits, loss, accuracy, confusion matrix."""
+"""Evaluation: predictions and loss of a model for a part, in one pass."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Evaluation:
 
     @property
     def logits(self) -> Tensor:
-        """What the model puts out, float32 (N, K), not softmaxed."""
+        """The model's logits, float32 (N, K), not softmaxed."""
         return torch.from_numpy(self.arrays.logits)
 
     @property
@@ -66,19 +66,19 @@ class Evaluation:
 
     @property
     def confusion(self) -> Tensor:
-        """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
+        """Images of class i predicted as class j: int64 (K, K), rows true, columns predicted."""
         return torch.from_numpy(self.arrays.confusion)
 
     @property
     def accuracy(self) -> float:
-        """The fraction that is right, 0–1."""
+        """The fraction of right predictions, 0–1."""
         return self.arrays.accuracy
 
     @property
     def top5(self) -> float | None:
         """The fraction, 0–1, whose label has one of the five highest logits.
 
-        None where there are at most ten classes: of so few, five say little.
+        None where there are at most ten classes.
         """
         if self.logits.shape[1] <= 10:
             return None
@@ -86,9 +86,9 @@ class Evaluation:
         return (highest == self.labels[:, None]).any(1).double().mean().item()
 
     def figures(self, name: str = "") -> dict[str, float]:
-        """Returns the figures that are logged, as `<name>/accuracy`; the part is the name.
+        """Returns the logged metrics as `<name>/accuracy`, …; the name is the part by default.
 
-        They are loss, accuracy and, where it means something, top5-accuracy.
+        They are loss, accuracy and, where there are more than ten classes, top5-accuracy.
         """
         figures = {"loss": self.loss, "accuracy": self.accuracy}
         top5 = self.top5
@@ -98,14 +98,14 @@ class Evaluation:
 
 
 def whole(model: nn.Module, images: Tensor) -> Tensor:
-    """Returns the logits (n, K) that `model` makes of standardised images (n, C, H, W)."""
+    """Returns the model's logits (n, K) for standardised images (n, C, H, W)."""
     logits: Tensor = model(images)
     return logits
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Puts `model` in evaluation mode, and every module's mode back as it was afterwards."""
+    """Puts `model` in evaluation mode, and restores every module's mode afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -139,9 +139,9 @@ def evaluate(
 ) -> Evaluation:
     """Returns the predictions and the loss of `model`, in evaluation mode, in one pass.
 
-    Every module's mode is put back as it was. `batches` are taken in the selection's order.
+    Every module's mode is restored. `batches` are taken in the selection's order.
     The loss is the plain one, without label smoothing or class weights, so that runs compare.
-    `forward` makes the logits, where the batches are not images but features.
+    `forward` computes the logits, where the batches are not images but features.
     """
     loss_of = criterion(model)
     autocast = precision.autocast if precision else nullcontext

@@ -1,4 +1,4 @@
-"""Weights drawn anew, from the distribution of a name."""
+"""Initialisation: draws new weights from a named distribution."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ WEIGHTS: dict[str, Callable[..., Tensor]] = {
 
 @torch.no_grad()
 def initialise(model: nn.Module, name: str, seed: int) -> None:
-    """Draws the linear and convolutional layers anew that are trained, in place.
+    """Draws new weights for the linear and convolutional layers that are trained, in place.
 
     Weights are drawn by torch's function of that name, one layer after the other from one
     generator, on the CPU, so that they are the same on every device. Biases are 0, but
     standard normal, as the weights are, for `normal`.
 
     Args:
-        model: built; what requires no gradient stays as it is.
-        name: `default` (leave the model as it is) or one of `WEIGHTS`.
+        model: parameters that require no gradient are not changed.
+        name: `default` (the model is not changed) or one of `WEIGHTS`.
         seed: the run's seed.
 
     Raises:
@@ -42,14 +42,14 @@ def initialise(model: nn.Module, name: str, seed: int) -> None:
     """
     if name == "default":
         return
-    drawn = [pair for path, layer in model.named_modules() for pair in drawable(path, layer)]
-    if not drawn:
+    parameters = [pair for path, layer in model.named_modules() for pair in drawable(path, layer)]
+    if not parameters:
         raise MlrunError(
             f"initialisation {name}: it has no linear or convolutional layer that is trained; "
             "leave it out"
         )
     source = generator(seed, "initialisation", "weights")
-    for kind, parameter in drawn:
+    for kind, parameter in parameters:
         if kind == "weight" or name == "normal":
             fresh = torch.empty_like(parameter, device="cpu")
             parameter.copy_(WEIGHTS[name](fresh, generator=source))
@@ -72,9 +72,9 @@ def drawable(path: str, layer: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
         if parameter is None:
             continue
         if not isinstance(parameter, nn.Parameter) or is_lazy(parameter):
-            why = "has no shape yet" if is_lazy(parameter) else "is computed from others"
+            reason = "has no shape yet" if is_lazy(parameter) else "is computed from others"
             raise MlrunError(
-                f"initialisation: the {kind} of layer {path} {why}, so it cannot be drawn anew; "
+                f"initialisation: the {kind} of layer {path} {reason}, so it cannot be drawn anew; "
                 "leave initialisation out"
             )
         if parameter.requires_grad:

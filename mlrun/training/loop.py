@@ -1,4 +1,4 @@
-"""fit(): the loop."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fit(
         state: where training stands; changed in place.
         batches: of the training part; order drawn from (seed, epoch).
         procedure: how the weights are trained.
-        callbacks: are told how it goes on, in this order.
+        callbacks: called in this order.
         evaluate: returns the evaluation of a model on the part `train` or `val`; without it
             nothing is evaluated, and nothing waits for a better metric.
 
@@ -55,7 +55,7 @@ def fit(
         callback.on_train_begin(state, length)
     if evaluate is not None and not state.step:
         evaluate_untrained(state, procedure, callbacks, evaluate)
-    set_training_mode(state.model)  # once: 60 µs, and what evaluates puts each mode back
+    set_training_mode(state.model)  # once: 60 µs, and evaluations restore each mode
     while state.step < procedure.steps and not state.stopped:
         metrics = train_epoch(state, batches, procedure, callbacks, deadline, evaluate)
         end_epoch(state, procedure, metrics, callbacks, evaluate)
@@ -77,7 +77,7 @@ def evaluate_untrained(
     state.record(metrics)
     if procedure.evaluate_every:
         parts = {part: evaluations[part] for part in procedure.evaluated_parts}
-        tell_evaluations(state, parts, callbacks)
+        report_evaluations(state, parts, callbacks)
     monitored = metrics[state.patience.monitor]
     epoch = Epoch(0, metrics, evaluations, monitored, last=not procedure.steps)
     for callback in callbacks:
@@ -91,7 +91,7 @@ def end_epoch(
     callbacks: Sequence[Callback],
     evaluate: Evaluate | None,
 ) -> None:
-    """Evaluates the epoch that the state has reached if it is its turn, and tells all of it.
+    """Evaluates the epoch that has ended if it is due, records it and calls the callbacks.
 
     Raises:
         TrainingFailed: the validation loss is not finite.
@@ -136,14 +136,14 @@ def evaluate_between(
         return 0.0
     started = time.perf_counter()
     evaluations = {part: evaluate(state.evaluated, part) for part in procedure.evaluated_parts}
-    tell_evaluations(state, evaluations, callbacks)
+    report_evaluations(state, evaluations, callbacks)
     return time.perf_counter() - started
 
 
-def tell_evaluations(
+def report_evaluations(
     state: TrainingState, evaluations: Mapping[str, Evaluation], callbacks: Sequence[Callback]
 ) -> None:
-    """Records evaluations between two steps, as `step/val-loss`, …, and tells the callbacks."""
+    """Records evaluations between two steps, as `step/val-loss`, …, and calls the callbacks."""
     figures = figures_of(evaluations)
     metrics = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
     state.record_step(state.step, metrics)
@@ -168,7 +168,7 @@ def train_epoch(
     optimiser, scaler, device = state.optimiser, state.scaler, batches.device
     epoch = state.epoch + 1
     seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
-    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     on_step_ends = [
         callback.on_step_end
         for callback in callbacks
@@ -180,7 +180,7 @@ def train_epoch(
     for step, (images, labels) in enumerate(batches.epoch(epoch)):
         seed_step(device, seeds + step)
         state.schedule.set_rates(state.step)
-        for parameter in trained:  # 25 µs less than optimiser.zero_grad()
+        for parameter in parameters:  # 25 µs less than optimiser.zero_grad()
             parameter.grad = None
         targets: Targets = (labels, labels, 1.0)
         if procedure.mixing is not None:
@@ -232,11 +232,11 @@ def backward(
     labels, others, share = targets
     if len(labels) <= batch_size:  # as a rule; to cut the batch would cost as much as a layer
         return backward_part(state, images, targets, procedure, len(labels))
-    done = []
+    results = []
     parts = (tensor.split(batch_size) for tensor in (images, labels, others))
-    for some, own, other in zip(*parts, strict=True):
-        done.append(backward_part(state, some, (own, other, share), procedure, len(labels)))
-    losses, logits = zip(*done, strict=True)
+    for inputs, own, other in zip(*parts, strict=True):
+        results.append(backward_part(state, inputs, (own, other, share), procedure, len(labels)))
+    losses, logits = zip(*results, strict=True)
     return torch.stack(losses).sum(), torch.cat(logits)
 
 
@@ -261,7 +261,7 @@ def backward_part(
 
 
 def means(tally: Tally, epoch: int, start: float) -> dict[str, float]:
-    """Returns the means of an epoch's steps, weighed by their sizes.
+    """Returns the mean loss and accuracy of an epoch's steps, weighed by their sizes.
 
     `start` is the learning rate that the schedule multiplies.
 

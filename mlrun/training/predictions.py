@@ -1,4 +1,4 @@
-"""What a model predicts for the images of one part, as NumPy arrays: no torch is needed."""
+"""Predictions of a model for one part, as NumPy arrays; imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The logits of one part, and what follows from them.
+    """The logits of one part, and the predictions computed from them.
 
     part: `train`, `val`, `test`, or the name of a variant: `test-rotated-25`.
     logits: float32 (N, K), not softmaxed.
@@ -29,7 +29,7 @@ class Predictions:
 
     @classmethod
     def of_archive(cls, part: str, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-        """Returns the predictions of which `arrays` are the content of the archive.
+        """Returns the predictions whose archive has the content `arrays`.
 
         Raises:
             KeyError: an array is missing.
@@ -54,7 +54,7 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """The fraction that is right, 0–1; N is at least 1."""
+        """The fraction of right predictions, 0–1; N is at least 1."""
         return float(self.right.mean())
 
     @cached_property
@@ -77,7 +77,7 @@ class Predictions:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """How often class i was taken for class j: int64 (K, K), rows true, columns predicted."""
+        """Images of class i predicted as class j: int64 (K, K), rows true, columns predicted."""
         classes = self.logits.shape[1]
         cells = self.labels * classes + self.predicted
         return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)

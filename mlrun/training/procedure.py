@@ -1,4 +1,4 @@
-"""Procedure: how the weights are trained."""
+"""Procedure: the options of the training loop."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlrun.training.losses import Criterion
 
 @dataclass(frozen=True)
 class Procedure:
-    """How the weights are trained.
+    """The options of the training loop.
 
     loss_of: the loss of a batch: logits (n, K) and labels (n,) to a scalar mean.
-    reduction: what of a step's losses is minimised: their mean or their sum.
+    reduction: whether the mean or the sum of a step's losses is minimised.
     precision: of the forward pass.
     mixing: mixup or CutMix, if either is used.
     steps: optimiser steps in all.
@@ -27,7 +27,7 @@ class Procedure:
     evaluate_epochs: epochs between two evaluations after an epoch; the last one always is.
     evaluate_train: whether the training part is evaluated too, in place of the running means.
     seconds: after which training stops; 0 for never.
-    forward: makes the logits, where the batches are not images but features.
+    forward: computes the logits, where the batches are not images but features.
     """
 
     loss_of: Criterion

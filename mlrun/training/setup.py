@@ -1,4 +1,4 @@
-"""From settings to what `fit` takes: the state at the start, and the procedure."""
+"""Makes the arguments of `fit` from settings: the initial state and the procedure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_state(
 ) -> TrainingState:
     """Returns the state of training before the first of `steps` steps.
 
-    Parts of `model` are frozen, and its weights drawn anew, where the settings say so.
+    Freezes parts of `model` and draws its weights anew, as the settings say.
 
     Raises:
         MlrunError: the model has nothing to train, or no such part as the settings name.
@@ -43,12 +43,12 @@ def make_state(
         raise MlrunError(
             f"the optimiser cannot be made of its parameters: {one_line(error)}"
         ) from error
-    summed = settings.batch_size * settings.accumulate if settings.reduction == "sum" else 1
+    examples = settings.batch_size * settings.accumulate if settings.reduction == "sum" else 1
     return TrainingState(
         model,
         optimiser,
         make_schedule(optimiser, settings, steps=steps, steps_an_epoch=steps_an_epoch),
-        precision.scaler(summed),
+        precision.scaler(examples),
         Patience(settings.monitor, settings.early_stopping),
         Average(model, settings.ema) if settings.ema else None,
     )
@@ -61,7 +61,7 @@ def make_procedure(
     weights: Tensor | None,
     steps: int,
 ) -> Procedure:
-    """Returns how the model is trained for `steps` steps; `weights` are those of the classes.
+    """Returns the procedure of a training of `steps` steps; `weights` are those of the classes.
 
     Raises:
         MlrunError: the model has a loss of its own that label smoothing or class weights do
@@ -89,7 +89,7 @@ def make_procedure(
 
 
 def total_steps(settings: Settings, steps_an_epoch: int) -> int:
-    """Returns how many optimiser steps the training takes.
+    """Returns the number of optimiser steps of the training.
 
     Raises:
         MlrunError: the warm-up outlasts it.

@@ -1,4 +1,4 @@
-"""The one object that holds the state of training."""
+"""The state of training: model, optimiser, schedule, history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlrun.training.optimisation.schedules import Schedule
 
 
 class Series(Sequence[tuple[int, float]]):
-    """(step, value) pairs, in the order they came; 16 bytes each, in two growing buffers.
+    """(step, value) pairs, in the order they were added; 16 bytes each, in two buffers.
 
     steps, values: the buffers.
 
@@ -37,10 +37,10 @@ class Series(Sequence[tuple[int, float]]):
         self.values.append(value)
 
     def copy(self) -> Series:
-        """Returns a series that grows by itself from here."""
-        twin = Series()
-        twin.steps, twin.values = self.steps[:], self.values[:]
-        return twin
+        """Returns an independent copy."""
+        series = Series()
+        series.steps, series.values = self.steps[:], self.values[:]
+        return series
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -60,11 +60,11 @@ class Series(Sequence[tuple[int, float]]):
 
 @dataclass
 class TrainingState:
-    """Everything that training changes, so that it can be put down and taken up again.
+    """Everything that training changes, so that it can be saved and restored.
 
     scaler: of the gradients; it does nothing but with precision 16.
-    patience: what early stopping waits for.
-    average: the running average of the weights, if one is kept.
+    patience: of early stopping.
+    average: the running average of the weights, if there is one.
     epoch, step: how many epochs and optimiser steps are done.
     history: the (epoch, value) pairs of each metric.
     steps: the (step, value) pairs of each figure by optimiser step that is logged.
@@ -85,7 +85,7 @@ class TrainingState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The model that is evaluated, drawn and kept: the average if there is one."""
+        """The model that is evaluated, visualised and saved: the average if there is one."""
         return self.model if self.average is None else self.average.model
 
     def record(self, metrics: dict[str, float]) -> None:
@@ -116,7 +116,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes the state up that `state_dict` put down."""
+        """Restores the state that `state_dict` returned."""
         for name in ("model", "optimiser", "schedule", "scaler", "patience"):
             getattr(self, name).load_state_dict(state[name])
         if self.average is not None:
@@ -128,7 +128,7 @@ class TrainingState:
 def packed(series: Mapping[str, Series]) -> dict[str, Any]:
     """Returns copies of all series in two tensors, int64 `steps` and float64 `values`.
 
-    They stand one after the other; `names` and `lengths` tell them apart. To write a tensor for
+    They follow one another; `names` and `lengths` say where each is. To write a tensor for
     each, or the pairs of a thousand epochs as plain numbers, takes several times as long.
     """
     steps, values = array("q"), array("d")
@@ -143,12 +143,12 @@ def packed(series: Mapping[str, Series]) -> dict[str, Any]:
     }
 
 
-def unpacked(kept: Mapping[str, Any]) -> dict[str, Series]:
-    """Returns the series that `packed` put down, whatever device they were read to."""
-    parts = [kept[which].cpu().split(kept["lengths"]) for which in ("steps", "values")]
-    found = {}
-    for name, steps, values in zip(kept["names"], *parts, strict=True):
-        found[name] = one = Series()
+def unpacked(tensors: Mapping[str, Any]) -> dict[str, Series]:
+    """Returns the series that `packed` packed, from tensors on any device."""
+    parts = [tensors[which].cpu().split(tensors["lengths"]) for which in ("steps", "values")]
+    series = {}
+    for name, steps, values in zip(tensors["names"], *parts, strict=True):
+        series[name] = one = Series()
         one.steps.frombytes(steps.numpy().tobytes())
         one.values.frombytes(values.numpy().tobytes())
-    return found
+    return series

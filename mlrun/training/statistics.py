@@ -1,4 +1,4 @@
-"""How certain figures are: intervals, calibration, and whether two models differ."""
+"""Statistics: intervals of accuracy, calibration, and tests whether two models differ."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def interval(right: int, total: int, confidence: float = 0.95) -> tuple[float, f
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the probabilities that a model gives are those of being right.
+    """How well a model's probabilities agree with its accuracy.
 
     counts: int64 (B,), images by the probability of the predicted class, in B bins of equal
         width from 0 to 1, each with its upper end.
@@ -70,15 +70,15 @@ def calibration(
     with np.errstate(invalid="ignore"):
         confidence = np.bincount(places, highest, minlength=bins) / counts
         accuracy = np.bincount(places, right, minlength=bins) / counts
-    apart = np.nan_to_num(np.abs(accuracy - confidence))
-    return Calibration(counts, confidence, accuracy, float((apart * counts).sum() / len(labels)))
+    gaps = np.nan_to_num(np.abs(accuracy - confidence))
+    return Calibration(counts, confidence, accuracy, float((gaps * counts).sum() / len(labels)))
 
 
 @dataclass(frozen=True)
 class Difference:
     """Two models on the same images, by McNemar's exact test.
 
-    images: how many. first, second: those that only this model had right.
+    images: how many. first, second: those that only this model predicted right.
     p: how probable a split as uneven as first to second, or more, is by chance (two-sided).
     """
 
@@ -104,10 +104,10 @@ class Difference:
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
-    """Returns how two models differ.
+    """Returns the difference of two models.
 
     Args:
-        first, second: (N,), whether each of the same images was taken for what it is.
+        first, second: (N,), whether the model predicted each of the same images right.
 
     Raises:
         MlrunError: they are of different lengths.
@@ -117,13 +117,13 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
     if first.shape != second.shape:
         raise MlrunError(f"{len(first):,} and {len(second):,} images cannot be compared")
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    apart = only_first + only_second
-    p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
+    total = only_first + only_second
+    p = float(binomtest(only_first, total).pvalue) if total else 1.0
     return Difference(len(first), only_first, only_second, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values corrected for being several, after Holm (1979), in the same order.
+    """Returns p-values corrected for multiple tests, after Holm (1979), in the same order.
 
     Those below 0.05 hold together: that any of them is there by chance has at most that
     probability, however the tests depend on one another.

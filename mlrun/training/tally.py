@@ -1,4 +1,4 @@
-"""What the steps of an epoch came to, counted many steps at a time."""
+"""Losses and right predictions of an epoch's steps, counted many steps at a time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COUNTED_AT_ONCE = 32  # steps; their logits are kept that long
 
 
 class Answers(NamedTuple):
-    """What the model said in one step, and what it should have said.
+    """The logits of one step, and the labels they are compared with.
 
     logits: (n, K), detached, on the device.
     labels, others: int64 (n,); the images' own labels, and those that were mixed in.
-    share: what an image's own label keeps of it, 0–1.
+    share: of an image's own label, 0–1; the rest is that of the label mixed in.
     """
 
     logits: Tensor
@@ -27,11 +27,11 @@ class Answers(NamedTuple):
 
 
 class Tally:
-    """The losses and right answers of an epoch's steps; they stay on the device until asked for.
+    """The losses and right predictions of an epoch's steps, on the device until they are read.
 
     They are counted many steps at a time. That takes three small operations out of each step,
-    and keeps memory whole: a scalar that stays behind after each step would split what the step
-    gave back.
+    and keeps memory unfragmented: a scalar that stays behind after each step would split the memory
+    that the step freed.
 
     sizes: examples of each step.
     """
@@ -43,7 +43,7 @@ class Tally:
         self._hits: list[Tensor] = []
 
     def add(self, loss: Tensor, answers: Answers) -> None:
-        """Takes the mean loss of one more step, a detached scalar, and its answers."""
+        """Adds the mean loss of one more step, a detached scalar, and its answers."""
         self.sizes.append(len(answers.labels))
         self._waiting.append((loss, answers))
         if len(self._waiting) == COUNTED_AT_ONCE:
@@ -56,9 +56,9 @@ class Tally:
         return self._losses[0]
 
     def hits(self) -> Tensor:
-        """Returns the right answers of each step so far, (steps,), on the device.
+        """Returns the number of right predictions of each step so far, (steps,), on the device.
 
-        Of mixed images an answer is right by the share of the label that it gives.
+        A prediction for a mixed image counts as much as the share of the predicted label.
         """
         self._count()
         self._hits = [torch.cat(self._hits)]
@@ -74,12 +74,12 @@ class Tally:
         for _, steps in groupby(self._waiting, lambda step: step[1].logits.shape):
             losses, answers = zip(*steps, strict=True)
             self._losses.append(torch.stack(losses))
-            self._hits.append(right_answers(answers))
+            self._hits.append(count_right(answers))
         self._waiting.clear()
 
 
-def right_answers(answers: Sequence[Answers]) -> Tensor:
-    """Returns the right answers of each of some steps of one size, (steps,), on the device."""
+def count_right(answers: Sequence[Answers]) -> Tensor:
+    """Returns the number of right predictions of steps of one size, (steps,), on the device."""
     logits, labels, others, shares = zip(*answers, strict=True)
     predicted = torch.stack(logits).argmax(2)
     right = (predicted == torch.stack(labels)).sum(1)

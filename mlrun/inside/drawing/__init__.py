@@ -1,1 +1,1 @@
-"""From a visualiser to image files."""
+"""Calls visualisers, and renders their pictures as image files."""

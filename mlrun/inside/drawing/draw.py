@@ -1,4 +1,4 @@
-"""From a visualiser to named pictures and tables."""
+"""Calls a visualiser, and returns its pictures and tables by name."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MOST_KEPT = 64 * 2**20  # bytes of raw values behind one picture
 
 @dataclass(frozen=True)
 class Drawing:
-    """One picture or table that a visualiser made, as it was when it was yielded.
+    """One picture or table of a visualiser, as it was when it was yielded.
 
-    label: as the visualiser called it. key: its name in MLflow.
+    label: the name that the visualiser gave it. key: its name in MLflow.
     content: a picture, packed for `rendering.render`; a table; or None where only values are
         kept.
     values: arrays of numbers by name.
@@ -45,7 +45,7 @@ class Drawing:
 def draw(
     visualiser: Callable[..., Any], name: str, options: Mapping[str, Any], view: View
 ) -> list[Drawing]:
-    """Returns what a visualiser draws of `view`: pictures and tables, each under its own key.
+    """Returns the pictures and tables that a visualiser draws of `view`, each with its key.
 
     The key is the visualiser's name, `-`, and the name that the picture was given.
 
@@ -53,31 +53,31 @@ def draw(
         MlrunError: the visualiser returned something else.
         Exception: whatever the visualiser raises.
     """
-    drawn: dict[tuple[str, int | None], Drawing] = {}
+    drawings: dict[tuple[str, int | None], Drawing] = {}
     with untouched(view.device):
         ignore_missing_glyphs()
-        for label, made in named(visualiser(view, **options)):
-            picture = made if isinstance(made, Picture) else None
+        for label, item in named(visualiser(view, **options)):
+            picture = item if isinstance(item, Picture) else None
             epoch = None if picture is None else picture.epoch
             key = key_of(name, label)
-            if (key, epoch) in drawn:
+            if (key, epoch) in drawings:
                 raise MlrunError(f"it drew two pictures named {label!r}")
             if picture is None:
-                content: bytes | Table | None = content_of(made)
+                content: bytes | Table | None = content_of(item)
             else:
                 content = None if picture.image is None else content_of(picture.image)
             values = {} if picture is None else values_of(picture, key, view)
-            drawn[key, epoch] = Drawing(label, key, content, values, epoch)
-    return list(drawn.values())
+            drawings[key, epoch] = Drawing(label, key, content, values, epoch)
+    return list(drawings.values())
 
 
-def content_of(made: object) -> bytes | Table:
-    """Returns a table as it is checked, or a picture, packed."""
-    if isinstance(made, Mapping):
-        return checked(made)
-    if isinstance(made, Figure):
-        return packed(made)
-    return packed(pixels_of(made))
+def content_of(item: object) -> bytes | Table:
+    """Returns a checked table, or a packed picture."""
+    if isinstance(item, Mapping):
+        return checked(item)
+    if isinstance(item, Figure):
+        return packed(item)
+    return packed(pixels_of(item))
 
 
 def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]:
@@ -87,13 +87,13 @@ def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]
         MlrunError: they are not numbers.
     """
     values: dict[str, NDArray[Any]] = {}
-    for name, given in picture.values.items():
-        array, called = np.asarray(given), clean(name)
+    for label, value in picture.values.items():
+        array, name = np.asarray(value), clean(label)
         if array.dtype.kind not in "biuf":
-            raise MlrunError(f"it keeps {array.dtype} values called {name!r}; expected numbers")
-        if called in values:
-            raise MlrunError(f"it keeps two arrays called {called!r}")
-        values[called] = array.copy()
+            raise MlrunError(f"it keeps {array.dtype} values called {label!r}; expected numbers")
+        if name in values:
+            raise MlrunError(f"it keeps two arrays called {name!r}")
+        values[name] = array.copy()
     size = sum(array.nbytes for array in values.values())
     if size > MOST_KEPT:
         view.note(f"the values behind {key} are not kept: {size / 2**20:,.0f} MiB, at most 64 are")
@@ -102,7 +102,7 @@ def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]
 
 
 def named(result: object) -> Iterator[tuple[str, object]]:
-    """Yields (name, picture or table) pairs; a lone one has the empty name."""
+    """Yields (name, picture or table) pairs; a single picture or table has the empty name."""
     if isinstance(result, Figure | np.ndarray | Mapping | Picture):
         yield "", result
         return
@@ -124,7 +124,7 @@ def key_of(visualiser: str, label: str) -> str:
 
 
 def clean(name: str) -> str:
-    """Returns a name in which what MLflow cannot have in a key has become `_`."""
+    """Returns a name with `_` for each character that MLflow does not allow in a key."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 

@@ -1,4 +1,4 @@
-"""Pictures are rendered in a process beside the training, so that it does not wait for them."""
+"""Renders pictures in a worker process, so that training does not wait for them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Take = Callable[[Rendered | None], None]
 
 
 class Renderer:
-    """A process that renders pictures one after the other, and a thread that hands them over.
+    """A process that renders pictures one after the other, and a thread that sends them to it.
 
-    What the process cannot render, and everything once it is broken, comes back as None: then
-    whoever gave it must render it.
+    Of a picture that the process cannot render, and of each once it has ended, the result is
+    None: the caller must render it.
     """
 
     def __init__(self) -> None:
@@ -28,19 +28,19 @@ class Renderer:
         )
         self._worker: Worker | None = None
         with suppress(OSError):
-            self._worker = Worker(rendered, nice=NICENESS, quiet=True)
+            self._worker = Worker(try_render, nice=NICENESS, quiet=True)
         self._thread = threading.Thread(target=self._work, name="mlrun-renderer", daemon=True)
         self._thread.start()
 
     def submit(self, content: bytes, take: Take) -> None:
-        """Has a picture rendered, which `rendering.packed` packed; waits if many are waiting.
+        """Queues a picture of `rendering.packed` to be rendered; waits if the queue is full.
 
         `take` is called from another thread with its files, or with None.
         """
         self._waiting.put((content, take))
 
     def after(self, work: Callable[[], None]) -> None:
-        """Has `work` done in the other thread, once the pictures so far are rendered."""
+        """Calls `work` in the other thread, once the pictures so far are rendered."""
         self._waiting.put(work)
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Renderer:
         self._end()
 
     def _ask(self, content: bytes) -> Rendered | None:
-        """Returns the process's answer; None once it is broken."""
+        """Returns the process's answer; None once the process has ended."""
         if self._worker is None:
             return None
         try:
@@ -76,8 +76,8 @@ class Renderer:
             self._worker = None
 
 
-def rendered(content: bytes) -> Rendered | None:
-    """Returns a picture's files, or None where they cannot be made in the process beside.
+def try_render(content: bytes) -> Rendered | None:
+    """Returns a picture's files; None where the worker cannot render it.
 
     That may be for a class of a plugin that is a single file, or an error in drawing: the
     process that made the picture tries it again and says what is wrong.

@@ -1,4 +1,4 @@
-"""From what a visualiser drew to image files, in this process or in one beside it."""
+"""Renders figures and pixels as image files, in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Rendered:
 
 
 def packed(image: Figure | Pixels) -> bytes:
-    """Returns a picture as it is now, so that it can be rendered later and elsewhere.
+    """Returns a picture in its present state as bytes, to be rendered later by any process.
 
-    A figure that cannot be pickled is drawn at once.
+    A figure that cannot be pickled is rendered at once.
     """
     if isinstance(image, Figure):
         try:
@@ -62,7 +62,7 @@ def pixels(figure: Figure) -> Pixels:
 
 
 def ignore_missing_glyphs() -> None:
-    """Has matplotlib not warn of letters that its font lacks; they are drawn as boxes."""
+    """Hides matplotlib's warnings about characters that its font lacks; they are drawn as boxes."""
     warnings.filterwarnings("ignore", "Glyph .* missing from font")
 
 

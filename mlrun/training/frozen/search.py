@@ -1,4 +1,4 @@
-"""Finds where a model can be cut behind its frozen part, by trying it on some images."""
+"""Finds where a model can be cut behind its frozen part, by trials with some images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_cut(
 ) -> tuple[Cut, Tensor] | None:
     """Returns the latest place to cut `model` behind what is frozen, and the features there.
 
-    None where nothing is frozen, or what is frozen cannot be parted from the rest.
+    None where nothing is frozen, or the frozen part cannot be separated from the rest.
 
     Args:
         model: only a copy of it is tried.
@@ -57,14 +57,14 @@ def find_cut(
 class Call:
     """One call of a module in a forward pass.
 
-    given: the one tensor that it was given; None where it was given anything else.
-    made: what it returned. inner: the calls that it made itself.
+    argument: its only argument, a tensor; None where the arguments are others.
+    output: of the call. inner: the calls that the module made itself.
     """
 
     name: str
     module: nn.Module
-    given: Tensor | None
-    made: object = None
+    argument: Tensor | None
+    output: object = None
     inner: list[Call] = field(default_factory=list)
 
     @property
@@ -86,8 +86,8 @@ def candidates(calls: list[Call]) -> Iterator[Cut]:
     entries = [
         call
         for call in calls
-        if call.made is calls[0].made
-        and call.given is not None
+        if call.output is calls[0].output
+        and call.argument is not None
         and call.trained == calls[0].trained
         and times[call.module] == 1
     ]
@@ -103,24 +103,24 @@ def candidates(calls: list[Call]) -> Iterator[Cut]:
 def beginning(entry: Call, times: Counter[nn.Module]) -> list[Call]:
     """Returns the calls without trained parameters that `entry` begins with, each after the other.
 
-    The first is given what the entry is given, each other what the one before made.
+    The input of the first is the entry's, that of each other the output of the one before.
     """
     chain: list[Call] = []
-    at = entry.given
+    tensor = entry.argument
     for call in entry.inner:
-        if call.given is not at or times[call.module] > 1:
+        if call.argument is not tensor or times[call.module] > 1:
             break
         if call.trained:
             chain += beginning(call, times)
             break
         chain.append(call)
-        at = call.made if isinstance(call.made, Tensor) else None
+        tensor = call.output if isinstance(call.output, Tensor) else None
     return chain
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What cuts are tried on: a copy of the model that may be spoilt, and some images."""
+    """The test of cuts: on a copy of the model that may be changed, with some images."""
 
     model: nn.Module
     images: Tensor
@@ -133,16 +133,16 @@ class Trial:
         running: list[Call] = []
         names = {module: name for name, module in self.model.named_modules()}
 
-        def before(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-            only = given[0] if len(given) == 1 and not named else None
+        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            only = args[0] if len(args) == 1 and not kwargs else None
             call = Call(names[module], module, only if isinstance(only, Tensor) else None)
             if running:
                 running[-1].inner.append(call)
             running.append(call)
             calls.append(call)
 
-        def after(module: nn.Module, given: object, made: object) -> None:
-            running.pop().made = made
+        def after(module: nn.Module, args: object, output: object) -> None:
+            running.pop().output = output
 
         handles: list[RemovableHandle] = []
         for module in names:
@@ -160,8 +160,8 @@ class Trial:
         """Returns the images' features (n, …) if the model can be cut there, else None.
 
         They must be the same in training mode, in smaller batches and whatever the trained weights
-        are, draw no random number and change no buffer; and of them the rest must make what the
-        model makes of the images, in both modes, the loss included.
+        are, draw no random number and change no buffer; and from them the rest must compute the
+        logits and the loss that the model has for the images, in both modes.
         """
         model, images = self.model, self.images
         random = random_states(images.device)
@@ -203,7 +203,7 @@ class Trial:
         return logits, criterion(self.model)(logits, self.labels)
 
     def near(self, one: Tensor, other: Tensor) -> bool:
-        """Whether two tensors differ by no more than rounding may make them differ."""
+        """Whether two tensors differ by no more than rounding."""
         if one.shape != other.shape or not one.is_floating_point():
             return False
         largest = one.abs().max() * NEAR[self.precision.name]
@@ -212,7 +212,7 @@ class Trial:
 
 @contextmanager
 def other_weights(model: nn.Module) -> Iterator[None]:
-    """Has the trained parameters of `model` changed, for as long as it lasts."""
+    """Changes the trained parameters of `model`, for as long as it lasts."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     weights = [parameter.clone() for parameter in trained]
     try:

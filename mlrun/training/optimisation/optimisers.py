@@ -1,4 +1,4 @@
-"""Optimisers by name."""
+"""Makes optimisers by name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FUSING = ("cpu", "cuda", "xpu", "mps")  # devices that have Adam's step as one o
 def make_optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Returns the optimiser that the settings name, over the model's parameters.
 
-    A model with a method `parameter_groups(lr)` says itself which parameters are trained
-    and at which rate; else the first group is of those that are trained at `lr`.
+    A model's method `parameter_groups(lr)`, if it has one, gives the parameters that are
+    trained and their rates; else the first group is of those that are trained at `lr`.
     """
     own = getattr(model, "parameter_groups", None)
     if own is not None:
@@ -39,7 +39,7 @@ def make_optimiser(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 
 
 def fusible(parameter: Tensor) -> bool:
-    """Whether torch has Adam's step for it as one operation: a tenth off a step of LeNet."""
+    """Whether torch has a fused Adam step for the parameter: a tenth off a step of LeNet."""
     return parameter.is_floating_point() and parameter.device.type in FUSING
 
 

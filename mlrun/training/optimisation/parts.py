@@ -1,4 +1,4 @@
-"""Parts of a network, by the names of their layers: which are trained, and how fast."""
+"""Parts of a network, by the names of their layers: frozen, or trained at rates of their own."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def find_parts(model: nn.Module, patterns: Iterable[str]) -> dict[str, list[nn.P
         MlrunError: a pattern matches no parameter, or none that is left.
     """
     parts: dict[str, list[nn.Parameter]] = {}
-    taken: set[nn.Parameter] = set()
+    earlier: set[nn.Parameter] = set()
     every = list(model.named_parameters(remove_duplicate=False))
     for pattern in patterns:
-        found = dict.fromkeys(p for name, p in every if is_named(name, pattern))
-        if not found:
+        matches = dict.fromkeys(p for name, p in every if is_named(name, pattern))
+        if not matches:
             raise MlrunError(
                 f"part_lrs {pattern}: no layer has that name; expected names with * of "
                 f"{top_layers(model)} and the layers inside them, as model-summary.txt lists them"
             )
-        parts[pattern] = [parameter for parameter in found if parameter not in taken]
+        parts[pattern] = [parameter for parameter in matches if parameter not in earlier]
         if not parts[pattern]:
             raise MlrunError(
                 f"part_lrs {pattern}: names before it match all that it matches; put it first"
             )
-        taken.update(found)
+        earlier.update(matches)
     return parts
 
 
@@ -78,16 +78,16 @@ def freeze_parts(model: nn.Module, rates: PartRates) -> None:
 
 
 def part_groups(model: nn.Module, rates: PartRates, lr: float) -> list[dict[str, Any]]:
-    """Returns an optimiser's groups: first what no part has, at `lr`, then each part's.
+    """Returns an optimiser's groups: first the parameters of no part, at `lr`, then each part's.
 
-    Only what requires a gradient is in them, so any may be empty. A part's group holds its
-    pattern as `part`.
+    Only parameters that require a gradient are in them, so any may be empty. A part's group holds
+    its pattern as `part`.
     """
     parts = find_parts(model, rates.names)
-    named = {parameter for found in parts.values() for parameter in found}
-    rest = [p for p in model.parameters() if p.requires_grad and p not in named]
+    in_parts = {parameter for group in parts.values() for parameter in group}
+    rest = [p for p in model.parameters() if p.requires_grad and p not in in_parts]
     groups: list[dict[str, Any]] = [{"params": rest, "lr": lr}]
     for pattern, rate in rates.pairs:
-        trained = [parameter for parameter in parts[pattern] if parameter.requires_grad]
-        groups.append({"params": trained, "lr": rate, "part": pattern})
+        parameters = [parameter for parameter in parts[pattern] if parameter.requires_grad]
+        groups.append({"params": parameters, "lr": rate, "part": pattern})
     return groups

@@ -1,4 +1,4 @@
-"""Patience: how long a figure may go without getting better."""
+"""Patience: after how many evaluations without improvement training stops."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass
 class Patience:
-    """Counts the evaluations since the monitored figure was last better.
+    """Counts the evaluations since the monitored metric last improved.
 
     monitor: its name; a loss is better when lower, all else when higher.
-    limit: how many evaluations without a better one are too many; 0 for any number.
-    threshold: the relative change that counts as better.
+    limit: evaluations without improvement after which it is exhausted; 0 for never.
+    threshold: the relative change that counts as an improvement.
     """
 
     monitor: str
@@ -23,7 +23,7 @@ class Patience:
     waited: int = 0
 
     def exhausted(self, value: float) -> bool:
-        """Takes one more value; returns whether it was the last that is waited for."""
+        """Adds the value of one evaluation; returns whether the limit is reached."""
         if math.isnan(self.best) or self.better(value):
             self.best, self.waited = value, 0
         else:
@@ -32,7 +32,7 @@ class Patience:
 
     @property
     def reason(self) -> str:
-        """Why a training stops that waited so long."""
+        """The reason why training stops when the limit is reached."""
         evaluations = f"{self.limit} evaluation{'' if self.limit == 1 else 's'}"
         return f"early stopping: {self.monitor} not better for {evaluations}"
 
@@ -48,5 +48,5 @@ class Patience:
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes the state up that `state_dict` put down."""
+        """Restores the state that `state_dict` returned."""
         self.best, self.waited = float(state["best"]), int(state["waited"])

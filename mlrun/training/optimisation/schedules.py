@@ -1,4 +1,4 @@
-"""How the learning rate changes while training."""
+"""Learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Factor = Callable[[int], float]
 class Schedule:
     """Sets the learning rate of each of the optimiser's groups before each step.
 
-    factor: maps the number of steps done to what each group's own rate is multiplied by.
-    plateau: waits for the monitored figure, for schedule plateau.
-    fall: what a plateau multiplies the rates by.
+    factor: maps the number of past steps to the factor of each group's own rate.
+    plateau: the patience with the monitored metric, for schedule plateau.
+    fall: the factor of the rates after a plateau.
     scale: the product of the falls so far.
     """
 
@@ -48,7 +48,7 @@ class Schedule:
     def figures(self) -> dict[str, float]:
         """Returns the present rates as metrics: `lr`, of the first group, and `lr/PART`s.
 
-        What MLflow cannot have in a metric's name is `_`.
+        A character that MLflow does not allow in a metric's name becomes `_`.
         """
         first, *others = self.optimiser.param_groups
         figures = {"lr": float(first["lr"])}
@@ -61,18 +61,18 @@ class Schedule:
         return figures
 
     def evaluated(self, value: float) -> None:
-        """Takes the monitored figure of one evaluation; a plateau lowers the rates."""
+        """Adds the monitored metric of one evaluation; a plateau lowers the rates."""
         if self.plateau is not None and self.plateau.exhausted(value):
             self.scale *= self.fall
             self.plateau.waited = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what is not a function of the step."""
+        """Returns the state that is not a function of the step."""
         waiting = self.plateau.state_dict() if self.plateau else None
         return {"scale": self.scale, "plateau": waiting}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes the state up that `state_dict` put down."""
+        """Restores the state that `state_dict` returned."""
         self.scale = float(state["scale"])
         if self.plateau is not None:
             self.plateau.load_state_dict(state["plateau"])
@@ -84,7 +84,7 @@ def make_schedule(
     """Returns the schedule that the settings name.
 
     Args:
-        optimiser: whose rates are set; what they are now is what the factors multiply.
+        optimiser: whose rates are set; the factors multiply its present rates.
         steps: optimiser steps of the whole training, at the end of which cosine and
             one-cycle arrive.
         steps_an_epoch: by which warm-up and step count their epochs.
@@ -116,8 +116,8 @@ def cosine(warm: int, steps: int) -> Factor:
     """Returns half a cosine from 1, after `warm` steps, to 0 at the end of `steps`."""
 
     def factor(step: int) -> float:
-        done = (step - warm) / max(1, steps - warm)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done))))
+        progress = (step - warm) / max(1, steps - warm)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))
 
     return factor
 
@@ -137,9 +137,9 @@ def one_cycle(steps: int) -> Factor:
 
     def factor(step: int) -> float:
         if step <= top:
-            start, end, done = START, 1.0, step / top
+            start, end, progress = START, 1.0, step / top
         else:
-            start, end, done = 1.0, END, (step - top) / max(1.0, last - top)
-        return end + (start - end) / 2 * (1 + math.cos(math.pi * min(1.0, done)))
+            start, end, progress = 1.0, END, (step - top) / max(1.0, last - top)
+        return end + (start - end) / 2 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     return factor

@@ -15,7 +15,7 @@ from mlrun.cli.arguments import (
     SettingOption,
     options_of,
 )
-from mlrun.cli.progress import listen
+from mlrun.cli.display import listen
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 

@@ -80,7 +80,7 @@ def flag(name: str, text: str) -> bool:
 
 def rehearse(plan: Plan, *, quiet: bool) -> int:
     """Finds out what a run would, prints the settings and the layers, and returns 0."""
-    from mlrun.cli.progress import Lines, listen
+    from mlrun.cli.display import Lines, listen
 
     listen(quiet=quiet)
     with undisturbed():
@@ -95,7 +95,7 @@ def rehearse(plan: Plan, *, quiet: bool) -> int:
 
 def run(plan: Plan, *, quiet: bool) -> int:
     """Trains, prints the run id and the links, and returns the exit code."""
-    from mlrun.cli.progress import listen, progress_for
+    from mlrun.cli.display import listen, progress_for
 
     listen(quiet=quiet)
     progress = progress_for(quiet=quiet)

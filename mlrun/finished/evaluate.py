@@ -14,8 +14,8 @@ from mlrun.data.splits import Selection, data_digest, select, split
 from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.machine import devices
-from mlrun.preparing.batches import evaluated_at_once
 from mlrun.preparing.components import load_data, named
+from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, configure, restore
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file

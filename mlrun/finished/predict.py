@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mlrun.data.decoding import Pixels, decode, is_image, quiet_decoding
 from mlrun.errors import MlrunError
-from mlrun.preparing.batches import evaluated_at_once
+from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.weights import Restored
 
 

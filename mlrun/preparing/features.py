@@ -13,7 +13,8 @@ from mlrun.data.batches import Batches
 from mlrun.data.examples import room_on
 from mlrun.machine.devices import synchronise
 from mlrun.machine.precision import Precision
-from mlrun.preparing.prepared import Inputs, Prepared
+from mlrun.preparing.inputs import Inputs
+from mlrun.preparing.prepared import Prepared
 from mlrun.training.evaluation import Evaluation, evaluate, evaluating
 from mlrun.training.frozen.cut import Cut
 from mlrun.training.frozen.search import find_cut

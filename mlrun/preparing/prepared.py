@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,26 +21,17 @@ from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.machine.garbage import old_objects_frozen
 from mlrun.machine.precision import Precision, choose_precision
-from mlrun.preparing.batches import make_batches
 from mlrun.preparing.components import build_model, check_fit, check_last_batch, load_data, named
+from mlrun.preparing.inputs import Inputs, make_batches
 from mlrun.preparing.threads import use_threads
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import Plan
 from mlrun.training.evaluation import Evaluation, evaluate
-from mlrun.training.loop import Evaluate
 from mlrun.training.procedure import Procedure
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
 
 LOG = logging.getLogger("mlrun.data")
-
-
-class Inputs(NamedTuple):
-    """What `fit` takes besides the state: batches to train on, how, and what evaluates a part."""
-
-    batches: Batches
-    procedure: Procedure
-    evaluate: Evaluate
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,22 @@
-"""The callbacks of a run that are a few lines each: metrics, checkpoints, progress."""
+"""The callbacks of a run: those that are a few lines each, and the list of all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from mlrun.preparing.features import Features
 from mlrun.record.tracking import Tracker
+from mlrun.running.context import RunContext
 from mlrun.running.progress import Progress
+from mlrun.running.step_log import LogSteps
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import Checkpoints
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally
+
+if TYPE_CHECKING:
+    from mlrun.running.visualising import DrawPictures
 
 
 class LogMetrics(Callback):
@@ -80,3 +86,32 @@ class LogFrozenFeatures(Callback):
         """Logs the seconds saved."""
         self._tracker.metrics({"frozen_seconds_saved": self._features.saved}, state.epoch)
         self._say(self._features.summary)
+
+
+def make_callbacks(
+    context: RunContext, checkpoints: Checkpoints, pictures: DrawPictures | None
+) -> list[Callback]:
+    """Returns the callbacks of a run, in the order in which they are called."""
+    settings, tracker = context.plan.settings, context.tracker
+    callbacks: list[Callback] = []
+    if settings.log_every:
+        callbacks.append(LogSteps(tracker, settings.log_every))
+    callbacks += [
+        LogMetrics(tracker),
+        SaveCheckpoints(checkpoints, tracker),
+        ShowProgress(context.progress),
+    ]
+    if settings.system_metrics:
+        from mlrun.running.system_metrics import LogSystemMetrics
+
+        callbacks.append(LogSystemMetrics(tracker))
+    return callbacks if pictures is None else [*callbacks, pictures]
+
+
+def make_pictures(context: RunContext) -> DrawPictures | None:
+    """Returns the callback that draws, which takes matplotlib; None without visualisers."""
+    if not context.plan.visualisers:
+        return None
+    from mlrun.running.visualising import DrawPictures
+
+    return DrawPictures(context)

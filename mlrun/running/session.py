@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
 
 from mlrun.errors import RunFailed, one_line, redact
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import features_of
-from mlrun.preparing.prepared import Prepared
-from mlrun.record.folders import run_folder
-from mlrun.record.tracking import Status, Tracker
-from mlrun.running.callbacks import LogFrozenFeatures, LogMetrics, SaveCheckpoints, ShowProgress
-from mlrun.running.description import Description
-from mlrun.running.failures import Failures
-from mlrun.running.progress import Progress
+from mlrun.record.tracking import Status
+from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
+from mlrun.running.context import RunContext
+from mlrun.running.results import log_results
 from mlrun.running.run import Run
-from mlrun.running.step_log import LogSteps
 from mlrun.running.testing import Test, Tester
-from mlrun.settings.plan import Plan
-from mlrun.training.callbacks import Callback
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.loop import TrainingFailed, fit
-
-if TYPE_CHECKING:
-    from mlrun.running.pictures import Pictures
 
 INTERRUPTED = "interrupted (SIGINT)"
 
@@ -32,40 +22,17 @@ INTERRUPTED = "interrupted (SIGINT)"
 class Session:
     """A run while it lasts: opened in MLflow, and ended there in one of its states."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        prepared: Prepared,
-        description: Description,
-        tracker: Tracker,
-        progress: Progress,
-    ) -> None:
-        self.plan, self.prepared, self.description = plan, prepared, description
-        self.tracker, self.progress = tracker, progress
+    def __init__(self, context: RunContext) -> None:
+        self.context, self.tracker, self.progress = context, context.tracker, context.progress
+        self.prepared, self.failures = context.prepared, context.failures
         self.report_link, self.ended = "", False
-        settings, folder = plan.settings, run_folder(tracker.run_id)
-        self.failures = Failures(tracker)
-        self.checkpoints = Checkpoints(folder, settings.keep, settings.monitor, prepared.about)
-        self.callbacks: list[Callback] = [
-            LogMetrics(tracker),
-            SaveCheckpoints(self.checkpoints, tracker),
-            ShowProgress(progress),
-        ]
-        if settings.log_every:
-            self.callbacks.insert(0, LogSteps(tracker, settings.log_every))
-        if settings.system_metrics:
-            from mlrun.running.system_metrics import LogSystemMetrics
-
-            self.callbacks.append(LogSystemMetrics(tracker))
-        self.pictures: Pictures | None = None
-        if plan.visualisers:  # they take matplotlib, which a run without pictures does not need
-            from mlrun.running.pictures import Pictures
-
-            self.pictures = Pictures(
-                plan.visualisers, prepared, tracker, folder, self.failures, progress.note
-            )
-            self.callbacks.append(self.pictures)
-        tracker.on_trouble(self.warn_of_trouble)
+        settings = context.plan.settings
+        self.checkpoints = Checkpoints(
+            context.folder, settings.keep, settings.monitor, self.prepared.about
+        )
+        self.pictures = make_pictures(context)
+        self.callbacks = make_callbacks(context, self.checkpoints, self.pictures)
+        self.tracker.on_trouble(self.warn_of_trouble)
 
     def run(self) -> Run:
         """Logs what the run is, trains, tests, and ends it; returns the finished run."""
@@ -73,7 +40,7 @@ class Session:
             self.log_description()
             self.train()
             test = self.test()
-            self.log_results(test)
+            self.report_link = log_results(self.context, test, self.pictures)
             return self.finish(test)
         except KeyboardInterrupt as error:
             self.end("KILLED", str(error) or INTERRUPTED)
@@ -94,16 +61,16 @@ class Session:
     def log_description(self) -> None:
         """Logs what is known before anything is trained."""
         tracker = self.tracker
-        tracker.params(self.plan.params())
-        tracker.inputs(self.description.inputs)
-        for name, content in self.description.files.items():
+        tracker.params(self.context.plan.params())
+        tracker.inputs(self.context.description.inputs)
+        for name, content in self.context.description.files.items():
             tracker.artifact(name, content)
         self.progress.note(f"run {tracker.run_name}: {tracker.link}")
 
     def train(self) -> None:
         """Trains, on features in the images' place where a part is frozen."""
         state, inputs = self.prepared.state, self.prepared.inputs
-        if self.plan.settings.cache_features:
+        if self.context.plan.settings.cache_features:
             features = features_of(self.prepared, say=self.progress.note)
             if features is not None:
                 inputs = features.instead_of(inputs)
@@ -117,54 +84,12 @@ class Session:
 
     def test(self) -> Test:
         """Tests the best weights, which the evaluated model has from then on."""
-        prepared, state = self.prepared, self.prepared.state
+        state = self.prepared.state
         self.checkpoints.load_best(state.evaluated)
-        tester = Tester(
-            self.plan.settings,
-            prepared,
-            self.tracker,
-            self.description.inputs,
-            self.progress.note,
-        )
-        test = tester.test(state.evaluated, self.checkpoints.best_epoch)
+        test = Tester(self.context).test(state.evaluated, self.checkpoints.best_epoch)
         for callback in self.callbacks:
             callback.on_test_end(state, test.best_epoch, test.tested)
         return test
-
-    def log_results(self, test: Test) -> None:
-        """Logs the servable model and the report; one that cannot be made costs only that."""
-        settings, state = self.plan.settings, self.prepared.state
-        if settings.log_model:
-            try:
-                from mlrun.running.servable import log_servable
-
-                log_servable(self.tracker, self.prepared, state.evaluated)
-            except Exception as error:
-                self.failures.add("servable model", error)
-        if self.pictures is None:
-            return
-        self.pictures.close()
-        if settings.report:
-            try:
-                self.report_link = self.log_report(self.pictures, test)
-            except Exception as error:
-                self.failures.add("report", error)
-        self.tracker.show(self.pictures.album.pictures, state.epoch)
-
-    def log_report(self, pictures: Pictures, test: Test) -> str:
-        """Logs the page of the run, and returns its address."""
-        from mlrun.running.report import account_of, log_report
-
-        account = account_of(
-            self.plan,
-            self.prepared,
-            self.tracker,
-            pictures,
-            test,
-            tags=self.description.tags,
-            failures=self.failures.reasons,
-        )
-        return log_report(self.tracker, account)
 
     def finish(self, test: Test) -> Run:
         """Ends the run as FINISHED and returns it.

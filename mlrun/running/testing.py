@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
-from mlrun.preparing.prepared import Prepared
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
-from mlrun.record.events import LoggedData
 from mlrun.record.per_class import per_class
-from mlrun.record.tracking import Tracker
+from mlrun.running.context import RunContext
 from mlrun.running.description import CONTEXTS
-from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
 from mlrun.training.evaluation import Evaluation
 
@@ -37,29 +33,22 @@ class Test:
 
 @dataclass(frozen=True)
 class Tester:
-    """Tests a run's best weights, and logs figures and predictions.
+    """Tests a run's best weights, and logs figures and predictions."""
 
-    inputs: the parts of the data set, as they are logged.
-    say: takes one line for the user.
-    """
-
-    settings: Settings
-    prepared: Prepared
-    tracker: Tracker
-    inputs: Sequence[LoggedData]
-    say: Callable[[str], None]
+    context: RunContext
 
     def test(self, model: nn.Module, best_epoch: int) -> Test:
         """Evaluates the test part and its variants; `model` has the weights of the best epoch."""
-        part = "test" if "test" in self.prepared.parts else "val"
-        tested = self.prepared.evaluate(model, part)
-        self.tracker.table("per-class", per_class(tested.arrays, self.prepared.data.classes))
+        context = self.context
+        part = "test" if "test" in context.prepared.parts else "val"
+        tested = context.prepared.evaluate(model, part)
+        context.tracker.table("per-class", per_class(tested.arrays, context.prepared.data.classes))
         self.log_predictions(tested, part, Variant())
         metrics: dict[str, float] = {}
         if part == "test":
             metrics |= self.log_metrics(tested, best_epoch)
-            for variant in map(Variant.parse, self.settings.test_variants):
-                changed = self.prepared.evaluate(model, variant.called(part))
+            for variant in map(Variant.parse, context.plan.settings.test_variants):
+                changed = context.prepared.evaluate(model, variant.called(part))
                 self.log_predictions(changed, part, variant)
                 metrics |= self.log_metrics(changed, best_epoch)
         return Test(best_epoch, tested, self.images(part, Variant()), metrics)
@@ -67,8 +56,8 @@ class Tester:
     def log_metrics(self, evaluation: Evaluation, best_epoch: int) -> dict[str, float]:
         """Logs the figures of an evaluation at the best epoch, and returns them."""
         metrics = evaluation.figures()
-        self.tracker.metrics(metrics, best_epoch)
-        self.say(
+        self.context.tracker.metrics(metrics, best_epoch)
+        self.context.progress.note(
             f"{evaluation.part} (best weights, epoch {best_epoch}): loss {evaluation.loss:.4f}, "
             f"accuracy {evaluation.accuracy:.4f}"
         )
@@ -76,10 +65,13 @@ class Tester:
 
     def log_predictions(self, evaluation: Evaluation, part: str, variant: Variant) -> None:
         """Logs the logits of a part, changed as `variant` says, and of which images they are."""
-        self.tracker.artifact(predictions_file(evaluation.part), evaluation.arrays.archive())
-        self.tracker.tags({evaluation_tag(evaluation.part): self.images(part, variant)})
+        self.context.tracker.artifact(
+            predictions_file(evaluation.part), evaluation.arrays.archive()
+        )
+        self.context.tracker.tags({evaluation_tag(evaluation.part): self.images(part, variant)})
 
     def images(self, part: str, variant: Variant) -> str:
         """Returns what decides the figures of a part, changed as `variant` says."""
-        (digest,) = (data.digest for data in self.inputs if data.context == CONTEXTS[part])
-        return evaluated_on(part, self.settings.dataset, digest, variant, self.settings.seed)
+        settings, inputs = self.context.plan.settings, self.context.description.inputs
+        (digest,) = (data.digest for data in inputs if data.context == CONTEXTS[part])
+        return evaluated_on(part, settings.dataset, digest, variant, settings.seed)

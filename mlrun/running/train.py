@@ -9,7 +9,9 @@ from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
+from mlrun.running.context import RunContext
 from mlrun.running.description import Description, describe_run
+from mlrun.running.failures import Failures
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
@@ -74,7 +76,10 @@ def run_session(
         with undisturbed():
             tracker = opening.open_run(plan.run_name, plan.settings.experiment, description.tags)
             try:
-                session = Session(plan, prepared, description, tracker, progress)
+                failures = Failures(tracker)
+                session = Session(
+                    RunContext(plan, prepared, description, tracker, progress, failures)
+                )
             except BaseException as error:
                 tracker.tags({"mlrun.reason": one_line(error)})
                 tracker.close("FAILED")

@@ -288,7 +288,7 @@ def test_a_run_that_is_opened_but_cannot_be_followed_ends_failed(
     def broken(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("mlrun.running.session.run_folder", broken)
+    monkeypatch.setattr("mlrun.running.context.run_folder", broken)
     with pytest.raises(OSError, match="no space left"):
         mlrun.train(QUICK)
     run = only_run()

@@ -43,7 +43,7 @@ class Job:
     failed: Failed
 
 
-class Album:
+class PictureLog:
     """Renders and logs pictures, and the values behind them.
 
     Figures are rendered in a process beside the training; what it cannot render is rendered

@@ -1,8 +1,9 @@
-"""The batches of a run: those that it is trained on, and those that each part is evaluated with."""
+"""What a run is trained on, and the batches that each part is evaluated with."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,9 +17,19 @@ from mlrun.data.variants import change_batches
 from mlrun.machine.randomness import derive_seed
 from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
+from mlrun.training.loop import Evaluate
+from mlrun.training.procedure import Procedure
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
 PIXELS_AT_ONCE = 2**23  # of a batch that is evaluated: its feature maps must fit in memory
+
+
+class Inputs(NamedTuple):
+    """What `fit` takes besides the state: batches to train on, how, and what evaluates a part."""
+
+    batches: Batches
+    procedure: Procedure
+    evaluate: Evaluate
 
 
 def make_batches(

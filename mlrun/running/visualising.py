@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,11 +11,9 @@ from numpy.typing import NDArray
 from mlrun.errors import MlrunError, one_line
 from mlrun.inside.drawing.draw import Drawing, draw
 from mlrun.inside.kept import END, Kept
-from mlrun.preparing.prepared import Prepared
 from mlrun.record.tables import Table
-from mlrun.record.tracking import Tracker
-from mlrun.running.album import Album, Job
-from mlrun.running.failures import Failures
+from mlrun.running.context import RunContext
+from mlrun.running.picture_log import Job, PictureLog
 from mlrun.running.views import make_view
 from mlrun.seam.components import When
 from mlrun.settings.plan import ConfiguredComponent
@@ -27,39 +24,22 @@ from mlrun.training.state import TrainingState
 VALUES = "values behind the pictures"  # as a failure is called
 
 
-class Pictures(Callback):
+class DrawPictures(Callback):
     """Calls each visualiser at its time, and logs what it draws.
 
     One that fails costs its pictures alone: the run goes on.
 
-    Args:
-        visualisers: of the run, with their options.
-        prepared: what they see.
-        tracker: of the run.
-        folder: of the run.
-        failures: where one that fails is filed.
-        say: takes one line for the user.
-
     Attributes:
-        album: the pictures.
+        log: of the pictures.
         tables: of the end, by name.
     """
 
-    def __init__(
-        self,
-        visualisers: tuple[ConfiguredComponent, ...],
-        prepared: Prepared,
-        tracker: Tracker,
-        folder: Path,
-        failures: Failures,
-        say: Callable[[str], None],
-    ) -> None:
-        self.album = Album(tracker, folder, prepared.device)
+    def __init__(self, context: RunContext) -> None:
+        self._context, self._visualisers = context, context.plan.visualisers
+        self.log = PictureLog(context.tracker, context.folder, context.prepared.device)
         self.tables: dict[str, Table] = {}
-        self._visualisers, self._prepared, self._tracker = visualisers, prepared, tracker
-        self._failures, self._say = failures, say
         self._notes: list[str] = []
-        self._kept = {one.prefix: Kept(folder / "values") for one in visualisers}
+        self._kept = {one.prefix: Kept(context.folder / "values") for one in self._visualisers}
 
     def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
         """Draws the pictures of an epoch that was evaluated, and of the untrained model."""
@@ -73,7 +53,7 @@ class Pictures(Callback):
                     failed(MlrunError('it drew a table; tables are for when="end"'))
                     continue
                 if drawing.content is not None:
-                    self.album.add(Job(drawing.key, drawing.content, epoch.number, failed))
+                    self.log.add(Job(drawing.key, drawing.content, epoch.number, failed))
                 if drawing.values:
                     kept = self._kept[visualiser.prefix]
                     kept.add(epoch.number, drawing.label, drawing.key, drawing.values)
@@ -91,20 +71,20 @@ class Pictures(Callback):
             ):
                 if isinstance(drawing.content, dict):
                     self.tables[drawing.key] = drawing.content
-                    self._tracker.table(drawing.key, drawing.content)
+                    self._context.tracker.table(drawing.key, drawing.content)
                 elif drawing.content is not None:
-                    self.album.add(Job(drawing.key, drawing.content, drawing.epoch, failed))
+                    self.log.add(Job(drawing.key, drawing.content, drawing.epoch, failed))
                 place = "" if drawing.epoch is None else f"/epoch-{drawing.epoch:04}"
                 values |= {f"{drawing.key}{place}/{n}": a for n, a in drawing.values.items()}
         self._keep(values, END)
 
     def close(self) -> None:
         """Waits until every picture is rendered and logged."""
-        self.album.close()
+        self.log.close()
 
     def _due(self, when: When) -> list[ConfiguredComponent]:
         """Returns the visualisers that are called then; what was left to render is rendered."""
-        self.album.catch_up()
+        self.log.catch_up()
         return [one for one in self._visualisers if when in one.component.when]
 
     def _draw(
@@ -121,7 +101,7 @@ class Pictures(Callback):
         before = len(self._notes)
         try:
             view = make_view(
-                self._prepared, state, epoch, evaluations, part=part, notes=self._notes
+                self._context.prepared, state, epoch, evaluations, part=part, notes=self._notes
             )
             view.final, view.kept = final, self._kept[visualiser.prefix]
             name = visualiser.prefix.replace("/", "-")
@@ -131,18 +111,18 @@ class Pictures(Callback):
             return []
         finally:
             for note in self._notes[before:]:
-                self._say(f"{visualiser.component.name}: {note}")
+                self._context.progress.note(f"{visualiser.component.name}: {note}")
 
     def _keep(self, values: Mapping[str, NDArray[Any]], epoch: int) -> None:
         """Has the values of an epoch, or of the end, written and logged."""
-        self.album.log_order()
+        self.log.log_order()
         if values:
-            self.album.add_values(values, epoch, partial(self._written, epoch))
+            self.log.add_values(values, epoch, partial(self._written, epoch))
 
     def _written(self, epoch: int, error: Exception | None) -> None:
         """Lets go of values that are on disk; called from another thread."""
         if error is not None:
-            self._failures.reasons.setdefault(VALUES, one_line(error))
+            self._context.failures.reasons.setdefault(VALUES, one_line(error))
             return
         for kept in self._kept.values():
             kept.written(epoch)
@@ -153,8 +133,8 @@ class Pictures(Callback):
         The user is told at once while there is training left to break off.
         """
         what = f"visualiser {visualiser.component.name}"
-        if what in self._failures.reasons:
+        if what in self._context.failures.reasons:
             return
-        self._failures.add(what, error, when=f"at epoch {epoch}: ")
+        self._context.failures.add(what, error, when=f"at epoch {epoch}: ")
         if "epoch" in visualiser.component.when:
-            self._say(f"{what} failed {self._failures.reasons[what]}")
+            self._context.progress.note(f"{what} failed {self._context.failures.reasons[what]}")

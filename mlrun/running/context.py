@@ -1,0 +1,39 @@
+"""What belongs to a run that is open in MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrun.preparing.prepared import Prepared
+from mlrun.record.folders import run_folder
+from mlrun.record.tracking import Tracker
+from mlrun.running.description import Description
+from mlrun.running.failures import Failures
+from mlrun.running.progress import Progress
+from mlrun.settings.plan import Plan
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run that is open in MLflow, and all that belongs to it.
+
+    plan: what was asked for.
+    prepared: data, model and the state of its training.
+    description: tags, files and parts of the data set, as they are logged.
+    tracker: takes what is logged.
+    progress: shows the user how the run is getting on.
+    failures: what was lost without ending the run.
+    """
+
+    plan: Plan
+    prepared: Prepared
+    description: Description
+    tracker: Tracker
+    progress: Progress
+    failures: Failures
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the run keeps its files in while it lasts."""
+        return run_folder(self.tracker.run_id)

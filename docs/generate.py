@@ -73,10 +73,12 @@ def exports_table() -> str:
 
 
 def called(name: str, member: object) -> str:
-    """Returns a function's name with its parameters' names; any other name as it is."""
-    if not inspect.isfunction(member):
+    """Returns a function or class with the parameters it is called with; a constant as it is."""
+    if not callable(member):
         return name
-    return f"{name}({', '.join(inspect.signature(member).parameters)})"
+    parameters = inspect.signature(member).parameters.values()
+    bare = [parameter.replace(annotation=parameter.empty) for parameter in parameters]
+    return f"{name}{inspect.Signature(bare)}"
 
 
 def about_export(name: str, member: object) -> str:

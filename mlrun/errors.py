@@ -23,16 +23,16 @@ class RunFailed(MlrunError):
         self.run_id = run_id
 
 
-def unknown(kind: str, given: str, known: Iterable[str]) -> MlrunError:
+def unknown(kind: str, name: str, names: Iterable[str]) -> MlrunError:
     """Returns the error for a name that does not exist: the nearest one, then all there are.
 
     >>> str(unknown("model", "lent", ["lenet", "mlp"]))
     'unknown model lent; did you mean lenet? There are: lenet, mlp'
     """
-    names = sorted(known)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    ordered = sorted(names)
+    near = difflib.get_close_matches(name, ordered, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}? There" if near else "there"
-    return MlrunError(f"unknown {kind} {given}; {hint} are: {', '.join(names) or 'none'}")
+    return MlrunError(f"unknown {kind} {name}; {hint} are: {', '.join(ordered) or 'none'}")
 
 
 def one_line(error: BaseException) -> str:

@@ -1,4 +1,7 @@
-"""From a plugin's images to batches on the device; importing it does not load torch."""
+"""From a plugin's images to batches on the device.
+
+Importing the package alone does not load torch.
+"""
 
 from mlrun.data.images import ImageData, Part
 

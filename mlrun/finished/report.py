@@ -10,7 +10,7 @@ from mlrun.errors import MlrunError
 from mlrun.finished.read import read_account
 from mlrun.pages.report import report
 from mlrun.record.logged import LoggedRun
-from mlrun.running.results import PAGE
+from mlrun.running.outputs import PAGE
 from mlrun.settings.plan import plan_of
 
 

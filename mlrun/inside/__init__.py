@@ -1,4 +1,7 @@
-"""The view of a run that visualisers get; importing it loads neither torch nor matplotlib."""
+"""The view of a run that visualisers get, and how their pictures are rendered.
+
+Importing the package alone loads neither torch nor matplotlib.
+"""
 
 from mlrun.inside.picture import Picture
 from mlrun.inside.view import View

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
+
+from mlrun.errors import one_line, redact
+from mlrun.record.tracking import Tracker
 
 PREFIX = "mlrun.failed."
 VISUALISER = "visualiser "
 OWN = {"servable model": "model", "report": "report"}  # the end of the tag, by the output
+
+
+class Failures:
+    """What was lost in a run, with the reasons; tags and artifacts of the run say so too.
+
+    reasons: by what was lost, `visualiser weights` or `servable model`, the first reason.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.reasons: dict[str, str] = {}
+        self._tracker = tracker
+
+    def add(self, what: str, error: BaseException, when: str = "") -> None:
+        """Files the loss of `what`, if it is the first; `when` comes before the reason."""
+        if what in self.reasons:
+            return
+        self.reasons[what] = f"{when}{one_line(error)}"
+        trace = redact("".join(traceback.format_exception(error)))
+        self._tracker.artifact(failure_file(what), trace)
+        self._tracker.tags({failure_tag(what): self.reasons[what]})
 
 
 def failure_tag(output: str) -> str:
@@ -28,14 +52,14 @@ def failure_file(output: str) -> str:
 
 
 def failures_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """Returns the reasons in a run's tags, by the output that failed.
+    """Returns the reasons that a run's tags hold, by what was lost.
 
     >>> failures_of({"mlrun.failed.grad-cam": "no layer", "mlrun.failed.report": "disk full"})
     {'visualiser grad-cam': 'no layer', 'report': 'disk full'}
     """
-    outputs = {failure_tag(output): output for output in OWN}
+    names = {end: lost for lost, end in OWN.items()}
+    ends = {tag.removeprefix(PREFIX): tag for tag in tags if tag.startswith(PREFIX)}
     return {
-        outputs.get(tag, VISUALISER + tag.removeprefix(PREFIX)): reason
-        for tag, reason in tags.items()
-        if tag.startswith(PREFIX)
+        names.get(end, end if " " in end else VISUALISER + end): tags[tag]
+        for end, tag in ends.items()  # a visualiser's name has no space
     }

@@ -101,11 +101,13 @@ def make_callbacks(
         SaveCheckpoints(checkpoints, tracker),
         ShowProgress(context.progress),
     ]
+    if pictures is not None:
+        callbacks.append(pictures)
     if settings.system_metrics:
         from mlrun.running.system_metrics import LogSystemMetrics
 
-        callbacks.append(LogSystemMetrics(tracker))
-    return callbacks if pictures is None else [*callbacks, pictures]
+        callbacks.append(LogSystemMetrics(tracker))  # the last, to see the others' work too
+    return callbacks
 
 
 def make_pictures(context: RunContext) -> DrawPictures | None:

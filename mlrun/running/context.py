@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.failures import Failures
 from mlrun.record.folders import run_folder
 from mlrun.record.tracking import Tracker
 from mlrun.running.description import Description
-from mlrun.running.failures import Failures
 from mlrun.running.progress import Progress
 from mlrun.settings.plan import Plan
 

@@ -10,7 +10,7 @@ from mlrun.preparing.features import features_of
 from mlrun.record.tracking import Status
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext
-from mlrun.running.results import log_results
+from mlrun.running.outputs import log_results
 from mlrun.running.run import Run
 from mlrun.running.testing import Test, Tester
 from mlrun.training.checkpoints import Checkpoints, digest
@@ -121,7 +121,10 @@ class Session:
         tracker, self.ended = self.tracker, True
         with undisturbed():
             for callback in self.callbacks:
-                callback.close()
+                try:
+                    callback.close()
+                except Exception as error:
+                    self.failures.add(f"end of {type(callback).__name__}", error)
             if reason:
                 tracker.tags({"mlrun.reason": reason})
             tracker.close(status)

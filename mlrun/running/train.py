@@ -9,9 +9,9 @@ from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
+from mlrun.record.failures import Failures
 from mlrun.running.context import RunContext
 from mlrun.running.description import Description, describe_run
-from mlrun.running.failures import Failures
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
@@ -80,10 +80,11 @@ def run_session(
                 session = Session(
                     RunContext(plan, prepared, description, tracker, progress, failures)
                 )
-            except BaseException as error:
+            except Exception as error:
                 tracker.tags({"mlrun.reason": one_line(error)})
                 tracker.close("FAILED")
-                raise
+                reason = f"run {tracker.run_id} failed: {one_line(error)}"
+                raise RunFailed(reason, tracker.run_id) from error
         return session.run()
     except KeyboardInterrupt as error:
         if session is not None and not session.ended:

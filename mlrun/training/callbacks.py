@@ -54,12 +54,14 @@ class Callback:
     """Methods that are called in the course of a training; a subclass overrides those it needs.
 
     `fit` calls `on_train_begin`, then `on_epoch_end` for the untrained model, and for each epoch
-    `on_step_end` after each step and `on_epoch_end`; at last `on_train_end`. After that the run
-    tests the best weights and calls `on_test_end`. `close` is called once, however the run ends.
+    `on_step_end` after each step, `on_evaluate` where parts are evaluated between two steps, and
+    `on_epoch_end`; at last `on_train_end`. After that the run tests the best weights and calls
+    `on_test_end`. `close` is called however the run ends, perhaps more than once.
 
     Callbacks are called in their order, in the training's thread, which waits for them. They must
     not change the model, its gradients or random states. One may set `state.stopped` to a reason:
-    then the training ends after the epoch. What one raises ends the run as FAILED.
+    then the training ends after the epoch, which is evaluated, if need be in a second
+    `on_epoch_end`. What one raises ends the run as FAILED; what its `close` raises does not.
     """
 
     def on_train_begin(self, state: TrainingState, length: Length) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mlrun.data.batches import Batches
 from mlrun.machine.devices import synchronise
@@ -16,10 +16,10 @@ from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.evaluation import Evaluation, set_training_mode
 from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
+from mlrun.training.step import Targets, backward
 from mlrun.training.tally import Answers, Tally
 
 Evaluate = Callable[[nn.Module, str], Evaluation]  # a model on a part
-Targets = tuple[Tensor, Tensor, float]  # labels, labels mixed in, and the share of the first
 
 
 class TrainingFailed(Exception):
@@ -91,24 +91,50 @@ def end_epoch(
     callbacks: Sequence[Callback],
     evaluate: Evaluate | None,
 ) -> None:
-    """Evaluates the epoch that has ended if it is due, records it and calls the callbacks.
+    """Evaluates the epoch that the state has reached if it is its turn, and reports all of it.
+
+    The last epoch is always evaluated, also where a callback stops the training with it.
 
     Raises:
         TrainingFailed: the validation loss is not finite.
     """
-    ended = state.step >= procedure.steps or bool(state.stopped)
+    last = state.step >= procedure.steps or bool(state.stopped)
+    if last or state.epoch % procedure.evaluate_epochs == 0:
+        report_epoch(state, procedure, metrics, callbacks, evaluate, last=last)
+        return
+    report_epoch(state, procedure, metrics, callbacks, None, last=False)
+    if state.stopped and evaluate is not None:
+        report_epoch(state, procedure, {}, callbacks, evaluate, last=True)
+
+
+def report_epoch(
+    state: TrainingState,
+    procedure: Procedure,
+    metrics: Mapping[str, float],
+    callbacks: Sequence[Callback],
+    evaluate: Evaluate | None,
+    *,
+    last: bool,
+) -> None:
+    """Records an epoch's metrics with those of its evaluation, and calls the callbacks.
+
+    Raises:
+        TrainingFailed: the validation loss is not finite.
+    """
     evaluations: dict[str, Evaluation] = {}
     monitored = None
-    if evaluate is not None and (ended or state.epoch % procedure.evaluate_epochs == 0):
-        parts = procedure.evaluated_parts
-        evaluations = {part: evaluate(state.evaluated, part) for part in parts}
-        metrics = metrics | figures_of(evaluations)
-        monitored = metrics[state.patience.monitor]
+    if evaluate is not None:
+        evaluations = {part: evaluate(state.evaluated, part) for part in procedure.evaluated_parts}
+        metrics = {**metrics, **figures_of(evaluations)}
+        # the monitored metric may be of the training steps, reported before
+        monitored = metrics.get(state.patience.monitor)
+        if monitored is None:
+            monitored = state.history[state.patience.monitor][-1][1]
     state.record(metrics)
-    epoch = Epoch(state.epoch, metrics, evaluations, monitored, ended)
+    epoch = Epoch(state.epoch, metrics, evaluations, monitored, last)
     if monitored is not None and not epoch.diverged:
         state.schedule.evaluated(monitored)
-        if state.patience.exhausted(monitored) and not ended:
+        if state.patience.exhausted(monitored) and not last:
             state.stopped = state.patience.reason
             epoch = replace(epoch, last=True)
     for callback in callbacks:
@@ -169,7 +195,7 @@ def train_epoch(
     epoch = state.epoch + 1
     seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    on_step_ends = [
+    on_step_ends = [  # a call that does nothing is a microsecond of every step
         callback.on_step_end
         for callback in callbacks
         if type(callback).on_step_end is not Callback.on_step_end
@@ -216,48 +242,6 @@ def train_epoch(
         figures = {}
     figures |= state.schedule.figures()
     return {**figures, "examples_per_second": examples / seconds, "epoch_seconds": seconds}
-
-
-def backward(
-    state: TrainingState,
-    images: Tensor,
-    targets: Targets,
-    procedure: Procedure,
-    batch_size: int,
-) -> tuple[Tensor, Tensor]:
-    """Computes the gradients of one step; returns its mean loss and its logits, both detached.
-
-    The images go through the model `batch_size` at a time.
-    """
-    labels, others, share = targets
-    if len(labels) <= batch_size:  # as a rule; to cut the batch would cost as much as a layer
-        return backward_part(state, images, targets, procedure, len(labels))
-    results = []
-    parts = (tensor.split(batch_size) for tensor in (images, labels, others))
-    for inputs, own, other in zip(*parts, strict=True):
-        results.append(backward_part(state, inputs, (own, other, share), procedure, len(labels)))
-    losses, logits = zip(*results, strict=True)
-    return torch.stack(losses).sum(), torch.cat(logits)
-
-
-def backward_part(
-    state: TrainingState, images: Tensor, targets: Targets, procedure: Procedure, size: int
-) -> tuple[Tensor, Tensor]:
-    """Adds the gradients of some of a step's `size` examples; returns their loss and logits.
-
-    The loss is their share of the step's mean.
-    """
-    labels, others, share = targets
-    with procedure.precision.autocast():
-        logits = procedure.forward(state.model, images)
-    loss = procedure.loss_of(logits, labels)
-    if share < 1:
-        loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
-    if len(labels) < size:
-        loss = loss * (len(labels) / size)
-    objective = loss * size if procedure.reduction == "sum" else loss
-    state.scaler.scale(objective).backward()
-    return loss.detach(), logits.detach()
 
 
 def means(tally: Tally, epoch: int, start: float) -> dict[str, float]:

@@ -60,8 +60,9 @@ class Predictions:
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """The logits softmaxed, float32 (N, K): rows that sum to 1."""
-        powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
-        return np.asarray(powers / powers.sum(1, keepdims=True))
+        with np.errstate(invalid="ignore"):  # of logits that are not finite
+            powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
+            return np.asarray(powers / powers.sum(1, keepdims=True))
 
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
@@ -72,8 +73,9 @@ class Predictions:
     def losses(self) -> NDArray[np.float64]:
         """The cross-entropy of each image, float64 (N,)."""
         highest = self.logits.max(1)
-        total = np.log(np.exp(self.logits - highest[:, None]).sum(1, dtype=np.float64))
-        return np.asarray(total + highest - self.logits[np.arange(len(highest)), self.labels])
+        with np.errstate(invalid="ignore"):  # of logits that are not finite
+            total = np.log(np.exp(self.logits - highest[:, None]).sum(1, dtype=np.float64))
+            return np.asarray(total + highest - self.logits[np.arange(len(highest)), self.labels])
 
     @property
     def confusion(self) -> NDArray[np.int64]:

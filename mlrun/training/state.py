@@ -88,12 +88,12 @@ class TrainingState:
         """The model that is evaluated, visualised and saved: the average if there is one."""
         return self.model if self.average is None else self.average.model
 
-    def record(self, metrics: dict[str, float]) -> None:
+    def record(self, metrics: Mapping[str, float]) -> None:
         """Appends each of `metrics` to the history, at the present epoch."""
         for name, value in metrics.items():
             self.history.setdefault(name, Series()).append(self.epoch, value)
 
-    def record_step(self, step: int, figures: dict[str, float]) -> None:
+    def record_step(self, step: int, figures: Mapping[str, float]) -> None:
         """Appends each of `figures` to the series of its name, at an optimiser step."""
         for name, value in figures.items():
             self.steps.setdefault(name, Series()).append(step, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from checkouts import ROOT
@@ -49,6 +50,20 @@ def test_what_a_plugin_may_use_is_there_and_documented(name: str) -> None:
     member = getattr(plugin, name)
     assert f"`{name}" in (ROOT / "docs" / "plugins.md").read_text()
     assert not callable(member) or member.__doc__
+
+
+def test_plugins_are_forbidden_all_else_of_the_core() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (
+        contract
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["id"] == "plugins"
+    )
+    places = [path for path in (ROOT / "mlrun").iterdir() if not path.name.startswith("_")]
+    names = {
+        f"mlrun.{path.stem}" for path in places if path.suffix == ".py" or any(path.glob("*.py"))
+    }
+    assert set(contract["forbidden_modules"]) == names - {"mlrun.plugin"}
 
 
 def test_what_a_plugin_may_use_is_a_fixed_list() -> None:

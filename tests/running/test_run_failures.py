@@ -289,8 +289,22 @@ def test_a_run_that_is_opened_but_cannot_be_followed_ends_failed(
         raise OSError("no space left on device")
 
     monkeypatch.setattr("mlrun.running.context.run_folder", broken)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(RunFailed, match="failed: OSError: no space left") as caught:
         mlrun.train(QUICK)
     run = only_run()
+    assert caught.value.run_id == run.info.run_id
     assert run.info.status == "FAILED"
     assert run.data.tags["mlrun.reason"] == "OSError: no space left on device"
+
+
+def test_a_callback_that_cannot_be_closed_costs_only_its_end(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(callback: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("mlrun.running.step_log.LogSteps.close", broken)
+    done = mlrun.train({**QUICK, "log_every": 2})
+    assert done.failures == {"end of LogSteps": "OSError: no space left on device"}
+    assert only_run().info.status == "FINISHED"
+    assert "epoch-1.pt" in artifacts(done.run_id, "checkpoints")

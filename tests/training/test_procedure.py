@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 from small_training import (
     NORMALISATION,
+    Recorder,
     batches,
     evaluate_part,
     network,
@@ -275,6 +276,22 @@ def test_a_callback_can_stop_the_training_and_a_divergence_is_told_before_it_fai
         diverging.run()
     assert len(diverging.recorder.epochs) == 1
     assert math.isnan(diverging.state.patience.best)
+
+
+def test_an_epoch_that_a_callback_stops_is_evaluated_though_it_was_not_its_turn() -> None:
+    class Stop(Callback):
+        def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+            if epoch.number == 1:
+                state.stopped = "enough"
+
+    done = training(epochs=5, evaluate_every=2)
+    recorder = Recorder()
+    fit(done.state, done.batches, procedure_of(done), [Stop(), recorder], evaluate_part)
+    assert (done.state.epoch, done.state.stopped) == (1, "enough")
+    before, after = recorder.epochs
+    assert set(after) == {"val/loss", "val/accuracy"}
+    assert not set(before) & set(after)
+    assert [epoch for epoch, _ in done.state.history["val/loss"]] == [0, 1]
 
 
 def test_what_changes_the_images_is_given_epoch_and_step_and_is_left_out_of_evaluation() -> None:

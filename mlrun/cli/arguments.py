@@ -54,7 +54,7 @@ class DottedCommand(click.Command):
         return super().parse_args(ctx, rest)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offers this command's options, those of components once one can be meant."""
+        """Completes this command's options; those of components where none of its own matches."""
         if not incomplete.startswith("-"):
             return completion.dotted_value(ctx, incomplete)
         plain = super().shell_complete(ctx, incomplete.replace("_", "-"))
@@ -141,7 +141,7 @@ def setting_options() -> Iterator[SettingOption]:
 
 
 def help_of(field: FieldInfo) -> str:
-    """Returns what the help says of a setting, with its choices where they are too many."""
+    """Returns the help text of a setting, with its choices where the placeholder is too short."""
     choices = choices_of(field.annotation)
     if len(choices) <= WIDEST_CHOICES:
         return str(field.description)
@@ -155,7 +155,7 @@ def choices_of(annotation: Any) -> str:
 
 
 def metavar(annotation: Any) -> str:
-    """Returns what stands for the value in the help."""
+    """Returns the placeholder of a value in the help."""
     choices = choices_of(annotation)
     if choices:
         return choices if len(choices) <= WIDEST_CHOICES else "NAME"
@@ -170,7 +170,7 @@ def metavar(annotation: Any) -> str:
 
 
 def default_text(default: object) -> str:
-    """Returns a default as the help shows it."""
+    """Returns the text of a default in the help."""
     if isinstance(default, float):
         return f"{default:g}"
     return "none" if default in ((), {}) else as_text(default)

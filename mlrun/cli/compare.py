@@ -55,13 +55,13 @@ def command(
     with undisturbed():
         from mlrun.finished.compare import compare
 
-    made = compare(
+    comparison = compare(
         runs,
         last=last or 0,
         experiment=experiment,
-        say=lambda text: click.echo(text, err=True),
+        progress=lambda text: click.echo(text, err=True),
     )
     if output is not None:
-        write_page(output, made.page)
+        write_page(output, comparison.page)
     if log:
-        click.echo(made.log())
+        click.echo(comparison.log())

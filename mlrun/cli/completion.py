@@ -1,7 +1,7 @@
-"""What the shell offers on TAB: names of components, recipes, choices, dotted options.
+"""Shell completion: names of components, recipes, choices, dotted options.
 
-A shell asks click, click asks here; nothing heavy is loaded, and what is wrong on the line so
-far offers nothing.
+Click calls these functions when the shell completes a line. Nothing heavy is imported, and a
+line with an error in it has no completions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def for_setting(name: str) -> Complete | None:
-    """Returns what completes the value of a setting, or None where anything may stand."""
+    """Returns the completion of a setting's value, or None for free text."""
     traits = traits_of(name)
     if traits.kind is not None:
         return visualisers if traits.kind == "visualiser" else of_kind(traits.kind)
@@ -54,55 +54,55 @@ def words_of(annotation: Any) -> tuple[str, ...]:
 
 
 def fixed(words: Iterable[str]) -> Complete:
-    """Returns what offers the same words always."""
+    """Returns the completion by a fixed list of words."""
     return lambda ctx, param, incomplete: starting(incomplete, ((word, "") for word in words))
 
 
 def paths(kind: Literal["file", "dir"]) -> Complete:
-    """Returns what has the shell offer files or folders."""
+    """Returns the completion by files or folders, which the shell does itself."""
     return lambda ctx, param, incomplete: [CompletionItem(incomplete, type=kind)]
 
 
 def words_or_paths(words: Iterable[str], kind: Literal["file", "dir"]) -> Complete:
-    """Returns what offers words, or has the shell offer paths where no word starts so."""
-    offer_words, offer_paths = fixed(words), paths(kind)
-    return lambda *asked: offer_words(*asked) or offer_paths(*asked)
+    """Returns the completion by words, or by paths where no word matches."""
+    complete_words, complete_paths = fixed(words), paths(kind)
+    return lambda *arguments: complete_words(*arguments) or complete_paths(*arguments)
 
 
 def of_kind(kind: Kind) -> Complete:
-    """Returns what offers the components of one kind."""
+    """Returns the completion by the components of one kind."""
     return lambda ctx, param, incomplete: components(registry(ctx).of_kind(kind), incomplete)
 
 
 def any_component(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offers every component."""
+    """Completes the name of any component."""
     return components(registry(ctx).components, incomplete)
 
 
 def visualisers(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offers the visualisers that do not stand before the last comma yet."""
+    """Completes the last of several visualisers by those that are not in the list yet."""
     before, comma, last = incomplete.rpartition(",")
-    there = before.split(",")
-    found = [c for c in registry(ctx).of_kind("visualiser") if c.name not in there]
+    names = before.split(",")
+    matches = [c for c in registry(ctx).of_kind("visualiser") if c.name not in names]
     return [
         CompletionItem(f"{before}{comma}{item.value}", help=item.help)
-        for item in components(found, last)
+        for item in components(matches, last)
     ]
 
 
 def recipe_names(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offers the shipped recipes, or files where none is called so."""
+    """Completes the name of a shipped recipe, or a path where none matches."""
     return words_or_paths(recipes.names(), "file")(ctx, param, incomplete)
 
 
 def dotted(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Offers the options of the components that the line so far names: `--model.dropout`."""
+    """Completes the options of the components named on the line: `--model.dropout`."""
     offers = [
         (f"--{prefix}.{option.name.replace('_', '-')}", option.help)
         for prefix, component in named_components(ctx).items()
@@ -112,44 +112,44 @@ def dotted(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 
 def dotted_value(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Offers the words that the dotted option before the cursor takes."""
+    """Completes the value of the dotted option before the cursor."""
     last = next((arg for arg in reversed(ctx.meta["mlrun.args"]) if arg != "="), "")
     prefix, _, name = canonical(last.removeprefix("--")).partition(".")
-    for given, component in named_components(ctx).items():
+    for key, component in named_components(ctx).items():
         for option in component.options:
-            if (canonical(given), option.name) == (prefix, name) and last.startswith("--"):
+            if (canonical(key), option.name) == (prefix, name) and last.startswith("--"):
                 return starting(incomplete, ((word, "") for word in words_of(option.annotation)))
     return []
 
 
 def named_components(ctx: click.Context) -> dict[str, Component]:
-    """Returns the components that the line so far names, or else the recipe, or the defaults."""
-    given = {name: value for name, value in ctx.params.items() if value not in (None, ())}
+    """Returns the components named on the line, or else by the recipe, or by the defaults."""
+    params = {name: value for name, value in ctx.params.items() if value not in (None, ())}
     try:
-        recipe = recipes.load(given["recipe"][-1]).values if "recipe" in given else {}
+        recipe = recipes.load(params["recipe"][-1]).values if "recipe" in params else {}
     except MlrunError:
         recipe = {}
-    values = {**{n: f.default for n, f in Settings.model_fields.items()}, **recipe, **given}
-    there = registry(ctx)
-    wanted: list[tuple[str, Kind, str]] = []
+    values = {**{n: f.default for n, f in Settings.model_fields.items()}, **recipe, **params}
+    plugins = registry(ctx)
+    references: list[tuple[str, Kind, str]] = []
     for setting, kind in component_settings().items():
         if setting not in ctx.params:
             continue
         if kind == "visualiser":
-            wanted += [(prefix_of(name), kind, name) for name in names_of(values[setting])]
+            references += [(prefix_of(name), kind, name) for name in names_of(values[setting])]
         else:
-            wanted.append((setting, kind, values[setting]))
-    found = {}
-    for prefix, kind, name in wanted:
+            references.append((setting, kind, values[setting]))
+    matches = {}
+    for prefix, kind, name in references:
         try:
-            found[prefix] = there.find(kind, name)
+            matches[prefix] = plugins.find(kind, name)
         except MlrunError:
             continue
-    return found
+    return matches
 
 
 def registry(ctx: click.Context) -> Registry:
-    """Returns what is registered, with the plugin files that the line so far names."""
+    """Returns the registry, with the plugin files that the line so far names."""
     files = ctx.params.get("plugin") or ctx.params.get("plugins") or ()
     try:
         return discover([Path(file).expanduser() for file in files])
@@ -157,13 +157,13 @@ def registry(ctx: click.Context) -> Registry:
         return discover()
 
 
-def components(found: Iterable[Component], incomplete: str) -> list[CompletionItem]:
-    """Returns an item for each component whose name starts so."""
-    return starting(incomplete.replace("_", "-"), ((c.name, c.summary) for c in found))
+def components(matches: Iterable[Component], incomplete: str) -> list[CompletionItem]:
+    """Returns a completion for each component whose name has this prefix."""
+    return starting(incomplete.replace("_", "-"), ((c.name, c.summary) for c in matches))
 
 
 def starting(incomplete: str, offers: Iterable[tuple[str, str]]) -> list[CompletionItem]:
-    """Returns an item, with its help, for each offer that starts so."""
+    """Returns a completion, with its help, for each offer with this prefix."""
     return [
         CompletionItem(word, help=about) for word, about in offers if word.startswith(incomplete)
     ]

@@ -1,4 +1,4 @@
-"""How a run is getting on: a bar on a terminal, one line an epoch elsewhere."""
+"""Progress of a run on stderr: a bar on a terminal, one line an epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Lines:
         click.echo(f"Warning: {text}", err=True)
 
     def greet(self, settings: Settings) -> None:
-        """Says which core runs what, before the slow imports."""
+        """Prints version and path of mlrun, model and data set, before the slow imports."""
         core = Path(mlrun.__file__).parent
         self.note(f"mlrun {mlrun.__version__} ({core}): {settings.model} on {settings.dataset}")
 
     def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
-        """Says how long training will be."""
+        """Prints the number of epochs, steps and examples."""
         self.epochs = -(-steps // steps_an_epoch)
         cut_short = f"; {counted(steps, 'step')} in all" if steps % steps_an_epoch else ""
         self.note(
@@ -65,7 +65,7 @@ class Lines:
         """Does nothing."""
 
     def links(self, run: str, comparison: str, report: str) -> None:
-        """Prints where to look; `report` may be empty."""
+        """Prints the links to MLflow; `report` may be empty."""
         if run.startswith("http://127.0.0.1:5000/") and not served():
             self.note("start MLflow's UI with: mlrun ui")
         self.note(f"this run:   {run}")
@@ -132,23 +132,23 @@ class Terminal(Lines):
         self.note(f"Warning: {text}")
 
     def finish(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
 
 
 class Echo(logging.Handler):
-    """Prints what is logged to the logger `mlrun` and those below it."""
+    """Prints the records of the logger `mlrun` and those below it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Prints one line; a warning is called one."""
+        """Prints one line, with a prefix for a warning."""
         before = "Warning: " if record.levelno >= logging.WARNING else ""
         click.echo(f"{before}{record.getMessage()}", err=True)
 
 
 def listen(*, quiet: bool) -> None:
-    """Shows the user what core and plugins log to `mlrun`; with `quiet`, warnings only."""
+    """Prints the log records of core and plugins; with `quiet`, warnings only."""
     logger = logging.getLogger("mlrun")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.handlers = [Echo()]

@@ -94,26 +94,26 @@ def number(name: str, about: str) -> SettingOption:
     ],
 )
 @click.pass_context
-def command(ctx: click.Context, /, run_id: str, **given: Any) -> None:
+def command(ctx: click.Context, /, run_id: str, **values: Any) -> None:
     """Evaluate a run's best weights, and log the figures to that run.
 
     RUN_ID is the run's id or a unique start of it. Without options it is the test part of the
     run's own data set. What is logged already is printed again and not logged twice.
     """
     options = options_of(ctx, ("dataset", "model"))
-    given |= {"options": options["dataset"], "model_options": options["model"]}
+    values |= {"options": options["dataset"], "model_options": options["model"]}
     listen(quiet=False)
     with undisturbed():
         from mlrun.finished.evaluate import EvaluationRequest, evaluate
         from mlrun.settings.changes import Variant
     try:
         variant = Variant(
-            **{name: given.pop(name) for name in ("rotate", "noise", "blur", "shift")}
+            **{name: values.pop(name) for name in ("rotate", "noise", "blur", "shift")}
         )
     except ValueError as error:
         raise MlrunError(str(error)) from None
-    found = evaluate(run_id, EvaluationRequest(variant=variant, **given))
-    if not found.fresh:
-        click.echo(f"{found.name}/accuracy is there already", err=True)
-    click.echo(f"{found.name}: loss {found.loss:.4f}, accuracy {found.accuracy:.4f}")
-    click.echo(f"this run: {found.link}", err=True)
+    result = evaluate(run_id, EvaluationRequest(variant=variant, **values))
+    if not result.fresh:
+        click.echo(f"{result.name}/accuracy is there already", err=True)
+    click.echo(f"{result.name}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
+    click.echo(f"this run: {result.link}", err=True)

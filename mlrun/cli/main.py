@@ -109,7 +109,7 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def refuse(message: str) -> NoReturn:
-    """Fails with exit code 2; tells the run that `mlflow run` opened, if there is one."""
+    """Fails with exit code 2; ends the run that `mlflow run` opened, if there is one."""
     if os.environ.get("MLFLOW_RUN_ID"):
         from mlrun.record.opening import end_waiting_run
 

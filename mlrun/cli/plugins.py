@@ -14,6 +14,7 @@ from mlrun.cli import completion
 from mlrun.errors import unknown
 from mlrun.seam.components import KINDS, Component
 from mlrun.seam.conversion import as_text
+from mlrun.seam.options import Option
 from mlrun.seam.registry import Registry, discover
 
 TITLES = {"model": "Models", "dataset": "Data sets", "visualiser": "Visualisers"}
@@ -35,7 +36,7 @@ def command(name: str | None, files: tuple[str, ...], as_json: bool) -> None:
     registry = discover([Path(file) for file in files])
     for warning in registry.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    components = registry.components if name is None else named(registry, name)
+    components = registry.components if name is None else find_components(registry, name)
     if as_json:
         click.echo(json.dumps(as_dict(registry, components), indent=2, default=as_text))
     elif name is None:
@@ -45,17 +46,17 @@ def command(name: str | None, files: tuple[str, ...], as_json: bool) -> None:
             print_component(component)
 
 
-def named(registry: Registry, name: str) -> list[Component]:
+def find_components(registry: Registry, name: str) -> list[Component]:
     """Returns every component of that name or `plugin/name`, of whatever kind."""
-    wanted = name.replace("_", "-")
-    found = [c for c in registry.components if wanted in (c.name, c.qualified.replace("_", "-"))]
-    if not found:
+    target = name.replace("_", "-")
+    matches = [c for c in registry.components if target in (c.name, c.qualified.replace("_", "-"))]
+    if not matches:
         raise unknown("component", name, {c.name for c in registry.components})
-    return found
+    return matches
 
 
 def list_all(registry: Registry) -> None:
-    """Prints a table by kind, then what is broken."""
+    """Prints a table by kind, then the broken plugins."""
     owners = Counter((component.kind, component.name) for component in registry.components)
     formatter = click.HelpFormatter(width=100)
     for kind in KINDS:
@@ -91,7 +92,7 @@ def print_component(component: Component) -> None:
             [
                 (
                     f"--{prefix}.{option.name.replace('_', '-')} {option.type}",
-                    f"{option.help}  [{'required' if option.required else shown(option.default)}]",
+                    f"{option.help}  [{default_text(option)}]",
                 )
                 for option in component.options
             ]
@@ -99,9 +100,9 @@ def print_component(component: Component) -> None:
     click.echo(formatter.getvalue().lstrip("\n"))
 
 
-def shown(default: object) -> str:
-    """Returns an option's default as text; nothing given is `none`."""
-    return as_text(default) or "none"
+def default_text(option: Option) -> str:
+    """Returns the default of an option as text: `required` without one, `none` for an empty one."""
+    return "required" if option.required else as_text(option.default) or "none"
 
 
 def as_dict(registry: Registry, components: list[Component]) -> dict[str, Any]:

@@ -68,33 +68,33 @@ def command(
     """
     options = options_of(ctx, ("model",))["model"]
     with undisturbed():
-        from mlrun.finished import predict as predictor
+        from mlrun.finished.predict import find_images, predict
         from mlrun.machine import devices
         from mlrun.preparing.weights import restore
         from mlrun.record.logged import find_run
 
     if top and form == "csv":
         raise click.UsageError("--top goes with a table or JSON; a CSV has a column for each class")
-    paths = predictor.find_images(files)
+    paths = find_images(files)
     run = find_run(run_id)
-    unread: list[str] = []
+    failures: list[str] = []
 
     def unreadable(message: str) -> None:
-        unread.append(message)
+        failures.append(message)
         click.echo(f"Warning: {message}", err=True)
 
-    where = devices.resolve(device)
-    with devices.torch_settings(where, run.settings.threads):
-        restored = restore(run, where, options=options)
-        found = predictor.predict(restored, paths, unreadable=unreadable)
+    torch_device = devices.resolve(device)
+    with devices.torch_settings(torch_device, run.settings.threads):
+        restored = restore(run, torch_device, options=options)
+        predictions = predict(restored, paths, unreadable=unreadable)
         classes = restored.weights.classes
         if form == "csv":
-            print_csv(found, classes)
+            print_csv(predictions, classes)
         elif form == "json":
-            print_lines(json_lines(found, classes, top or len(classes)))
+            print_lines(json_lines(predictions, classes, top or len(classes)))
         else:
-            print_lines(table_lines(found, classes, top or 1, paths))
-    return 1 if unread else 0
+            print_lines(table_lines(predictions, classes, top or 1, paths))
+    return 1 if failures else 0
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -103,43 +103,50 @@ def print_lines(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def print_csv(found: Iterable[Prediction], classes: tuple[str, ...]) -> None:
+def print_csv(predictions: Iterable[Prediction], classes: tuple[str, ...]) -> None:
     """Prints file, class and its probability, then the probability of each class."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "class", "probability", *classes])
-    for one in found:
-        (best,) = one.top(1)
-        values = [short(p) for p in one.probabilities]
-        writer.writerow([one.path, classes[best], values[best], *values])
+    for prediction in predictions:
+        (best,) = prediction.top(1)
+        values = [short(p) for p in prediction.probabilities]
+        writer.writerow([prediction.path, classes[best], values[best], *values])
 
 
-def json_lines(found: Iterable[Prediction], classes: tuple[str, ...], top: int) -> Iterator[str]:
+def json_lines(
+    predictions: Iterable[Prediction], classes: tuple[str, ...], top: int
+) -> Iterator[str]:
     """Yields the lines of a list of objects, one a file."""
     yield "["
     before = ""
-    for one in found:
+    for prediction in predictions:
         if before:
             yield f"{before},"
-        ranked = {classes[k]: short(one.probabilities[k]) for k in one.top(top)}
-        best = next(iter(ranked))
-        row = {"file": str(one.path), "class": best, "probability": ranked[best]}
-        before = "  " + json.dumps({**row, "probabilities": ranked}, ensure_ascii=False)
+        probabilities = {
+            classes[k]: short(prediction.probabilities[k]) for k in prediction.top(top)
+        }
+        best = next(iter(probabilities))
+        row = {"file": str(prediction.path), "class": best, "probability": probabilities[best]}
+        before = "  " + json.dumps({**row, "probabilities": probabilities}, ensure_ascii=False)
     if before:
         yield before
     yield "]"
 
 
 def table_lines(
-    found: Iterable[Prediction], classes: tuple[str, ...], top: int, paths: list[Path]
+    predictions: Iterable[Prediction], classes: tuple[str, ...], top: int, paths: list[Path]
 ) -> Iterator[str]:
     """Yields a header, then file, class and probability, and those of the next classes."""
     width = max(len(str(path)) for path in [*paths, Path("file")])
     column = max(len(name) for name in [*classes, "class"])
     pair = f"  {'class':{column}}  probability"
     yield f"{'file':{width}}{pair * min(top, len(classes))}"
-    for one in found:
-        cells = (f"  {classes[k]:{column}}  {one.probabilities[k]:<11.4f}" for k in one.top(top))
-        yield f"{one.path!s:{width}}{''.join(cells)}".rstrip()
+    for prediction in predictions:
+        cells = (
+            f"  {classes[k]:{column}}  {prediction.probabilities[k]:<11.4f}"
+            for k in prediction.top(top)
+        )
+        yield f"{prediction.path!s:{width}}{''.join(cells)}".rstrip()
 
 
 def short(probability: float) -> float:

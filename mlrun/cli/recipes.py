@@ -26,11 +26,11 @@ def command(name: str | None, as_json: bool) -> None:
         recipe = checked(name)
         click.echo(json_of(as_dict(recipe)) if as_json else recipe.text(), nl=as_json)
         return
-    found, broken = all_shipped()
+    valid, broken = all_shipped()
     if as_json:
-        click.echo(json_of({"recipes": [as_dict(recipe) for recipe in found], "broken": broken}))
+        click.echo(json_of({"recipes": [as_dict(recipe) for recipe in valid], "broken": broken}))
     else:
-        click.echo(listing(found, broken), nl=False)
+        click.echo(listing(valid, broken), nl=False)
 
 
 def checked(name: str) -> Recipe:
@@ -46,19 +46,19 @@ def checked(name: str) -> Recipe:
 
 def all_shipped() -> tuple[list[Recipe], list[dict[str, str]]]:
     """Returns the shipped recipes that can be run, and names and reasons of those that cannot."""
-    found, broken = [], []
+    valid, broken = [], []
     for name in recipes.names():
         try:
-            found.append(checked(name))
+            valid.append(checked(name))
         except MlrunError as error:
             broken.append({"name": name, "reason": str(error).removeprefix(f"recipe {name}: ")})
-    return found, broken
+    return valid, broken
 
 
-def listing(found: Iterable[Recipe], broken: list[dict[str, str]]) -> str:
-    """Returns the names with the first sentences of their descriptions, then what is broken."""
+def listing(valid: Iterable[Recipe], broken: list[dict[str, str]]) -> str:
+    """Returns the names with the first sentences of their descriptions, then the broken recipes."""
     formatter = click.HelpFormatter(width=100)
-    formatter.write_dl([(recipe.name, recipe.summary) for recipe in found])
+    formatter.write_dl([(recipe.name, recipe.summary) for recipe in valid])
     if broken:
         with formatter.section("Broken"):
             formatter.write_dl([(entry["name"], entry["reason"]) for entry in broken])

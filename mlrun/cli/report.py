@@ -39,8 +39,8 @@ def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
     if output is None and not log:
         output = Path(f"report-{run.run_id[:8]}.html")
         check_output(output, force=force)
-    made = make_report(run)
+    report = make_report(run)
     if output is not None:
-        write_page(output, made.page)
+        write_page(output, report.page)
     if log:
-        click.echo(made.log())
+        click.echo(report.log())

@@ -79,7 +79,7 @@ def as_dict(rows: Sequence[Row], differs: list[str]) -> dict[str, object]:
 
 
 def whole_columns(rows: Sequence[Row], differs: list[str]) -> list[list[str]]:
-    """Returns every column, its name first, with nothing cut."""
+    """Returns every column at full width, its name first."""
     columns = [
         ["run_id", *(row.run_id for row in rows)],
         ["name", *(row.name for row in rows)],
@@ -115,16 +115,16 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
     candidates += params.values()
     if len({row.experiment for row in rows}) > 1:
         candidates.append(["experiment", *(row.experiment for row in rows)])
-    left_out = []
+    names = []
     for column in candidates:
-        cut = [cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 1]}…" for cell in column]
-        if width_of([*columns, cut]) <= width:
-            columns.append(cut)
+        cells = [cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 1]}…" for cell in column]
+        if width_of([*columns, cells]) <= width:
+            columns.append(cells)
         else:
-            left_out.append(column[0])
+            names.append(column[0])
     lines = list(table(columns))
-    if left_out:
-        lines += ["", click.wrap_text(f"also differ: {', '.join(left_out)} (see --json)", width)]
+    if names:
+        lines += ["", click.wrap_text(f"also differ: {', '.join(names)} (see --json)", width)]
     return lines
 
 

@@ -50,11 +50,11 @@ from mlrun.settings.run import traits_of
     epilog="The last line on stdout is the run id; everything else goes to stderr.",
 )
 @click.pass_context
-def command(ctx: click.Context, /, dry_run: str, quiet: str, **given: Any) -> int:
+def command(ctx: click.Context, /, dry_run: str, quiet: str, **params: Any) -> int:
     """Train a model and log the run to MLflow."""
     plan = plan_of(values_of(ctx))
-    wanted = rehearse if flag("dry-run", dry_run) else run
-    return wanted(plan, quiet=flag("quiet", quiet))
+    action = rehearse if flag("dry-run", dry_run) else run
+    return action(plan, quiet=flag("quiet", quiet))
 
 
 def values_of(ctx: click.Context) -> dict[str, object]:
@@ -79,7 +79,7 @@ def flag(name: str, text: str) -> bool:
 
 
 def rehearse(plan: Plan, *, quiet: bool) -> int:
-    """Finds out what a run would, prints the settings and the layers, and returns 0."""
+    """Makes the checks of a run, prints the settings and the layers, and returns 0."""
     from mlrun.cli.display import Lines, listen
 
     listen(quiet=quiet)
@@ -103,10 +103,10 @@ def run(plan: Plan, *, quiet: bool) -> int:
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
         from mlrun.running.train import train
 
-    done = train(plan, progress=progress)
-    for what, reason in done.failures.items():
+    result = train(plan, progress=progress)
+    for what, reason in result.failures.items():
         click.echo(f"Warning: {what} failed: {reason}", err=True)
-    progress.note(f"best weights: epoch {done.best_epoch}, {done.best_weights}")
-    progress.links(done.link, done.comparison_link, done.report_link)
-    click.echo(done.run_id)
-    return 1 if plan.settings.strict and done.failures else 0
+    progress.note(f"best weights: epoch {result.best_epoch}, {result.best_weights}")
+    progress.links(result.link, result.comparison_link, result.report_link)
+    click.echo(result.run_id)
+    return 1 if plan.settings.strict and result.failures else 0

@@ -37,7 +37,7 @@ def compare(
     *,
     last: int = 0,
     experiment: str | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Returns the page that compares several runs.
 
@@ -45,7 +45,7 @@ def compare(
         references: their ids, or unique starts of them.
         last: so many of the last runs besides, the oldest of them first.
         experiment: the name of that which the last runs are from; None takes all.
-        say: takes a line for the user about each run that is read.
+        progress: called with one line for each run that is read.
 
     Raises:
         MlrunError: the store does not answer, a run is not there or given twice, or they are
@@ -55,29 +55,29 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         accounts = []
         for number, run in enumerate(runs, start=1):
-            say(f"reading run {number} of {len(runs)}: {run.name} ({run.run_id[:8]})")
+            progress(f"reading run {number} of {len(runs)}: {run.name} ({run.run_id[:8]})")
             most = max(4, PICTURES // len(runs))
             accounts.append(read_account(run, Path(folder), most_epochs=most, steps=False))
-        say("drawing the page")
+        progress("drawing the page")
         return Comparison(comparison(accounts), tuple(runs))
 
 
 def find_runs(references: Sequence[str], last: int, experiment: str | None) -> list[LoggedRun]:
     """Returns the runs of these references and the last ones, in their order; see `compare`."""
-    given: dict[str, str] = {}  # the reference of each run
+    reference_of: dict[str, str] = {}
     runs = []
     for reference in references:
         run = find_run(reference)
-        if run.run_id in given:
+        if run.run_id in reference_of:
             raise MlrunError(
-                f"run {run.run_id} is given twice, as {given[run.run_id]} and {reference}; "
+                f"run {run.run_id} is given twice, as {reference_of[run.run_id]} and {reference}; "
                 "give each run once"
             )
-        given[run.run_id] = reference
+        reference_of[run.run_id] = reference
         runs.append(run)
     if last:
         ids = [row.run_id for row in reversed(last_runs(last, experiment))]
-        runs += [find_run(run_id) for run_id in ids if run_id not in given]
+        runs += [find_run(run_id) for run_id in ids if run_id not in reference_of]
     if not 2 <= len(runs) <= MOST_RUNS:
         raise MlrunError(
             f"{len(runs)} run{'' if len(runs) == 1 else 's'} to compare; expected 2 to "

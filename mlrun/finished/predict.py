@@ -30,8 +30,8 @@ class Prediction:
 
     def top(self, count: int) -> list[int]:
         """Returns the `count` most probable classes by number, the first of equals first."""
-        ranked = sorted(range(len(self.probabilities)), key=lambda k: -self.probabilities[k])
-        return ranked[:count]
+        order = sorted(range(len(self.probabilities)), key=lambda k: -self.probabilities[k])
+        return order[:count]
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -81,12 +81,12 @@ def predict(
             f"run {restored.run.run_id} takes images of {channels} channels; files give 1 or 3"
         )
     read = partial(read_image, channels=channels, size=(height, width))
-    at_once = evaluated_at_once(restored.weights.shape)
+    batch_size = evaluated_at_once(restored.weights.shape)
     with quiet_decoding(), ThreadPoolExecutor() as pool:
-        for start in range(0, len(paths), at_once):
-            some = paths[start : start + at_once]
+        for start in range(0, len(paths), batch_size):
+            batch = paths[start : start + batch_size]
             readable, images = [], []
-            for path, pixels in zip(some, pool.map(read, some), strict=True):
+            for path, pixels in zip(batch, pool.map(read, batch), strict=True):
                 if isinstance(pixels, str):
                     unreadable(pixels)
                 else:

@@ -74,8 +74,8 @@ def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, fl
     Of several values at a step it is the last that was logged. A curve by optimiser step is
     thinned to `MOST_STEPS` points, its first and its last among them.
     """
-    left_out = ("system/",) if steps else ("system/", "step/")
-    names = sorted(name for name in run.metrics if not name.startswith(left_out))
+    prefixes = ("system/",) if steps else ("system/", "step/")
+    names = sorted(name for name in run.metrics if not name.startswith(prefixes))
     history: dict[str, list[tuple[int, float]]] = {}
     with answering():
         for name in names:
@@ -137,7 +137,7 @@ def read_pictures(
 
 
 def place_in(order: Sequence[str], key: str) -> tuple[int, str]:
-    """Returns what sorts keys: those of `order` as they stand there, others after them by name."""
+    """Returns what a key is sorted by: the keys of `order` in its order, then others by name."""
     return (order.index(key) if key in order else len(order), key)
 
 
@@ -152,10 +152,10 @@ def read_predictions(run: LoggedRun, folder: Path) -> Predictions | None:
 
     None of a run that logged neither.
     """
-    logged = files_in(run, FOLDER)
+    artifacts = files_in(run, FOLDER)
     for part in ("test", "val"):
         path = PurePosixPath(predictions_file(part))
-        if path in logged:
+        if path in artifacts:
             arrays = read_arrays(run, path, folder)
             try:
                 return Predictions.of_archive(part, arrays)

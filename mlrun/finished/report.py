@@ -1,4 +1,4 @@
-"""`mlrun report`: the page of one run, from what MLflow has of it."""
+"""`mlrun report`: the page of one run, from its data in MLflow."""
 
 from __future__ import annotations
 

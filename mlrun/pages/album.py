@@ -56,19 +56,21 @@ def of_runs(files: Sequence[Files], budget: int = BUDGET) -> Album:
         for run, of_run in enumerate(files)
         if key in of_run
     }
-    kept, notes = fitting(all_files, budget)
-    drawn = {
+    selection, notes = fitting(all_files, budget)
+    pictures = {
         name: {epoch: still(path) for epoch, path in sorted(by_epoch.items())}
-        for name, by_epoch in kept.items()
+        for name, by_epoch in selection.items()
     }
     rows = (
-        PictureRow(key, tuple(last_still(drawn, frame_key(run, key)) for run in range(len(files))))
+        PictureRow(
+            key, tuple(last_still(pictures, frame_key(run, key)) for run in range(len(files)))
+        )
         for key in common
     )
     return Album(
-        epochs=tuple(epochs_of(kept)),
+        epochs=tuple(epochs_of(selection)),
         rows=tuple(row for row in rows if any(row.stills)),
-        frames=frames(drawn),
+        frames=frames(pictures),
         notes=tuple(notes),
         alone=tuple(key for key in keys if key not in common),
     )
@@ -84,9 +86,9 @@ def picture_key(name: str) -> str:
     return name.partition("/")[2]
 
 
-def last_still(drawn: Mapping[str, Mapping[int, Still]], name: str) -> tuple[str, Still] | None:
+def last_still(pictures: Mapping[str, Mapping[int, Still]], name: str) -> tuple[str, Still] | None:
     """Returns `name` and the last picture among its frames; None where there are none."""
-    by_epoch = drawn.get(name)
+    by_epoch = pictures.get(name)
     return None if not by_epoch else (name, by_epoch[max(by_epoch)])
 
 
@@ -97,28 +99,30 @@ def fitting(files: Files, budget: int) -> tuple[dict[str, dict[int, Path]], list
     then whole pictures, the last ones first.
     """
     epochs = epochs_of(files)
-    thinned = set(kept_epochs(files, None, budget))
-    kept = {
-        name: {epoch: path for epoch, path in by_epoch.items() if epoch in thinned}
+    selected_epochs = set(kept_epochs(files, None, budget))
+    selection = {
+        name: {epoch: path for epoch, path in by_epoch.items() if epoch in selected_epochs}
         for name, by_epoch in files.items()
     }
     lasts = {name: {max(by_epoch): by_epoch[max(by_epoch)]} for name, by_epoch in files.items()}
     notes = []
-    if size(kept) > budget:
-        kept = lasts
+    if size(selection) > budget:
+        selection = lasts
         notes.append("To keep the page small, the pictures are of each run's last epoch alone.")
-    elif len(thinned) < len(epochs):
-        kept = {name: kept[name] | lasts[name] for name in files}
+    elif len(selected_epochs) < len(epochs):
+        selection = {name: selection[name] | lasts[name] for name in files}
         notes.append(
-            f"To keep the page small, the pictures are of {len(thinned)} of "
+            f"To keep the page small, the pictures are of {len(selected_epochs)} of "
             f"{len(epochs)} epochs, spread evenly."
         )
-    left_out: list[str] = []
-    while size(kept) > budget:
-        left_out.insert(0, picture_key(list(kept)[-1]))
-        kept = {
-            name: by_epoch for name, by_epoch in kept.items() if picture_key(name) != left_out[0]
+    omitted_keys: list[str] = []
+    while size(selection) > budget:
+        omitted_keys.insert(0, picture_key(list(selection)[-1]))
+        selection = {
+            name: by_epoch
+            for name, by_epoch in selection.items()
+            if picture_key(name) != omitted_keys[0]
         }
-    if left_out:
-        notes.append(f"Left out for the same reason: {', '.join(left_out)}.")
-    return kept, notes
+    if omitted_keys:
+        notes.append(f"Left out for the same reason: {', '.join(omitted_keys)}.")
+    return selection, notes

@@ -1,4 +1,4 @@
-"""What `charts.js` draws: a chart, and the lines in it."""
+"""Charts as `charts.js` reads them, and the lines in them."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def line(
         band: (x, low, high) around it.
         dash: whether it is broken.
     """
-    drawn: dict[str, object] = {"name": name, "points": thinned(points)}
+    entry: dict[str, object] = {"name": name, "points": thinned(points)}
     if colour is not None:
-        drawn["colour"] = colour
+        entry["colour"] = colour
     if rows := list(band):
-        drawn["band"] = rows
+        entry["band"] = rows
     if dash:
-        drawn["dash"] = True
-    return drawn
+        entry["dash"] = True
+    return entry
 
 
 def thinned(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, float | None]]:
     """Returns the points; of more than `MOST_POINTS`, every second, third, … one and the last."""
     if len(points) <= MOST_POINTS:
         return list(points)
-    kept = list(points[:: math.ceil(len(points) / MOST_POINTS)])
-    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+    sample = list(points[:: math.ceil(len(points) / MOST_POINTS)])
+    return sample if sample[-1] == points[-1] else [*sample, points[-1]]

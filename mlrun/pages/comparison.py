@@ -171,17 +171,17 @@ def scale_of(rows: Sequence[Row]) -> Scale | None:
 
 def ranked(rows: Sequence[Row], group_rows: Sequence[GroupRow]) -> list[tuple[GroupRow, list[Row]]]:
     """Returns the tested runs by group, the best group and in it the best run first."""
-    tested = [(row.test.mean, row) for row in group_rows if row.test is not None]
+    by_mean = [(row.test.mean, row) for row in group_rows if row.test is not None]
     return [
         (group_row, best_first(rows[run] for run in group_row.group.runs))
-        for _, group_row in sorted(tested, key=lambda item: item[0], reverse=True)
+        for _, group_row in sorted(by_mean, key=lambda item: item[0], reverse=True)
     ]
 
 
 def best_first(rows: Iterable[Row]) -> list[Row]:
     """Returns the tested ones of the runs, by their accuracy."""
-    tested = [row for row in rows if row.test is not None]
-    return sorted(tested, key=lambda row: row.accuracy, reverse=True)
+    candidates = [row for row in rows if row.test is not None]
+    return sorted(candidates, key=lambda row: row.accuracy, reverse=True)
 
 
 def matrix(rows: Sequence[Row], all_pairs: Sequence[Pair]) -> list[list[dict[str, object] | None]]:
@@ -199,21 +199,21 @@ def matrix(rows: Sequence[Row], all_pairs: Sequence[Pair]) -> list[list[dict[str
 
 def cell(row: Row, column: Row, pair: Pair) -> dict[str, object]:
     """Returns a cell of the matrix: the difference of the accuracies, and which run is better."""
-    shown = {"first": pair.first, "second": pair.second, "sentence": pair.sentence}
+    content = {"first": pair.first, "second": pair.second, "sentence": pair.sentence}
     if pair.difference is None or row.test is None or column.test is None:
-        return {**shown, "text": "·", "tone": "none"}
-    ahead = row.accuracy - column.accuracy
-    tone = "even" if pair.difference.p >= 0.05 else "better" if ahead > 0 else "worse"
-    digits = 1 if abs(ahead) >= 0.1 else 2
-    return {**shown, "text": f"{100 * ahead:+.{digits}f}".replace("-", "−"), "tone": tone}
+        return {**content, "text": "·", "tone": "none"}
+    difference = row.accuracy - column.accuracy
+    tone = "even" if pair.difference.p >= 0.05 else "better" if difference > 0 else "worse"
+    digits = 1 if abs(difference) >= 0.1 else 2
+    return {**content, "text": f"{100 * difference:+.{digits}f}".replace("-", "−"), "tone": tone}
 
 
 def pairs_of_best(rows: Sequence[Row], all_pairs: Sequence[Pair]) -> list[Pair]:
     """Returns the pairs of the best run with each other one, the next best first."""
-    tested = best_first(rows)
-    if not tested:
+    runs = best_first(rows)
+    if not runs:
         return []
-    best = tested[0].place
+    best = runs[0].place
     of_best = [pair for pair in all_pairs if best in (pair.first, pair.second)]
     return sorted(of_best, key=lambda pair: rows[pair.other(best)].accuracy, reverse=True)
 
@@ -239,10 +239,10 @@ def image_data(
     account = accounts[image.run]
     predictions, pixels = account.predictions, image.pixels
     assert predictions is not None
-    drawn = pixels[:3] if len(pixels) >= 3 else pixels[:1]
+    channels = pixels[:3] if len(pixels) >= 3 else pixels[:1]
     label, names = int(predictions.labels[image.place]), class_names(account, predictions)
     return {
-        "address": data_uri(encode(drawn.transpose(1, 2, 0), "PNG"), "png"),
+        "address": data_uri(encode(channels.transpose(1, 2, 0), "PNG"), "png"),
         "label": label,
         "name": names[label],
         "index": int(predictions.indices[image.place]),

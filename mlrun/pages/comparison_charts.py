@@ -20,7 +20,7 @@ class LineStyle(Protocol):
 
     @property
     def label(self) -> str:
-        """What the legend calls it."""
+        """Its text in the legend."""
 
     @property
     def colour(self) -> int:
@@ -47,7 +47,7 @@ def comparison_charts(
         for name, points in account.history.items()
         if len({value for _, value in points}) > 1 and not name.startswith(LEFT_OUT)
     }
-    ordered = sorted(names, key=chart_order)
+    names_in_order = sorted(names, key=chart_order)
     return {
         mode: {
             name: {
@@ -57,14 +57,14 @@ def comparison_charts(
                 "canLog": not name.endswith("accuracy"),
                 "series": series(name, accounts, groups, styles, mode),
             }
-            for name in ordered
+            for name in names_in_order
         }
         for mode in MODES
     }
 
 
 def chart_order(name: str) -> tuple[int, str]:
-    """Returns what sorts metrics: those of `FIRST` as they stand there, others after them."""
+    """Returns the sort key of a metric: those of `FIRST` in its order, then others by name."""
     return (FIRST.index(name) if name in FIRST else len(FIRST), name)
 
 
@@ -79,11 +79,11 @@ def series(
     lines = []
     for group in groups:
         histories = {run: accounts[run].history.get(name, ()) for run in group.runs}
-        logged = {run: points for run, points in histories.items() if points}
-        if mode == "single" or len(logged) < 2:
-            lines += [run_line(styles[run], points) for run, points in logged.items()]
+        curves = {run: points for run, points in histories.items() if points}
+        if mode == "single" or len(curves) < 2:
+            lines += [run_line(styles[run], points) for run, points in curves.items()]
         else:
-            lines.append(group_line(group, styles[group.runs[0]], list(logged.values()), mode))
+            lines.append(group_line(group, styles[group.runs[0]], list(curves.values()), mode))
     return lines
 
 

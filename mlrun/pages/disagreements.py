@@ -70,23 +70,23 @@ def tested_alike(count: int, pairs: Sequence[Pair]) -> list[list[int]]:
 def disagreements(
     accounts: Sequence[Account], pairs: Sequence[Pair]
 ) -> list[tuple[Image, Mapping[int, Prediction]]]:
-    """Returns images about which runs disagree, with what each run tested on them predicts.
+    """Returns images about which runs disagree, with the prediction of each run tested on them.
 
     Of each pair they are those of which the wrong run is most confident, as many as there is
     room for.
     """
-    found: list[tuple[Image, Mapping[int, Prediction]]] = []
+    images: list[tuple[Image, Mapping[int, Prediction]]] = []
     sets = tested_alike(len(accounts), pairs)
     for runs in sets:
         copies = small_copies(accounts, runs)
         by_run = {run: one for run in runs if (one := accounts[run].predictions) is not None}
         for place in disputed(by_run, sorted(copies), MOST // len(sets)):
-            predicted = {
+            predictions = {
                 run: Prediction(int(one.predicted[place]), float(one.confidence[place]))
                 for run, one in by_run.items()
             }
-            found.append((copies[place], predicted))
-    return found
+            images.append((copies[place], predictions))
+    return images
 
 
 def disputed(by_run: Mapping[int, Predictions], places: Sequence[int], most: int) -> list[int]:
@@ -96,18 +96,18 @@ def disputed(by_run: Mapping[int, Predictions], places: Sequence[int], most: int
         by_run: the predictions of each run.
         places: of images that may be shown.
     """
-    shown = np.asarray(places, dtype=np.int64)
-    right = {run: one.right[shown] for run, one in by_run.items()}
-    confidence = {run: one.confidence[shown] for run, one in by_run.items()}
-    wanted = []
+    rows = np.asarray(places, dtype=np.int64)
+    right = {run: one.right[rows] for run, one in by_run.items()}
+    confidence = {run: one.confidence[rows] for run, one in by_run.items()}
+    candidates = []
     for first in by_run:
         for second in by_run:
             only_first = np.flatnonzero(right[first] & ~right[second])
             order = np.argsort(-confidence[second][only_first], kind="stable")
-            wanted.append(shown[only_first[order]][:SHOWN].tolist())
-    kept: set[int] = set()
+            candidates.append(rows[only_first[order]][:SHOWN].tolist())
+    selection: set[int] = set()
     for rank in range(SHOWN):
-        for of_pair in wanted:
-            if rank < len(of_pair) and len(kept) < most:
-                kept.add(of_pair[rank])
-    return sorted(kept)
+        for of_pair in candidates:
+            if rank < len(of_pair) and len(selection) < most:
+                selection.add(of_pair[rank])
+    return sorted(selection)

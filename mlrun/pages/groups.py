@@ -1,4 +1,4 @@
-"""Runs side by side: called by what tells them apart, grouped where nothing but the seed does."""
+"""Labels of runs by the params that differ, and groups of runs that differ in the seed alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Points = Sequence[tuple[int, float]]
 class Group:
     """Runs whose params are the same but for the seed and those that decide nothing; mostly one.
 
-    label: what tells the group from the others.
+    label: the params in which the group differs from the others.
     runs: their places among the runs that are compared.
     """
 
@@ -31,7 +31,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Average:
-    """What the runs of a group come to at an epoch; the deviation is that of a sample (n - 1)."""
+    """Mean and spread of a metric over a group at an epoch; the deviation is that of a sample."""
 
     epoch: int
     mean: float
@@ -45,19 +45,19 @@ def grouped(accounts: Sequence[Account]) -> list[Group]:
 
     A run of which no params are known is a group of its own.
     """
-    found: dict[object, list[int]] = {}
+    runs_by_params: dict[object, list[int]] = {}
     for place, account in enumerate(accounts):
         params = account.params.items()
         same = frozenset((k, v) for k, v in params if k != SEED and decides(k))
-        found.setdefault(same or place, []).append(place)
-    places = list(found.values())
-    seeds_told = all(len(runs) == 1 for runs in places)
-    names = labels([accounts[runs[0]] for runs in places], seeds_told=seeds_told)
+        runs_by_params.setdefault(same or place, []).append(place)
+    places = list(runs_by_params.values())
+    with_seed = all(len(runs) == 1 for runs in places)
+    names = labels([accounts[runs[0]] for runs in places], with_seed=with_seed)
     return [Group(label, tuple(runs)) for label, runs in zip(names, places, strict=True)]
 
 
 def decides(name: str) -> bool:
-    """Whether a param has a part in what the training comes to.
+    """Whether a param has an effect on the result of the training.
 
     >>> decides("lr"), decides("model.dropout"), decides("weights.cmap"), decides("visualisers")
     (True, True, False, False)
@@ -67,32 +67,32 @@ def decides(name: str) -> bool:
     return traits.decides and (traits.kind is not None or not dot)
 
 
-def labels(accounts: Sequence[Account], *, seeds_told: bool = True) -> list[str]:
+def labels(accounts: Sequence[Account], *, with_seed: bool = True) -> list[str]:
     """Returns a short text for each run, all of them different.
 
-    It is the names that the user gave, or else the params that tell the runs apart, as few as
-    it takes, and where those do not the beginning of the run's id.
+    It is the names that the user gave, or else the params in which the runs differ, as few as
+    it takes, and where those are equal the beginning of the run's id.
     """
     names = [account.name for account in accounts]
     if len(accounts) == 1:
         return names
-    given = all(account.params.get("run_name", "none") != "none" for account in accounts)
-    if given and len(set(names)) == len(names):
+    all_named = all(account.params.get("run_name", "none") != "none" for account in accounts)
+    if all_named and len(set(names)) == len(names):
         return names
     differs = [name for name in differing(accounts) if decides(name)]
-    differs = [name for name in differs if seeds_told or name != SEED]
+    differs = [name for name in differs if with_seed or name != SEED]
     differs.sort(key=lambda name: traits_of(name).in_name != "first")
-    chosen: list[str] = []
-    found = [""] * len(accounts)
+    params: list[str] = []
+    texts = [""] * len(accounts)
     for name in differs:
-        longer = [in_words(account.params, [*chosen, name]) for account in accounts]
-        if len(set(longer)) > len(set(found)):
-            chosen, found = [*chosen, name], longer
+        longer = [in_words(account.params, [*params, name]) for account in accounts]
+        if len(set(longer)) > len(set(texts)):
+            params, texts = [*params, name], longer
     return [
         text
-        if found.count(text) == 1 and text
+        if texts.count(text) == 1 and text
         else f"{text or account.name} ({account.run_id[:8]})"
-        for text, account in zip(found, accounts, strict=True)
+        for text, account in zip(texts, accounts, strict=True)
     ]
 
 
@@ -116,15 +116,15 @@ def cut(value: str) -> str:
 
 def run_labels(accounts: Sequence[Account], groups: Sequence[Group]) -> list[str]:
     """Returns a label for each run: that of its group, and its seed where there are several."""
-    found = [""] * len(accounts)
+    texts = [""] * len(accounts)
     for group in groups:
         seeds = [accounts[place].params.get("seed", "") for place in group.runs]
         for place, seed in zip(group.runs, seeds, strict=True):
             again = f" ({accounts[place].run_id[:8]})" if seeds.count(seed) > 1 else ""
             alone = len(group.runs) == 1
             before = "" if len(groups) == 1 else f"{group.label}, "
-            found[place] = group.label if alone else f"{before}seed {seed}{again}"
-    return found
+            texts[place] = group.label if alone else f"{before}seed {seed}{again}"
+    return texts
 
 
 def averaged(curves: Sequence[Points]) -> list[Average]:
@@ -142,7 +142,9 @@ def averaged(curves: Sequence[Points]) -> list[Average]:
 
 def averaged_at(epoch: int, values: Sequence[float]) -> Average:
     """Returns mean and spread of one or more values; the deviation of a single one is 0."""
-    held = np.asarray(values, dtype=np.float64)
+    sample = np.asarray(values, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # of a loss that is not finite
-        deviation = float(held.std(ddof=1)) if len(held) > 1 else 0.0
-        return Average(epoch, float(held.mean()), deviation, float(held.min()), float(held.max()))
+        deviation = float(sample.std(ddof=1)) if len(sample) > 1 else 0.0
+        return Average(
+            epoch, float(sample.mean()), deviation, float(sample.min()), float(sample.max())
+        )

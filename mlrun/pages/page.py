@@ -39,7 +39,7 @@ def render(
         context: the variables of the template.
     """
     script = "\n".join(['"use strict";', *map(source, (*SCRIPTS, *scripts))])
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         environment()
         .get_template(template)
@@ -49,7 +49,7 @@ def render(
             script=script,
             style="\n".join(map(source, (*STYLES, *styles))),
             policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-            f"script-src 'sha256-{allowed}'",
+            f"script-src 'sha256-{digest}'",
         )
     )
 
@@ -59,16 +59,16 @@ def environment() -> Environment:
     """Returns Jinja2 with the templates; a name that a template lacks is an error."""
     import jinja2
 
-    made = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["percent"] = percent
-    made.filters["short"] = short
-    return made
+    templates.filters["percent"] = percent
+    templates.filters["short"] = short
+    return templates
 
 
 def source(name: str) -> str:

@@ -71,7 +71,7 @@ def pairs(accounts: Sequence[Account], labels: Sequence[str]) -> list[Pair]:
 
     Args:
         accounts: of the runs.
-        labels: what the sentences call each run.
+        labels: the name of each run in the sentences.
     """
     places = list(combinations(range(len(accounts)), 2))
     differences = differences_of(accounts, places)
@@ -95,10 +95,10 @@ def differences_of(
         for first, second in places
         if same_images(accounts[first], accounts[second])
     }
-    corrected = holm([difference.p for difference in differences.values()])
+    p_values = holm([difference.p for difference in differences.values()])
     return {
         place: replace(difference, p=p)
-        for (place, difference), p in zip(differences.items(), corrected, strict=True)
+        for (place, difference), p in zip(differences.items(), p_values, strict=True)
     }
 
 
@@ -108,11 +108,11 @@ def sentence(
     accounts: Sequence[Account],
     labels: Sequence[str],
 ) -> str:
-    """Returns one sentence about a pair: how its runs differ, or why that cannot be said."""
+    """Returns one sentence about a pair: how its runs differ, or why they cannot be compared."""
     first, second = (labels[run] for run in place)
     if place in differences:
         return differences[place].sentence(first, second)
-    untested = [labels[run] for run in place if accounts[run].predictions is None]
-    if untested:
-        return f"{first} and {second} cannot be compared: {' and '.join(untested)} was not tested"
+    names = [labels[run] for run in place if accounts[run].predictions is None]
+    if names:
+        return f"{first} and {second} cannot be compared: {' and '.join(names)} was not tested"
     return f"{first} and {second} cannot be compared: they were tested on different images"

@@ -41,7 +41,7 @@ def report(account: Account, *, budget: int = stills.BUDGET) -> str:
         data={
             **data,
             "charts": charts | data.get("charts", {}),
-            "frames": stills.frames(inside["drawn"]),
+            "frames": stills.frames(inside["pictures"]),
             "told": slider_texts(account),
         },
         account=account,
@@ -89,15 +89,15 @@ def slider_texts(account: Account) -> dict[int, str]:
 def looking_inside(account: Account, budget: int) -> dict[str, Any]:
     """Returns the pictures by epoch, in groups of one visualiser each."""
     epochs = stills.epochs_of(account.pictures)
-    kept = stills.kept_epochs(account.pictures, account.best_epoch, budget)
-    drawn = stills.stills(account.pictures, kept)
+    shown_epochs = stills.kept_epochs(account.pictures, account.best_epoch, budget)
+    pictures = stills.stills(account.pictures, shown_epochs)
     visualisers = account.params.get("visualisers", "").split(",")
     names = {name.strip().replace("_", "-").replace("/", "-") for name in visualisers}
     groups: dict[str, dict[str, stills.Still]] = {}
-    for key, frames in drawn.items():
+    for key, frames in pictures.items():
         group = group_of(key, names)
         groups.setdefault(group, {})[key] = next(iter(frames.values()))
-    return {"epochs": kept, "all": len(epochs), "drawn": drawn, "groups": groups}
+    return {"epochs": shown_epochs, "all": len(epochs), "pictures": pictures, "groups": groups}
 
 
 def group_of(key: str, visualisers: set[str]) -> str:
@@ -117,7 +117,7 @@ def results_of(account: Account) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"result": None}, {}
     classes = results.class_names(account, predictions)
     counts = predictions.confusion
-    measured = calibration(predictions.probabilities, predictions.labels)
+    calibration_bins = calibration(predictions.probabilities, predictions.labels)
     right, low, high = results.accuracy_interval(predictions)
     few = len(classes) <= results.LARGEST_TABLE
     result = {
@@ -130,14 +130,14 @@ def results_of(account: Account) -> tuple[dict[str, Any], dict[str, Any]]:
         "loss": loss_of(account, predictions),
         "classes": classes,
         "matrix": list(results.matrix_rows(counts)) if few else None,
-        "calibration": measured,
+        "calibration": calibration_bins,
         "per_class": per_class(predictions, classes),
         "thumbnails": thumbnails is not None,
     }
     data: dict[str, Any] = {
         "classes": classes,
         "cells": results.nonzero_cells(counts),
-        "charts": {"reliability": results.reliability(measured)},
+        "charts": {"reliability": results.reliability(calibration_bins)},
     }
     if thumbnails is not None:
         data["images"] = results.images(predictions, thumbnails)

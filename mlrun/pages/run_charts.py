@@ -52,14 +52,14 @@ def part_and_metric(name: str, axis: str) -> tuple[str, str]:
 
 
 def chart_order(metric: str) -> tuple[int, str]:
-    """Returns what sorts charts: those of `FIRST` as they stand there, others after them."""
+    """Returns the sort key of a chart: those of `FIRST` in its order, then others by name."""
     return (FIRST.index(metric) if metric in FIRST else len(FIRST), metric)
 
 
 def chart(metric: str, axis: str, by_part: Mapping[str, Points], best: int | None) -> Chart:
     """Returns the chart of one metric, a line for each part."""
     fraction = metric.endswith("accuracy")
-    drawn: Chart = {
+    content: Chart = {
         "title": metric.replace("_", " "),
         "x": axis,
         "percent": fraction,
@@ -70,10 +70,10 @@ def chart(metric: str, axis: str, by_part: Mapping[str, Points], best: int | Non
         ],
     }
     if best is not None:
-        drawn["marks"] = [{"x": best, "label": "best"}]
-    return drawn
+        content["marks"] = [{"x": best, "label": "best"}]
+    return content
 
 
 def line_order(part: str) -> tuple[int, str]:
-    """Returns what sorts the lines of a chart: those of `PARTS` first, others by name."""
+    """Returns the sort key of a line in a chart: those of `PARTS` first, others by name."""
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)

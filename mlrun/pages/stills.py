@@ -53,20 +53,20 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def stills(files: Files, kept: Iterable[int]) -> dict[str, dict[int, Still]]:
-    """Returns the pictures under a slider, by key and epoch, of the epochs that are kept.
+def stills(files: Files, epochs: Iterable[int]) -> dict[str, dict[int, Still]]:
+    """Returns the pictures under a slider, by key and epoch, of these epochs.
 
     A few files are taken as they are, so that the end of a run does not wait for them.
     """
-    epochs = set(kept)
-    kept_files = {
-        key: {epoch: path for epoch, path in sorted(by_epoch.items()) if epoch in epochs}
+    epoch_set = set(epochs)
+    files = {
+        key: {epoch: path for epoch, path in sorted(by_epoch.items()) if epoch in epoch_set}
         for key, by_epoch in files.items()
     }
-    smaller = size(kept_files) > PLAIN
+    smaller = size(files) > PLAIN
     return {
         key: {epoch: still(path, smaller=smaller) for epoch, path in by_epoch.items()}
-        for key, by_epoch in kept_files.items()
+        for key, by_epoch in files.items()
         if by_epoch
     }
 
@@ -76,11 +76,11 @@ def size(files: Files) -> int:
     return sum(path.stat().st_size for by_epoch in files.values() for path in by_epoch.values())
 
 
-def frames(drawn: Mapping[str, Mapping[int, Still]]) -> dict[str, list[list[object]]]:
+def frames(pictures: Mapping[str, Mapping[int, Still]]) -> dict[str, list[list[object]]]:
     """Returns what `slider.js` reads as `DATA.frames`: [epoch, address] pairs by key."""
     return {
         key: [[epoch, still.address] for epoch, still in by_epoch.items()]
-        for key, by_epoch in drawn.items()
+        for key, by_epoch in pictures.items()
     }
 
 
@@ -105,9 +105,9 @@ def kept_epochs(files: Files, best: int | None, budget: int = BUDGET) -> list[in
         for epoch in epochs
     }
     for count in range(len(epochs), 2, -1):
-        kept = spread(epochs, count, best)
-        if sum(sizes[epoch] for epoch in kept) <= budget:
-            return kept
+        selection = spread(epochs, count, best)
+        if sum(sizes[epoch] for epoch in selection) <= budget:
+            return selection
     return spread(epochs, min(2, len(epochs)), best)
 
 
@@ -121,7 +121,7 @@ def spread(epochs: list[int], count: int, best: int | None) -> list[int]:
         return []
     last = len(epochs) - 1
     places = [round(k * last / (count - 1)) for k in range(count)] if count > 1 else [0]
-    kept = {epochs[place] for place in places}
+    selection = {epochs[place] for place in places}
     if best in epochs:
-        kept.add(best)
-    return sorted(kept)
+        selection.add(best)
+    return sorted(selection)

@@ -53,8 +53,8 @@ def kept_places(predictions: Predictions) -> NDArray[np.int64]:
     turns = np.lexsort((right, rank))  # rank by rank, in each the wrong images first
     turns = turns[rank[turns] < np.where(right, RIGHT, WRONG)[turns]]
     highest = np.argsort(-predictions.losses, kind="stable")[:LOSSES]
-    kept = list(dict.fromkeys([*highest.tolist(), *turns.tolist()]))[:MOST]
-    return np.sort(np.asarray(kept, np.int64))
+    rows = list(dict.fromkeys([*highest.tolist(), *turns.tolist()]))[:MOST]
+    return np.sort(np.asarray(rows, np.int64))
 
 
 def rank_in_cell(cells: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:

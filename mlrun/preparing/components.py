@@ -1,4 +1,4 @@
-"""Components at work: data sets loaded, models built, and what they return checked."""
+"""Loads data sets and builds models, and checks what plugins return."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def named(what: str) -> Iterator[None]:
 
 def load_data(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     """Returns the data set, checked; one that a run of the same `shared_data` block loaded."""
-    loaded = LOADED.get()
-    if loaded is None:
+    cache = LOADED.get()
+    if cache is None:
         return load_anew(dataset, data_dir)
     key = f"{dataset.component.qualified} in {data_dir.expanduser().absolute()}: {dataset.options}"
-    if key not in loaded:
-        loaded[key] = load_anew(dataset, data_dir)
-    return loaded[key]
+    if key not in cache:
+        cache[key] = load_anew(dataset, data_dir)
+    return cache[key]
 
 
 def load_anew(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
@@ -92,7 +92,7 @@ def check_fit(
     """Raises MlrunError unless the model makes logits (2, K) of two of the data set's images."""
     images = data.train.images[:2].to(device)
     images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
-    wanted = (2, len(data.classes))
+    expected = (2, len(data.classes))
     what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
     model.eval()
     try:
@@ -103,11 +103,11 @@ def check_fit(
             f"{what} do not fit: the model failed on images {tuple(images.shape)}: "
             f"{one_line(error)}"
         ) from error
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
-        made = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+        output = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise MlrunError(
-            f"{what} do not fit: of images {tuple(images.shape)} the model makes {made}, "
-            f"expected logits {wanted}"
+            f"{what} do not fit: of images {tuple(images.shape)} the model makes {output}, "
+            f"expected logits {expected}"
         )
     if not logits.is_floating_point():
         raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")

@@ -1,4 +1,4 @@
-"""What the frozen part of a model makes of a run's images, computed once and trained on."""
+"""Features: the outputs of a model's frozen part for a run's images, computed once."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PARTS = ("train", "val")  # which are gone over again in every epoch
 
 @dataclass
 class Features:
-    """The features of the training and the validation images, and the model cut behind them.
+    """The features of the training and the validation images, and the cut behind them.
 
-    cut: where.
+    cut: the place in the model.
     parts: of each part, batches of features in the selection's order, for evaluation.
-    numbers: how many an image has. images: how many have been gone over, each once.
-    seconds: that the frozen part took for them.
-    spent: all seconds that it took until the features were there.
+    numbers: of each image. images: how many went through the frozen part, each once.
+    seconds: of the frozen part for these images.
+    spent: seconds until the features were computed, with the search for the cut.
     served: how many images' features have been trained on and evaluated.
     """
 
@@ -53,7 +53,7 @@ class Features:
 
     @property
     def tag(self) -> str:
-        """What the run says of them."""
+        """The value of the run's tag about them."""
         return f"{self.cut}, {self.numbers:,} numbers an image"
 
     def forward(self, model: nn.Module, features: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Features:
         return self.cut.rest(model, features)
 
     def evaluate(self, model: nn.Module, part: str) -> Evaluation:
-        """Returns what `model` says of a part, from the features of its images."""
+        """Returns the evaluation of `model` on a part, from the features of its images."""
         return evaluate(
             model, self.parts[part], part=part, precision=self.precision, forward=self.forward
         )
@@ -74,7 +74,7 @@ class Features:
 
     @property
     def summary(self) -> str:
-        """What the user is told at the end of the training."""
+        """The line about them at the end of the training."""
         return (
             "the frozen part went over the images once, not "
             f"{self.served / self.images:.1f} times: {max(0.0, self.saved):.1f} s saved"
@@ -87,39 +87,39 @@ class Features:
         return Inputs(batches, procedure, self.evaluate)
 
 
-def features_of(prepared: Prepared, *, say: Callable[[str], None]) -> Features | None:
+def features_of(prepared: Prepared, *, report: Callable[[str], None]) -> Features | None:
     """Returns the features that the run can be trained on, or None where it needs its images.
 
-    It needs them where they change from epoch to epoch, where nothing is frozen or what is frozen
-    cannot be parted from the rest, and where the features would take more than
-    `FEATURES_AT_MOST` bytes. `say` is told of the last two, and of the features.
+    It needs them where they change from epoch to epoch, where nothing is frozen or the frozen part
+    cannot be cut from the rest, and where the features would take more than
+    `FEATURES_AT_MOST` bytes. `report` is called with a line on the last two, and on the features.
     """
     if not same_in_every_epoch(prepared):
         return None
     started = time.perf_counter()
     train = prepared.train
     images = train.gather(torch.arange(min(TRIED, len(train.labels))))
-    found = find_cut(prepared.model, images, train.labels[:TRIED], prepared.precision)
-    if found is None:
+    cut_and_example = find_cut(prepared.model, images, train.labels[:TRIED], prepared.precision)
+    if cut_and_example is None:
         if not next(prepared.model.parameters()).requires_grad:  # else it is no beginning
-            say(
+            report(
                 "the frozen part is computed in every epoch: what it makes of an image is not "
                 "always the same, or not all that the rest of the model needs"
             )
         return None
-    cut, example = found
+    cut, example = cut_and_example
     count = sum(len(prepared.parts[part].labels) for part in PARTS)
     size = count * example[0].numel() * example.itemsize
     if size > FEATURES_AT_MOST:
-        say(
+        report(
             f"the frozen part is computed in every epoch: the features {cut} would take "
             f"{size / 2**30:.1f} GiB, more than {FEATURES_AT_MOST / 2**30:.1f}"
         )
         return None
-    parts, seconds = computed(cut, prepared, example.to(place_of(size, prepared.device)))
+    parts, seconds = compute(cut, prepared, example.to(place_of(size, prepared.device)))
     spent = time.perf_counter() - started
     features = Features(cut, prepared.precision, parts, example[0].numel(), count, seconds, spent)
-    say(str(features))
+    report(str(features))
     return features
 
 
@@ -137,7 +137,7 @@ def place_of(size: int, device: torch.device) -> torch.device:
     return device if fitting else torch.device("cpu")
 
 
-def computed(cut: Cut, prepared: Prepared, example: Tensor) -> tuple[dict[str, Batches], float]:
+def compute(cut: Cut, prepared: Prepared, example: Tensor) -> tuple[dict[str, Batches], float]:
     """Returns batches of the features of each part, and the seconds that the frozen part took.
 
     `example` are some features, (n, …), of the same shape and type, where these are to lie.
@@ -159,9 +159,9 @@ def fill(features: Tensor, cut: Cut, prepared: Prepared, batches: Batches) -> fl
             synchronise(prepared.device)
             started = time.perf_counter()
             with prepared.precision.autocast():
-                made = cut.features(prepared.model, images)
+                outputs = cut.features(prepared.model, images)
             synchronise(prepared.device)
             seconds += time.perf_counter() - started
-            features[done : done + len(made)] = made
-            done += len(made)
+            features[done : done + len(outputs)] = outputs
+            done += len(outputs)
     return seconds

@@ -1,4 +1,4 @@
-"""What a run is trained on, and the batches that each part is evaluated with."""
+"""The batches that a run is trained on, and those that each part is evaluated with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PIXELS_AT_ONCE = 2**23  # of a batch that is evaluated: its feature maps must fi
 
 
 class Inputs(NamedTuple):
-    """What `fit` takes besides the state: batches to train on, how, and what evaluates a part."""
+    """The arguments of `fit` besides the state: batches, procedure, and evaluation of a part."""
 
     batches: Batches
     procedure: Procedure
@@ -41,7 +41,7 @@ def make_batches(
     """Returns the batches to train on and those to evaluate each part with."""
     augmentation = Augmentation(settings)
 
-    def augmented(images: Tensor, epoch: int, step: int) -> Tensor:
+    def augment(images: Tensor, epoch: int, step: int) -> Tensor:
         return augmentation(
             images,
             seed=derive_seed(settings.seed, "augmentation", epoch, step),
@@ -59,7 +59,7 @@ def make_batches(
         shuffle=settings.shuffle,
         drop_last=settings.drop_last,
         seed=settings.seed,
-        change=augmented if augmentation.active else None,
+        change=augment if augmentation.active else None,
     )
     at_once = evaluated_at_once(selections["train"].images.shape[1:])
     parts = {name: Batches(store, Batching(at_once)) for name, store in stores.items()}

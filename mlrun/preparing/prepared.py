@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a run, found out before it is opened."""
+"""A run that is ready to start: data and model, checked before the run is opened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Prepared:
     state: training before its first step; its model is on the device.
     train: batches to train on.
     procedure: how they are trained on.
-    probe: the image that is looked into in place of the data set's, if one is asked for.
+    probe: the image that visualisers use in place of the data set's; None for none.
     """
 
     device: torch.device
@@ -65,7 +65,7 @@ class Prepared:
 
     @property
     def inputs(self) -> Inputs:
-        """What it is trained on: its images."""
+        """Its inputs to the training: the images."""
         return Inputs(self.train, self.procedure, self.evaluate)
 
     def evaluate(
@@ -77,7 +77,7 @@ class Prepared:
         variant: Variant | None = None,
         seed: int = 0,
     ) -> Evaluation:
-        """Returns what `model` says of a part.
+        """Returns the evaluation of `model` on a part.
 
         Args:
             model: on the device.
@@ -94,7 +94,7 @@ class Prepared:
 
     @property
     def about(self) -> dict[str, list[str] | list[int] | list[float]]:
-        """What one must know to use the weights without the data set; plain values."""
+        """The metadata that the weights need where there is no data set; plain values."""
         return {
             "classes": [str(name) for name in self.data.classes],
             "shape": list(self.data.shape),
@@ -145,12 +145,14 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
 
 
 def warn_of_absent(selections: dict[str, Selection], classes: Sequence[str]) -> None:
-    """Warns of classes that are trained on but not validated: their figures say nothing."""
-    trained, validated = (
+    """Warns of classes that are trained on but have no image in the validation part."""
+    train_counts, val_counts = (
         selections[part].labels[selections[part].indices].bincount(minlength=len(classes))
         for part in ("train", "val")
     )
-    absent = [classes[k] for k in ((trained > 0) & (validated == 0)).nonzero().flatten().tolist()]
+    absent = [
+        classes[k] for k in ((train_counts > 0) & (val_counts == 0)).nonzero().flatten().tolist()
+    ]
     if absent:
         more = ", …" if len(absent) > 5 else ""
         LOG.warning(
@@ -183,7 +185,7 @@ def ready(plan: Plan) -> Iterator[Prepared]:
 def dry_run(plan: Plan) -> str:
     """Returns the resolved settings as a recipe, with the table of layers as comments below.
 
-    Everything that can be wrong before a run is opened is found out, except for what takes the
+    Everything is checked that a run checks before it is opened, except for what needs the
     tracking store: it is not touched, so `init_from` is not looked up.
 
     Raises:

@@ -16,7 +16,7 @@ WORK_OF_A_THREAD = 2_000_000  # multiplications of a step's forward pass
 def use_threads(
     settings: Settings, model: nn.Module, shape: tuple[int, int, int], device: torch.device
 ) -> None:
-    """Has torch use as many CPU threads as a step of `model` is worth, unless the settings say.
+    """Has torch use as many CPU threads as a step of `model` is worth, unless `threads` is set.
 
     To wake a thread and to wait for it takes some µs in each operation, and a core that is left
     alone sends what is logged: with less than 4 million multiplications a step, one thread is

@@ -20,26 +20,26 @@ from mlrun.training.checkpoints import digest
 
 @dataclass(frozen=True)
 class Start:
-    """What a model starts from.
+    """The best weights of another run, in a model.
 
     run_id: the other run. sha256: of its best weights.
-    taken, fresh: names of the tensors that are its own now, and of those that are not.
+    tensors, head: names of the tensors that were loaded, and of those of the head, which were not.
     """
 
     run_id: str
     sha256: str
-    taken: tuple[str, ...]
-    fresh: tuple[str, ...]
+    tensors: tuple[str, ...]
+    head: tuple[str, ...]
 
     @property
     def tag(self) -> str:
-        """What the new run says of it: the run and the weights, so that either can be found."""
+        """The value of the new run's tag about it: the other run, and the digest of its weights."""
         return f"{self.run_id} sha256:{self.sha256}"
 
     def __str__(self) -> str:
-        count = len(self.taken) + len(self.fresh)
-        text = f"started from run {self.run_id}: {len(self.taken)} of {count} tensors"
-        return f"{text}; fresh: {', '.join(self.fresh)}" if self.fresh else text
+        count = len(self.tensors) + len(self.head)
+        text = f"started from run {self.run_id}: {len(self.tensors)} of {count} tensors"
+        return f"{text}; fresh: {', '.join(self.head)}" if self.head else text
 
 
 def start_from(plan: Plan, prepared: Prepared) -> Start | None:
@@ -62,18 +62,18 @@ def start_from(plan: Plan, prepared: Prepared) -> Start | None:
         if weights.classes != tuple(prepared.data.classes):
             head = head_of(plan, prepared)
         check_tensors(ours, weights.model, head, source=f"run {run.run_id} ({run.settings.model})")
-    taken = {name: weights.model[name] for name in ours if name not in head}
-    model.load_state_dict(taken, strict=False)
+    tensors = {name: weights.model[name] for name in ours if name not in head}
+    model.load_state_dict(tensors, strict=False)
     if prepared.state.average is not None:
         prepared.state.average.model.load_state_dict(model.state_dict())
     fresh = tuple(name for name in ours if name in head)
-    return Start(run.run_id, digest(weights.model), tuple(taken), fresh)
+    return Start(run.run_id, digest(weights.model), tuple(tensors), fresh)
 
 
 def head_of(plan: Plan, prepared: Prepared) -> set[str]:
-    """Returns the tensors whose shape depends on the number of classes.
+    """Returns the names of the tensors whose shape depends on the number of classes.
 
-    They are found by building the model for one class more.
+    For comparison, the model is built for one class more.
     """
     shape, classes = prepared.data.shape, len(prepared.data.classes) + 1
     larger = build_model(plan.model, shape, classes, plan.settings.seed)

@@ -24,7 +24,7 @@ from mlrun.training import checkpoints
 
 @dataclass(frozen=True)
 class Weights:
-    """The best weights of a run, and what they are of.
+    """The best weights of a run, with its classes, shape and normalisation.
 
     model: the state dict, on the CPU.
     classes: the name of each class.
@@ -98,8 +98,8 @@ def restore(
     weights = best_weights(run)
     registry = registry_of(run, plugins)
     settings = run.settings
-    given = {**prefixed("model", settings.options), **(options or {})}
-    model_of_run = configure(registry, "model", settings.model, given)
+    model_options = {**prefixed("model", settings.options), **(options or {})}
+    model_of_run = configure(registry, "model", settings.model, model_options)
     try:
         model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
     except MlrunError as error:
@@ -121,7 +121,7 @@ def restore(
 
 
 def registry_of(run: LoggedRun, plugins: Sequence[Path]) -> Registry:
-    """Returns what is registered here, with the run's own plugin files and `plugins`."""
+    """Returns the registry, with the run's own plugin files and `plugins`."""
     files = [Path(name).expanduser() for name in run.settings.plugin]
     for path in files:
         if not path.is_file():
@@ -135,6 +135,6 @@ def registry_of(run: LoggedRun, plugins: Sequence[Path]) -> Registry:
 def configure(
     registry: Registry, kind: Kind, name: str, options: Mapping[str, Any]
 ) -> ConfiguredComponent:
-    """Returns the component called `name` with the options that are given, and defaults."""
+    """Returns the component called `name` with these options, and defaults for the others."""
     component = registry.find(kind, name)
     return ConfiguredComponent(kind, component, resolve(component, kind, options))

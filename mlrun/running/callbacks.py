@@ -75,8 +75,8 @@ class ShowProgress(Callback):
 class LogFrozenFeatures(Callback):
     """Logs which features stand in the images' place, and the time that they saved."""
 
-    def __init__(self, features: Features, tracker: Tracker, say: Callable[[str], None]) -> None:
-        self._features, self._tracker, self._say = features, tracker, say
+    def __init__(self, features: Features, tracker: Tracker, report: Callable[[str], None]) -> None:
+        self._features, self._tracker, self._report = features, tracker, report
 
     def on_train_begin(self, state: TrainingState, length: Length) -> None:
         """Logs where the model is cut."""
@@ -85,7 +85,7 @@ class LogFrozenFeatures(Callback):
     def on_train_end(self, state: TrainingState) -> None:
         """Logs the seconds saved."""
         self._tracker.metrics({"frozen_seconds_saved": self._features.saved}, state.epoch)
-        self._say(self._features.summary)
+        self._report(self._features.summary)
 
 
 def make_callbacks(

@@ -71,7 +71,7 @@ class Session:
         """Trains, on features in the images' place where a part is frozen."""
         state, inputs = self.prepared.state, self.prepared.inputs
         if self.context.plan.settings.cache_features:
-            features = features_of(self.prepared, say=self.progress.note)
+            features = features_of(self.prepared, report=self.progress.note)
             if features is not None:
                 inputs = features.instead_of(inputs)
                 self.callbacks.append(LogFrozenFeatures(features, self.tracker, self.progress.note))

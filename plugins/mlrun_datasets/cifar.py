@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100: torchvision's list of files and sums, read by our own unpickler.
 
 torchvision's reader takes only the published files, and unpickles them as they are. Ours
-takes any files of that form, since it runs nothing that a pickle may ask for.
+takes any files of that form, since it runs no code of a pickle.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def load(
     """Returns the files of torchvision's `reader` below `root`.
 
     Args:
-        key: what the batches call the labels.
-        names: what the meta file calls the names of the classes.
+        key: of the labels in a batch.
+        names: key of the classes' names in the meta file.
 
     Raises:
         MlrunError: files are missing or broken.
@@ -92,8 +92,8 @@ def read_batch(path: Path, key: str) -> Part:
     batch = read_pickle(path)
     data, labels = batch.get("data"), batch.get(key)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
-        found = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else "none"
-        raise MlrunError(f"cannot read {path}: data are {found}, expected uint8 (N, 3072)")
+        description = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else "none"
+        raise MlrunError(f"cannot read {path}: data are {description}, expected uint8 (N, 3072)")
     if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
         raise MlrunError(f"cannot read {path}: no list of whole numbers {key} in it")
     return Part(torch.from_numpy(data.copy()).view(-1, *SHAPE), torch.tensor(labels))

@@ -35,31 +35,31 @@ class Rule:
 class Chunk:
     """Some decoded files: the pixels, as bytes, of all but those that failed.
 
-    failed: the place of each file that failed among those of the chunk, with the reason.
+    errors: the reason of each file that failed, by its place in the chunk.
     """
 
     pixels: bytes
-    failed: dict[int, str]
+    errors: dict[int, str]
 
 
 def decode_some(paths: Sequence[str], rule: Rule) -> Chunk:
     """Returns files as one chunk, decoded in this process."""
-    pixels, failed = [], {}
+    pixels, errors = [], {}
     for place, path in enumerate(paths):
         try:
             with quiet_decoding():
                 image = decode(Path(path), channels=rule.channels, size=rule.size)
         except MlrunError as error:
-            failed[place] = str(error)
+            errors[place] = str(error)
             continue
         if image.shape == rule.shape:
             pixels.append(image.tobytes())
         else:
-            failed[place] = (
+            errors[place] = (
                 f"{path} has {image.shape[1]} × {image.shape[2]} pixels, the first image "
                 f"{rule.shape[1]} × {rule.shape[2]} (see --dataset.size)"
             )
-    return Chunk(b"".join(pixels), failed)
+    return Chunk(b"".join(pixels), errors)
 
 
 def decode_all(paths: Sequence[str], rule: Rule, workers: int) -> Iterator[Chunk]:
@@ -101,16 +101,16 @@ class Crew:
 
     def decode(self, tasks: Sequence[Sequence[str]]) -> Iterator[Chunk]:
         """Yields a chunk for each task, in order; only so many are ahead that memory is bounded."""
-        waiting: deque[Future[Chunk]] = deque()
-        coming = iter(tasks)
-        for task in itertools.islice(coming, 2 * self.size):
-            waiting.append(self.threads.submit(self.ask, task))
-        while waiting:
-            yield waiting.popleft().result()
-            for task in itertools.islice(coming, 1):
-                waiting.append(self.threads.submit(self.ask, task))
+        futures: deque[Future[Chunk]] = deque()
+        remaining = iter(tasks)
+        for task in itertools.islice(remaining, 2 * self.size):
+            futures.append(self.threads.submit(self.decode_chunk, task))
+        while futures:
+            yield futures.popleft().result()
+            for task in itertools.islice(remaining, 1):
+                futures.append(self.threads.submit(self.decode_chunk, task))
 
-    def ask(self, paths: Sequence[str]) -> Chunk:
+    def decode_chunk(self, paths: Sequence[str]) -> Chunk:
         """Has an idle process decode `paths`."""
         worker = self.idle.get()
         try:

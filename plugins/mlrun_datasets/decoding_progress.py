@@ -1,4 +1,4 @@
-"""What decoding tells the user while it lasts: through the logger, and a bar on a terminal."""
+"""Progress of decoding: lines of the logger, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ LOG = logging.getLogger("mlrun.datasets")  # the command line shows it, unless i
 
 
 def log_info(text: str) -> None:
-    """Tells the user one line."""
+    """Logs one line for the user."""
     LOG.info("image-folder: %s", text)
 
 
 @contextlib.contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
-    """Shows a bar on a terminal; yields what is told how many more images are done."""
+    """Shows a bar on a terminal; yields a function that takes the number of further images."""
     if not (sys.stderr.isatty() and LOG.isEnabledFor(logging.INFO)):
         yield lambda count: None
         return

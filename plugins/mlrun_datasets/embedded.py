@@ -36,10 +36,10 @@ def load_digits(size: int | None = None) -> ImageData:
         grey = F.interpolate(grey, (size, size), mode="bilinear", align_corners=False)
     images = (grey * 255 / 16).round().to(torch.uint8)
     labels = table[:, -1].to(torch.int64)
-    tested = torch.arange(len(labels)) % 5 == 0
+    in_test = torch.arange(len(labels)) % 5 == 0
     return ImageData(
-        train=Part(images[~tested], labels[~tested]),
-        test=Part(images[tested], labels[tested]),
+        train=Part(images[~in_test], labels[~in_test]),
+        test=Part(images[in_test], labels[in_test]),
         classes=tuple(str(digit) for digit in range(10)),
         source="Optical Recognition of Handwritten Digits, UCI (scikit-learn's load_digits)",
         licence="CC BY 4.0",
@@ -84,10 +84,10 @@ def load_photographs(size: int) -> ImageData:
     images = torch.stack([tiles(photograph, size) for photograph in photographs], dim=1)
     count = len(images)
     labels = torch.arange(2).repeat(count, 1)
-    tested = torch.arange(count) % 5 == 0
+    in_test = torch.arange(count) % 5 == 0
     return ImageData(
-        train=Part(images[~tested].flatten(0, 1), labels[~tested].flatten()),
-        test=Part(images[tested].flatten(0, 1), labels[tested].flatten()),
+        train=Part(images[~in_test].flatten(0, 1), labels[~in_test].flatten()),
+        test=Part(images[in_test].flatten(0, 1), labels[in_test].flatten()),
         classes=("china", "flower"),
         source="china.jpg by danielbuechele (flickr.com/photos/danielbuechele/6061409035), "
         "flower.jpg by vultilion (flickr.com/photos/vultilion/6056698931); scikit-learn's "

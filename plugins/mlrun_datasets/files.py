@@ -1,4 +1,4 @@
-"""Where a data set's files are, and what is said when they are not there."""
+"""Paths of a data set's files, and the errors where they are missing or broken."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def missing_file(name: str, folder: Path) -> MlrunError:
 
 @contextmanager
 def fetching(folder: Path) -> Iterator[None]:
-    """Turns what a download raises, a wrong checksum too, into an MlrunError."""
+    """Turns any error of a download, a wrong checksum too, into an MlrunError."""
     try:
         yield
     except Exception as error:
@@ -31,7 +31,7 @@ def fetching(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path, advice: str = "") -> Iterator[None]:
-    """Turns what a reader raises, which for a broken file may be anything, into an MlrunError.
+    """Turns any error of a reader, of whatever class a broken file causes, into an MlrunError.
 
     `advice` ends its message.
     """
@@ -43,16 +43,16 @@ def reading(path: Path, advice: str = "") -> Iterator[None]:
         raise MlrunError(f"cannot read {path}: {one_line(error)}{advice}") from error
 
 
-def given_path(root: Path, given: str, option: str) -> Path:
-    """Returns the path that a user gave for `option`: absolute, or below `root`.
+def resolve_path(root: Path, text: str, option: str) -> Path:
+    """Returns the path of the option `option`, whose `text` is absolute or below `root`.
 
     Raises:
-        MlrunError: there is nothing.
+        MlrunError: there is no such file or folder.
     """
-    path = root / Path(given).expanduser()
+    path = root / Path(text).expanduser()
     if path.exists():
         return path
     hint = "give its full path, or name the folder it is in with --data-dir"
-    if Path(given).exists():
-        hint = f"there is one in the working directory: give {Path(given).absolute()}"
-    raise MlrunError(f"--dataset.{option} {given}: no {path}; {hint}")
+    if Path(text).exists():
+        hint = f"there is one in the working directory: give {Path(text).absolute()}"
+    raise MlrunError(f"--dataset.{option} {text}: no {path}; {hint}")

@@ -61,7 +61,7 @@ def load_kmnist(root: Path, *, download: bool) -> ImageData:
 
 
 def load(reader: Any, root: Path, *, download: bool, **about: Any) -> ImageData:
-    """Returns what torchvision's `reader` finds below `root`.
+    """Returns the data set that torchvision's `reader` reads below `root`.
 
     Raises:
         MlrunError: files are missing or broken.

@@ -22,7 +22,7 @@ from mlrun import ImageData, MlrunError, Part
 from mlrun.plugin import DECODING_RULE, cache_folder, decode, quiet_decoding
 from mlrun_datasets.decoders import Rule, decode_all
 from mlrun_datasets.decoding_progress import LOG, log_info, progress_bar
-from mlrun_datasets.files import given_path
+from mlrun_datasets.files import resolve_path
 from mlrun_datasets.image_files import Listing, list_images
 
 NAMED = 10  # images left out that are named one by one
@@ -46,7 +46,7 @@ def load_image_folder(
     """
     if workers < 0 or (size is not None and min(size) < 1):
         raise MlrunError("--dataset.workers must be 0 or more, --dataset.size 1 or more")
-    listing = list_images(given_path(root, path, "path"))
+    listing = list_images(resolve_path(root, path, "path"))
     place = place_of(listing.folder, size, channels, cache)
     about = fingerprint(listing, size, channels)
     manifest = read_manifest(place, about)
@@ -67,7 +67,7 @@ def place_of(folder: Path, size: tuple[int, int] | None, channels: int, cache: s
 
 
 def fingerprint(listing: Listing, size: tuple[int, int] | None, channels: int) -> dict[str, Any]:
-    """Returns what the cache is made from; a cache made from anything else is stale."""
+    """Returns the sources of the cache; a cache made from any other is stale."""
     files = {
         part: [[file.path, file.size, file.modified] for file in files]
         for part, files in listing.parts.items()
@@ -81,7 +81,7 @@ def fingerprint(listing: Listing, size: tuple[int, int] | None, channels: int) -
 
 
 def read_manifest(place: Path, about: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns what a cache says of itself; None if there is none, a stale or a broken one."""
+    """Returns the manifest of a cache; None if it is missing, stale or broken."""
     try:
         manifest: dict[str, Any] = json.loads((place / "manifest.json").read_bytes())
         fresh = manifest["about"] == about
@@ -121,16 +121,16 @@ def locked(place: Path) -> Iterator[None]:
 
 def build(place: Path, listing: Listing, about: dict[str, Any], workers: int) -> dict[str, Any]:
     """Decodes every image into a new cache, which is at its place only once it is whole."""
-    unfinished = place.with_name(f"{place.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a build that was killed
-    unfinished.mkdir()
+    folder = place.with_name(f"{place.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
+    folder.mkdir()
     try:
-        manifest = {"about": about, **fill(unfinished / "images", listing, about, workers)}
-        (unfinished / "manifest.json").write_text(json.dumps(manifest))
+        manifest = {"about": about, **fill(folder / "images", listing, about, workers)}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
         shutil.rmtree(place, ignore_errors=True)
-        unfinished.rename(place)
+        folder.rename(place)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return manifest
 
 
@@ -156,8 +156,8 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
     done = 0
     with path.open("wb") as file, progress_bar(len(paths)) as advance:
         for chunk in decode_all(paths, rule, workers):
-            count = len(chunk.failed) + len(chunk.pixels) // math.prod(rule.shape)
-            skipped |= {files[done + place]: why for place, why in chunk.failed.items()}
+            count = len(chunk.errors) + len(chunk.pixels) // math.prod(rule.shape)
+            skipped |= {files[done + place]: why for place, why in chunk.errors.items()}
             done += count
             file.write(chunk.pixels)
             advance(count)
@@ -167,7 +167,7 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
 
 
 def rule_for(paths: list[str], size: list[int] | None, channels: Literal[1, 3]) -> Rule:
-    """Returns how to decode: to `size`, or to the size of the first image that can be read."""
+    """Returns the rule of decoding: to `size`, or to that of the first image that can be read."""
     if size is not None:
         return Rule(channels, (size[0], size[1]), (channels, size[0], size[1]))
     for path in paths:
@@ -178,10 +178,10 @@ def rule_for(paths: list[str], size: list[int] | None, channels: Literal[1, 3]) 
 
 
 def report(skipped: dict[str, str], listing: Listing, place: Path, skip: bool) -> None:
-    """Says which images were left out.
+    """Warns of the images that were left out.
 
     Raises:
-        MlrunError: that was not asked for.
+        MlrunError: `skip` is false.
     """
     if not skipped:
         return
@@ -208,9 +208,9 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         part: [file.label for file in files if file.path not in manifest["skipped"]]
         for part, files in listing.parts.items()
     }
-    there = set(labels["train"])
+    present = set(labels["train"])
     for label, name in enumerate(listing.classes):
-        if label not in there:
+        if label not in present:
             raise MlrunError(f"no image of class {name} in {listing.folder} can be used")
     count = sum(map(len, labels.values()))
     images = mapped(place / "images", (count, *manifest["shape"]))

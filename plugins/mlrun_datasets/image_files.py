@@ -19,7 +19,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One file: its path below the data set's folder, its class, and what tells a changed one."""
+    """One file: its path below the data set's folder, its class, size and time of modification."""
 
     path: str
     label: int
@@ -29,7 +29,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a folder of images.
+    """The contents of a folder of images.
 
     parts: the files of `train`, and of `validation` and `test` if present, by class and path.
     ignored: how many files are hidden or no images.
@@ -52,9 +52,9 @@ def list_images(folder: Path) -> Listing:
     places = part_folders(folder)
     classes = tuple(subfolders(places["train"]))
     if len(classes) < 2:
-        found = f"only the folder {classes[0]}" if classes else "no folders"
+        contents = f"only the folder {classes[0]}" if classes else "no folders"
         raise MlrunError(
-            f"{places['train']} has {found}; expected a folder for each class, or the folders "
+            f"{places['train']} has {contents}; expected a folder for each class, or the folders "
             "train, val and test with those"
         )
     parts: dict[str, list[ImageFile]] = {}
@@ -83,18 +83,18 @@ def part_folders(folder: Path) -> dict[str, Path]:
     Raises:
         MlrunError: two folders are the same part, or one is of no part.
     """
-    there = subfolders(folder)
-    training = [name for name in there if name.lower() in NAMES["train"]]
+    folders = subfolders(folder)
+    training = [name for name in folders if name.lower() in NAMES["train"]]
     if not training or not any(subfolders(folder / name) for name in training):
         return {"train": folder}  # where `train` is there, it is a class
     parts: dict[str, Path] = {}
     for part, names in NAMES.items():
-        found = [name for name in there if name.lower() in names]
-        if len(found) > 1:
-            raise MlrunError(f"{folder} has {' and '.join(found)}, which are the same part")
-        if found:
-            parts[part] = folder / found[0]
-    odd = sorted(set(there) - {path.name for path in parts.values()})
+        matches = [name for name in folders if name.lower() in names]
+        if len(matches) > 1:
+            raise MlrunError(f"{folder} has {' and '.join(matches)}, which are the same part")
+        if matches:
+            parts[part] = folder / matches[0]
+    odd = sorted(set(folders) - {path.name for path in parts.values()})
     if odd:
         raise MlrunError(
             f"{folder} has {parts['train'].name} and also {odd[0]}, which is no part of a data "
@@ -115,19 +115,19 @@ def hidden(path: Path) -> bool:
 
 def walk(folder: Path) -> Iterator[Path]:
     """Yields every file below `folder`, through links too, but none of hidden folders."""
-    seen = set()
+    visited = set()
     for place, inner, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        inner[:] = [] if real in seen else sorted(n for n in inner if not n.startswith("."))
-        if real not in seen:
+        inner[:] = [] if real in visited else sorted(n for n in inner if not n.startswith("."))
+        if real not in visited:
             yield from (Path(place, name) for name in names)
-        seen.add(real)
+        visited.add(real)
 
 
 def image_file(path: Path, folder: Path, label: int) -> ImageFile:
-    """Returns what is noted of one file; a link that leads nowhere has the size -1."""
+    """Returns the entry of one file; a link that leads nowhere has the size -1."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ImageFile(path.relative_to(folder).as_posix(), label, -1, 0)
-    return ImageFile(path.relative_to(folder).as_posix(), label, found.st_size, found.st_mtime_ns)
+    return ImageFile(path.relative_to(folder).as_posix(), label, status.st_size, status.st_mtime_ns)

@@ -53,8 +53,8 @@ def read_mat(path: Path) -> Part:
         MlrunError: it is no such file.
     """
     with reading(path, AGAIN):
-        found = loadmat(path, variable_names=("X", "y"))
-        pixels, labels = found["X"], found["y"].astype(np.int64).ravel()
+        arrays = loadmat(path, variable_names=("X", "y"))
+        pixels, labels = arrays["X"], arrays["y"].astype(np.int64).ravel()
     if pixels.dtype != np.uint8 or pixels.shape[:3] != (32, 32, 3) or pixels.ndim != 4:
         raise MlrunError(
             f"cannot read {path}: X is {pixels.dtype} {pixels.shape}, expected uint8 (32, 32, 3, N)"

@@ -35,8 +35,8 @@ def number_labels(
     """
     if names and count not in (None, len(names)):
         raise MlrunError(f"num_classes is {count}, but classes has {len(names)} names")
-    found = {label for texts in labels.values() for label in texts}
-    if not found <= set(names) and all(WHOLE.fullmatch(label) for label in found):
+    distinct = {label for texts in labels.values() for label in texts}
+    if not distinct <= set(names) and all(WHOLE.fullmatch(label) for label in distinct):
         return by_value(labels, files, names, count)
     classes = names or tuple(sorted(set(labels["train"])))
     if count not in (None, len(classes)):
@@ -61,7 +61,7 @@ def by_value(
     names: tuple[str, ...],
     count: int | None,
 ) -> tuple[tuple[str, ...], dict[str, list[int]]]:
-    """Returns what `number_labels` does, for labels that are whole numbers."""
+    """Returns the same as `number_labels`, for labels that are whole numbers."""
     values = {part: [int(label.partition(".")[0]) for label in labels[part]] for part in labels}
     total = count or len(names) or 1 + max(max(numbers) for numbers in values.values())
     for part, numbers in values.items():

@@ -1,4 +1,4 @@
-"""Pickled NumPy arrays, as CIFAR comes in, read without running what a pickle may ask for."""
+"""Pickled NumPy arrays, as CIFAR comes in, read without running code of the pickle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
         MlrunError: it is no such file, or asks for more than arrays.
     """
     with reading(path), path.open("rb") as file:
-        found = ArrayUnpickler(file, encoding="latin1").load()
-    if not isinstance(found, dict):
-        raise MlrunError(f"cannot read {path}: it holds {type(found).__name__}, expected dict")
-    return found
+        content = ArrayUnpickler(file, encoding="latin1").load()
+    if not isinstance(content, dict):
+        raise MlrunError(f"cannot read {path}: it holds {type(content).__name__}, expected dict")
+    return content

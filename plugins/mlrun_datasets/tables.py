@@ -19,7 +19,7 @@ from pandas.api.types import is_numeric_dtype
 from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun_datasets.files import given_path, reading
+from mlrun_datasets.files import reading, resolve_path
 from mlrun_datasets.numbering import first_names, number_labels
 
 AT_ONCE = 2000  # rows
@@ -27,7 +27,7 @@ AT_ONCE = 2000  # rows
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns are what; `order` is how a row's pixels follow one another."""
+    """The columns of label and pixels, and the images' shape; `order` is that of a row's pixels."""
 
     label: str
     pixels: str | None
@@ -53,7 +53,9 @@ def load_csv(
     Raises:
         MlrunError: a file is missing or does not hold what it should.
     """
-    paths = {name: given_path(root, path, name) for name, path in parts.items() if path is not None}
+    paths = {
+        name: resolve_path(root, path, name) for name, path in parts.items() if path is not None
+    }
     columns = pixel_columns(paths["train"], layout)
     height, width = shape_of(len(columns), layout)
     images: dict[str, Tensor] = {}
@@ -63,20 +65,20 @@ def load_csv(
         pixels, labels[name] = read_rows(path, layout.label, columns)
         images[name] = shaped(pixels, (layout.channels, height, width), layout.order)
     names, numbers = number_labels(labels, paths, classes, num_classes)
-    found = {name: Part(images[name], torch.tensor(numbers[name])) for name in paths}
+    by_name = {name: Part(images[name], torch.tensor(numbers[name])) for name in paths}
     return ImageData(
-        train=found["train"],
-        validation=found.get("validation"),
-        test=found.get("test"),
+        train=by_name["train"],
+        validation=by_name.get("validation"),
+        test=by_name.get("test"),
         classes=names,
         source=", ".join(str(path.absolute()) for path in paths.values()),
         licence="not stated",
     )
 
 
-def read_csv(path: Path, **how: Any) -> Any:
-    """Returns what pandas reads."""
-    return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **how)
+def read_csv(path: Path, **options: Any) -> Any:
+    """Returns a CSV file as pandas reads it with these options."""
+    return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
 
 
 @contextmanager
@@ -121,12 +123,12 @@ def pixel_columns(path: Path, layout: Layout) -> list[str]:
     return columns
 
 
-def check_same(path: Path, found: list[str], first: Path, expected: list[str]) -> None:
+def check_same(path: Path, columns: list[str], first: Path, expected: list[str]) -> None:
     """Raises MlrunError unless two files have the same pixel columns, in any order."""
-    odd = sorted(set(found) ^ set(expected))
+    odd = sorted(set(columns) ^ set(expected))
     if odd:
         raise MlrunError(
-            f"{path} has {len(found)} pixel columns, {first} has {len(expected)}; "
+            f"{path} has {len(columns)} pixel columns, {first} has {len(expected)}; "
             f"{first_names(odd)} only in one of them"
         )
 
@@ -144,9 +146,9 @@ def shape_of(count: int, layout: Layout) -> tuple[int, int]:
     height = area // width if height is None and width else height
     width = area // height if width is None and height else width
     if rest or not height or not width or height * width != area:
-        wanted = f"{layout.channels} × {height or '?'} × {width or '?'}"
+        shape = f"{layout.channels} × {height or '?'} × {width or '?'}"
         raise MlrunError(
-            f"{count} pixel columns are not {wanted}; give --dataset.height, --dataset.width and "
+            f"{count} pixel columns are not {shape}; give --dataset.height, --dataset.width and "
             "--dataset.channels, or which columns are pixels with --dataset.pixels PREFIX"
         )
     return height, width

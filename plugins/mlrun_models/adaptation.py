@@ -23,20 +23,20 @@ class Resize(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the resized `images`, or themselves where they have the size."""
-        given = (images.shape[-2], images.shape[-1])
-        height, width = (self.side if self.exact else max(self.side, side) for side in given)
-        if (height, width) == given:
+        size = (images.shape[-2], images.shape[-1])
+        height, width = (self.side if self.exact else max(self.side, side) for side in size)
+        if (height, width) == size:
             return images
-        shrinks = height < given[0] or width < given[1]
+        shrinks = height < size[0] or width < size[1]
         return F.interpolate(images, (height, width), mode="bilinear", antialias=shrinks)
 
     def extra_repr(self) -> str:
-        """Returns what a print of the model says of it."""
+        """Returns the size for a print of the model."""
         return f"{'' if self.exact else 'at least '}{self.side} × {self.side}"
 
 
 class Adapted(nn.Module):
-    """What `adapt` adds to a network: `resize`, which comes before all else."""
+    """A network with a layer `resize` before all others."""
 
     resize: nn.Module
 
@@ -77,16 +77,16 @@ def choose_trained(model: nn.Module, patterns: tuple[str, ...], *, head: str) ->
     names = [name for name, _ in model.named_parameters()]
     layers = top_layers(model)
     meaning = {"all": "*", "head": head}
-    trained: set[str] = set()
+    trainable: set[str] = set()
     for pattern in patterns:
-        found = {name for name in names if is_named(name, meaning.get(pattern, pattern))}
-        if not found:
+        matches = {name for name in names if is_named(name, meaning.get(pattern, pattern))}
+        if not matches:
             raise MlrunError(
                 f"train {pattern}: no layer has that name; expected all, head, or names with * of "
                 f"{layers} and the layers inside them, as model-summary.txt lists them"
             )
-        trained |= found
-    if not trained:
+        trainable |= matches
+    if not trainable:
         raise MlrunError(f"train is empty; expected all, head, or names of {layers}")
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in trained)
+        parameter.requires_grad_(name in trainable)

@@ -42,14 +42,14 @@ def replace_classifier(
             f"classifier: {arch} makes its logits by a convolution, {head}, and has no linear "
             "layers that another classifier could stand in for; use classifier own"
         )
-    before = takewhile(lambda named: named[1] is not linear, layers.items())
-    kept = nn.Sequential()
+    before = takewhile(lambda item: item[1] is not linear, layers.items())
+    body = nn.Sequential()
     for name, layer in before:
         if not isinstance(layer, nn.Dropout):
-            kept.add_module(name, layer)
+            body.add_module(name, layer)
     new = Perceptron((linear.in_features, 1, 1), classes, widths=hidden)
     names = set(model.state_dict())
-    if len(kept):
-        kept.add_module("head", new)
-    model.set_submodule(part, kept if len(kept) else new)
-    return f"{part}.head" if len(kept) else part, names - set(model.state_dict())
+    if len(body):
+        body.add_module("head", new)
+    model.set_submodule(part, body if len(body) else new)
+    return f"{part}.head" if len(body) else part, names - set(model.state_dict())

@@ -34,7 +34,7 @@ class Convolutions:
             odd = "an odd size" if self.padded else "a size"
             raise ValueError(f"kernel {self.kernel}: expected {odd} of at least 1")
 
-    def lost(self, number: int, height: int, width: int) -> int:
+    def shrinkage(self, number: int, height: int, width: int) -> int:
         """Returns how many rows and columns convolution `number` takes off; raises ValueError."""
         if self.padded:
             return 0
@@ -72,13 +72,13 @@ class ConvolutionalNetwork(nn.Sequential):
         inputs, height, width = shape
         padding = convolutions.kernel // 2 if convolutions.padded else 0
         for number, outputs in enumerate(convolutions.channels, start=1):
-            lost = convolutions.lost(number, height, width)
+            shrinkage = convolutions.shrinkage(number, height, width)
             convolution = nn.Conv2d(inputs, outputs, convolutions.kernel, padding=padding)
             self.add_module(f"conv{number}", convolution)
             if batch_norm:
                 self.add_module(f"norm{number}", nn.BatchNorm2d(outputs))
             self.add_module(f"act{number}", act())
-            inputs, height, width = outputs, height - lost, width - lost
+            inputs, height, width = outputs, height - shrinkage, width - shrinkage
             if convolutions.pooled and min(height, width) >= 2:
                 self.add_module(f"pool{number}", nn.MaxPool2d(2))
                 height, width = height // 2, width // 2

@@ -1,4 +1,4 @@
-"""What the models share."""
+"""Activations and checks of options that the models share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of torchvision's networks: found, checked, and fitted to the data."""
+"""Weights of torchvision's networks: reading, checking, and fitting to the data."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def read_weights(arch: str, weights: str, *, download: bool) -> State:
         MlrunError: there is no such name or file, it is not at hand, or it is not what it
             should be.
     """
-    named = models.get_model_weights(arch).__members__
-    if weights.upper() in named:
+    members = models.get_model_weights(arch).__members__
+    if weights.upper() in members:
         return read_file(
-            cached_file(named[weights.upper()].url, weights, download=download), weights
+            cached_file(members[weights.upper()].url, weights, download=download), weights
         )
     path = Path(weights).expanduser()
     if path.is_file():
         return read_file(path, weights)
     if path.suffix or len(path.parts) > 1:
         raise MlrunError(f"weights {weights}: no such file")
-    raise unknown(f"weights of {arch}", weights, named)
+    raise unknown(f"weights of {arch}", weights, members)
 
 
 def cached_file(url: str, weights: str, *, download: bool) -> Path:
@@ -53,10 +53,10 @@ def cached_file(url: str, weights: str, *, download: bool) -> Path:
             )
         fetch(url, path, prefix)
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(prefix):
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(prefix):
         raise MlrunError(
-            f"weights {weights}: {path} is damaged: its SHA-256 starts with {found[:8]}, expected "
+            f"weights {weights}: {path} is damaged: its SHA-256 starts with {digest[:8]}, expected "
             f"{prefix}; delete it and fetch it again"
         )
     return path
@@ -74,10 +74,10 @@ def fetch(url: str, path: Path, prefix: str) -> None:
 
 
 def read_file(path: Path, weights: str) -> State:
-    """Returns the weights in a file of torch's, without what wraps them; nothing is unpickled."""
+    """Returns the weights in a file of torch's, out of any dictionary; nothing is unpickled."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # of many kinds, and none says more
+    except Exception:  # of many kinds, none with a clearer message
         raise MlrunError(
             f"weights {weights}: {path} is not what torch.save(model.state_dict(), …) writes"
         ) from None
@@ -137,7 +137,7 @@ def load_into(
 
 
 def check_state(state: State, own: State, *, optional: list[str], what: str) -> None:
-    """Raises MlrunError unless `state` holds what `own` does, of the same shapes, all numbers."""
+    """Raises MlrunError unless `state` has the names and shapes of `own`, and is finite."""
     missing = [
         name
         for name in own

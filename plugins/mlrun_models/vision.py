@@ -24,7 +24,7 @@ def build_classifier(
     classifier: str | tuple[int, ...],
     train: tuple[str, ...],
 ) -> nn.Module:
-    """Returns the network; `mlrun_models.torchvision` says what the options mean.
+    """Returns the network; the options are those of `mlrun_models.torchvision`.
 
     `classifier` is `own`, or the units of each hidden layer of a new one, perhaps none.
 
@@ -54,20 +54,20 @@ def architectures() -> list[str]:
     return list(models.list_models(module=models))
 
 
-def find_architecture(given: str) -> str:
+def find_architecture(arch: str) -> str:
     """Returns torchvision's spelling of an architecture; raises MlrunError where there is none."""
-    name = given.lower().replace("-", "_")
+    name = arch.lower().replace("-", "_")
     if name not in architectures():
-        raise unknown("arch", given, architectures())
+        raise unknown("arch", arch, architectures())
     return name
 
 
-def only_side(arch: str, given: int, state: dict[str, Tensor] | None) -> int | None:
+def only_side(arch: str, side: int, state: dict[str, Tensor] | None) -> int | None:
     """Returns the one height and width, in pixels, that `arch` takes; None if it takes many.
 
     Args:
         arch: torchvision's name.
-        given: the larger side of the data set's images.
+        side: the larger side of the data set's images.
         state: the weights, if any, which may decide it.
     """
     if arch.startswith("maxvit"):  # its windows must divide the size on every level
@@ -75,7 +75,7 @@ def only_side(arch: str, given: int, state: dict[str, Tensor] | None) -> int | N
     if not arch.startswith("vit_"):
         return None
     patch = int(arch.rpartition("_")[2])
-    patches = -(-given // patch)
+    patches = -(-side // patch)
     if state is not None and "encoder.pos_embedding" in state:
         patches = math.isqrt(state["encoder.pos_embedding"].shape[1] - 1)
     return patches * patch
@@ -128,6 +128,6 @@ def set_channels(convolution: nn.Module, channels: int) -> None:
     outputs, inputs, *kernel = old.shape
     if channels == inputs:
         return
-    drawn = torch.randint(old.numel(), (outputs, channels, *kernel))
+    indices = torch.randint(old.numel(), (outputs, channels, *kernel))
     convolution.in_channels = channels
-    convolution.weight = nn.Parameter(old.flatten()[drawn] * math.sqrt(inputs / channels))
+    convolution.weight = nn.Parameter(old.flatten()[indices] * math.sqrt(inputs / channels))

@@ -22,7 +22,7 @@ SHARE = 16  # a side is at least so many times as long as it is shifted by defau
 
 @dataclass(frozen=True)
 class Ascent:
-    """How gradient ascent is done; `mlrun_visualisers.activation_maximisation` says the rest."""
+    """Settings of gradient ascent, options of `mlrun_visualisers.activation_maximisation`."""
 
     steps: int
     lr: float
@@ -43,24 +43,24 @@ def draw_activation_maximisation(
     name = layer or ""
     with torch.no_grad():
         total = responses(view, name, torch.zeros(1, *view.shape)).shape[1]
-    chosen = range(min(units, total))
-    images = climb(view, name, chosen, ascent)
+    indices = range(min(units, total))
+    images = climb(view, name, indices, ascent)
     with torch.no_grad():
-        reached = responses(view, name, images).diagonal().float().cpu()
-    names = view.classes if layer is None else [f"unit {unit}" for unit in chosen]
+        activations = responses(view, name, images).diagonal().float().cpu()
+    names = view.classes if layer is None else [f"unit {unit}" for unit in indices]
     what = f"the units of {layer}" if layer else "the logits"
     title = (
-        f"images that excite {what} most, {len(chosen)} of {total:,}\n{shape_text(view.shape)}, "
+        f"images that excite {what} most, {len(indices)} of {total:,}\n{shape_text(view.shape)}, "
         f"epoch {view.epoch}, {ascent.steps} steps; below each the activation that it reaches"
     )
     size = tile_size(columns)
     figure = captioned(
         [tile(image.numpy(), size, cmap) for image in images],
-        [f"{names[unit]}\n{reached[unit]:.3g}" for unit in chosen],
+        [f"{names[unit]}\n{activations[unit]:.3g}" for unit in indices],
         columns=columns,
         title=title,
     )
-    values = {"images": images.numpy(), "activations": reached.numpy()}
+    values = {"images": images.numpy(), "activations": activations.numpy()}
     return Picture(figure, values)
 
 
@@ -84,15 +84,15 @@ def climb(view: View, layer: str, units: Sequence[int], ascent: Ascent) -> Tenso
     noise = START * torch.randn(1, *view.shape, generator=generator)
     hidden = (mean_of(view).logit() + noise.to(view.device)).repeat(len(units), 1, 1, 1)
     optimiser = torch.optim.Adam([hidden.requires_grad_()], lr=ascent.lr)
-    wanted, places = torch.arange(len(units)), torch.tensor(units)
+    rows, places = torch.arange(len(units)), torch.tensor(units)
     most = ascent.shift(view.shape)
     with torch.enable_grad():
         for _ in range(ascent.steps):
             pixels = hidden.sigmoid()
             down, across = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
             moved = pixels.roll((down, across), (2, 3))
-            reached = responses(view, layer, 255 * moved)[wanted, places]
-            rise, rough = (direction(of, pixels) for of in (reached, variation(pixels)))
+            activations = responses(view, layer, 255 * moved)[rows, places]
+            rise, rough = (direction(of, pixels) for of in (activations, variation(pixels)))
             (hidden.grad,) = torch.autograd.grad(pixels, hidden, ascent.smoothness * rough - rise)
             optimiser.step()
     return (255 * hidden.detach().sigmoid()).round().to(torch.uint8).cpu()
@@ -132,20 +132,20 @@ def responses(view: View, layer: str, images: Tensor) -> Tensor:
             f"activation-maximisation: there is no layer {layer}; there are: "
             f"{', '.join(name for name in modules if name)}"
         )
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(_: nn.Module, __: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim > 1 and len(output) == len(images):
-            kept.append(output.reshape(*output.shape[:2], -1).mean(2))
+            outputs.append(output.reshape(*output.shape[:2], -1).mean(2))
 
     handle = modules[layer].register_forward_hook(keep)
     try:
         view.model(view.inputs(images))
     finally:
         handle.remove()
-    if not kept:
+    if not outputs:
         raise MlrunError(f"activation-maximisation: {layer or 'the model'} has no units to excite")
-    return kept[0]
+    return outputs[0]
 
 
 def variation(pixels: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ BESIDE = 4  # pixels between an image and the one beside it
 
 @dataclass(frozen=True)
 class Look:
-    """How pictures are drawn; `mlrun_visualisers.saliency` says what each option means.
+    """How pictures are drawn; the options of `mlrun_visualisers.saliency`.
 
     visualiser: its name, for messages.
     """

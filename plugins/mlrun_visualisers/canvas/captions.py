@@ -49,10 +49,10 @@ def shortened(text: str, width: float) -> str:
     """
     whole = " ".join(text.split())
     text = whole
-    for kept in range(min(len(whole) - 1, int(width) // NARROW), 1, -1):
+    for count in range(min(len(whole) - 1, int(width) // NARROW), 1, -1):
         if text_width(text, FONT) <= width:
             break
-        text = f"{whole[: kept - kept // 2]}…{whole[len(whole) - kept // 2 :]}"
+        text = f"{whole[: count - count // 2]}…{whole[len(whole) - count // 2 :]}"
     return text
 
 

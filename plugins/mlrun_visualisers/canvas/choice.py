@@ -27,15 +27,15 @@ def spread(
 ) -> list[str]:
     """Returns at most `most` of the names: all, or the first 3 and others spread up to the last.
 
-    A note of the view names those left out, and says how to ask for them.
+    A note of the view names the others, and the option that selects them.
     """
     if len(names) <= most:
         return list(names)
     span, steps = len(names) - 1 - FIRST, most - FIRST - 1
     places = [*range(FIRST), *(FIRST + step * span // steps for step in range(steps + 1))]
-    left_out = [name for place, name in enumerate(names) if place not in places]
-    named = ", ".join(left_out[:MOST_NAMED])
-    if len(left_out) > MOST_NAMED:
-        named += f" and {len(left_out) - MOST_NAMED} more"
-    view.note(f"left out {named}; name layers with --{visualiser}.layers")
+    others = [name for place, name in enumerate(names) if place not in places]
+    text = ", ".join(others[:MOST_NAMED])
+    if len(others) > MOST_NAMED:
+        text += f" and {len(others) - MOST_NAMED} more"
+    view.note(f"left out {text}; name layers with --{visualiser}.layers")
     return [names[place] for place in places]

@@ -115,7 +115,7 @@ def tile_size(columns: int) -> int:
 
 
 def message(text: str) -> Figure:
-    """Returns a figure that has nothing to show but the reason."""
+    """Returns a figure with the reason why there is no picture."""
     figure = blank_figure(title_width(text), 100)
     write_title(figure, text)
     return figure

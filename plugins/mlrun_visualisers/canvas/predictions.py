@@ -1,4 +1,4 @@
-"""Predictions of the model on images of a part: their evaluation, and what a run keeps of them."""
+"""Predictions of the model on images of a part: evaluation, and the arrays that a run keeps."""
 
 from __future__ import annotations
 

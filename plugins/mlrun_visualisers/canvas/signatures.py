@@ -1,4 +1,4 @@
-"""What the signatures of the visualisers share: bounds of options, and types.
+"""Bounds and types of options that the signatures of the visualisers share.
 
 The bounds are checked before a run is opened.
 """

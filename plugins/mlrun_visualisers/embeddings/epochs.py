@@ -66,15 +66,15 @@ def draw_epochs(view: View, *, layer: str | None, part: str, seed: int) -> Itera
     fitted = spread_evenly(epochs)
     source = source_of(view, layer, NAME)
     basis = common_basis([view.kept[epoch][""] for epoch in fitted], source, seed)
-    drawn = {}
+    by_epoch = {}
     for epoch in epochs:
-        kept = view.kept[epoch][""]
-        drawn[epoch] = Points(basis.project(flat(kept)), kept["labels"], kept["predicted"])
-    limits = limits_of(np.concatenate([points.places for points in drawn.values()]))
+        arrays = view.kept[epoch][""]
+        by_epoch[epoch] = Points(basis.project(flat(arrays)), arrays["labels"], arrays["predicted"])
+    limits = limits_of(np.concatenate([points.places for points in by_epoch.values()]))
     first, second = (f"{share:.1%}" for share in basis.explained)
     about = f"{basis_text(len(epochs), len(fitted))}: explained variance {first} and {second}"
-    shape, total = shape_text(kept["values"].shape[1:]), len(view.labels(part))
-    for epoch, points in drawn.items():
+    shape, total = shape_text(arrays["values"].shape[1:]), len(view.labels(part))
+    for epoch, points in by_epoch.items():
         wrong = int((points.labels != points.predicted).sum())
         title = (
             f"{source}, {shape} values, epoch {epoch}\n"
@@ -84,11 +84,11 @@ def draw_epochs(view: View, *, layer: str | None, part: str, seed: int) -> Itera
         yield Picture(figure, {"points": points.places}, epoch=epoch)
 
 
-def common_basis(kept: Sequence[Kept], source: Source, seed: int) -> Basis:
-    """Returns the basis that is fitted on what was kept of several epochs, all together."""
-    values = np.concatenate([flat(of_epoch) for of_epoch in kept])
+def common_basis(epochs: Sequence[Kept], source: Source, seed: int) -> Basis:
+    """Returns the basis that is fitted on the values of several epochs together."""
+    values = np.concatenate([flat(of_epoch) for of_epoch in epochs])
     check_differ(values, source)
-    return principal_basis(values, np.concatenate([one["labels"] for one in kept]), seed)
+    return principal_basis(values, np.concatenate([one["labels"] for one in epochs]), seed)
 
 
 def spread_evenly(epochs: Sequence[int], most: int = MOST_FITTED) -> list[int]:
@@ -102,9 +102,9 @@ def spread_evenly(epochs: Sequence[int], most: int = MOST_FITTED) -> list[int]:
     return [epochs[place] for place in np.linspace(0, len(epochs) - 1, most).round().astype(int)]
 
 
-def flat(kept: Kept) -> Floats:
-    """Returns the values that were kept of an epoch, float32 (n, D)."""
-    values: Floats = kept["values"]
+def flat(arrays: Kept) -> Floats:
+    """Returns the values of an epoch, float32 (n, D)."""
+    values: Floats = arrays["values"]
     return values.reshape(len(values), -1)
 
 

@@ -79,11 +79,11 @@ def draw_embedding(
     labels, predicted = outcomes["labels"], outcomes["predicted"]
     where, about = projected(values, labels, method=method, perplexity=perplexity, seed=seed)
     points = Points(where, labels, predicted)
-    drawn = f"{len(values):,} of {len(evaluation.labels):,} {evaluation.part} images"
+    extent = f"{len(values):,} of {len(evaluation.labels):,} {evaluation.part} images"
     wrong = int((labels != predicted).sum())
     title = (
         f"{source}, {shape_text(shape)} values\n"
-        f"{NAMES[method]} of {drawn}, epoch {view.epoch}\n{about}; {wrong:,} misclassified"
+        f"{NAMES[method]} of {extent}, epoch {view.epoch}\n{about}; {wrong:,} misclassified"
     )
     yield "", Picture(scatter(points, view.classes, title), {"points": where, **outcomes})
     yield "table", table_of(points, view.classes, outcomes["indices"])
@@ -112,7 +112,7 @@ def scatter(
 ) -> Figure:
     """Returns points in the colours of their classes, crosses where the model was wrong.
 
-    Both axes have one scale. They show what `limits` say, by default all points.
+    Both axes have one scale. They end at `limits`, by default those of all points.
     """
     figure = Figure(figsize=(7.6, 6), dpi=100, layout="constrained")
     axes = figure.add_subplot()

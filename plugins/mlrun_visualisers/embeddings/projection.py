@@ -50,8 +50,8 @@ class Source:
             return images.float() / 255
         calls = view.activations([self.layer], images, side=self.side)[self.layer]
         if not calls or len(calls[-1]) != len(images):
-            made = f"makes {tuple(calls[-1].shape)}" if calls else "makes no tensor"
-            raise MlrunError(f"{self} {made} of {len(images)} images; name another layer")
+            output = f"makes {tuple(calls[-1].shape)}" if calls else "makes no tensor"
+            raise MlrunError(f"{self} {output} of {len(images)} images; name another layer")
         return calls[-1].float()
 
 
@@ -101,8 +101,8 @@ def values_of(
     values = np.empty((len(places), size), dtype=np.float32)
     for start in range(0, len(places), at_once):
         some = places[start : start + at_once]
-        made = source.values(view, view.images(part, some))
-        values[start : start + len(some)] = made.flatten(1).numpy()
+        outputs = source.values(view, view.images(part, some))
+        values[start : start + len(some)] = outputs.flatten(1).numpy()
     if not np.isfinite(values).all():
         raise MlrunError(f"{source} makes values that are not finite")
     return values, shape
@@ -155,8 +155,8 @@ def neighbour_points(values: Floats, labels: Labels, *, perplexity: float, seed:
     On one thread: with more, their sums come in another order each time.
     """
     with threadpool_limits(1):
-        drawn = TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(values)
-    points = np.asarray(drawn, dtype=np.float64)
+        embedding = TSNE(perplexity=perplexity, random_state=seed, init="pca").fit_transform(values)
+    points = np.asarray(embedding, dtype=np.float64)
     return points * signs_of(points, labels)
 
 

@@ -23,17 +23,17 @@ CHUNK = 8 * 2**20  # bytes of images that are in memory together
 def draw_class_distribution(view: View) -> Picture:
     """Returns one panel of bars for each part, the classes below each other."""
     classes = len(view.classes)
-    named = classes <= MOST_NAMES
-    names = [shortened(name, LONGEST_NAME) for name in view.classes] if named else []
+    with_names = classes <= MOST_NAMES
+    names = [shortened(name, LONGEST_NAME) for name in view.classes] if with_names else []
     longest = max(map(len, names)) if slanted(names) else 0
-    width = min(12.0, 4.0 + 0.3 * classes) if named else 12.0
+    width = min(12.0, 4.0 + 0.3 * classes) if with_names else 12.0
     parts = view.parts
     height = 0.6 + 1.7 * len(parts) + 0.06 * longest
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     panels = figure.subplots(len(parts), sharex=True, squeeze=False)[:, 0]
-    kept = {f"counts-{part}": counts_of(view, part) for part in parts}
-    for axes, part, counts in zip(panels, parts, kept.values(), strict=True):
-        if named:
+    values = {f"counts-{part}": counts_of(view, part) for part in parts}
+    for axes, part, counts in zip(panels, parts, values.values(), strict=True):
+        if with_names:
             axes.bar(range(classes), counts)
         else:
             axes.stairs(counts, np.arange(classes + 1) - 0.5, fill=True, antialiased=False)
@@ -43,11 +43,11 @@ def draw_class_distribution(view: View) -> Picture:
         axes.grid(axis="y", alpha=0.3)
         axes.set_axisbelow(True)
         axes.set_xlim(-0.6, classes - 0.4)
-    if named:
+    if with_names:
         write_below(panels[-1], names)
     else:
         panels[-1].set_xlabel("class (number)")
-    return Picture(figure, kept)
+    return Picture(figure, values)
 
 
 def counts_of(view: View, part: str) -> NDArray[np.int64]:
@@ -68,11 +68,11 @@ def summary(counts: NDArray[np.int64], classes: tuple[str, ...]) -> str:
 def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -> Picture:
     """Returns the average training image of each class."""
     colour_map(cmap)
-    drawn = min(most, len(view.classes))
-    across = columns or math.ceil(math.sqrt(drawn))
-    means = class_means_of(view, "train", drawn)
-    present = counts_of(view, "train")[:drawn] > 0
-    left_out = f", first {drawn} drawn" if drawn < len(view.classes) else ""
+    count = min(most, len(view.classes))
+    across = columns or math.ceil(math.sqrt(count))
+    means = class_means_of(view, "train", count)
+    present = counts_of(view, "train")[:count] > 0
+    extent = f", first {count} drawn" if count < len(view.classes) else ""
     size = tile_size(across)
     tiles = [tile(mean.round().astype(np.uint8), size, cmap) for mean in means]
     blank = np.full_like(tiles[0], 235)
@@ -80,10 +80,10 @@ def draw_class_means(view: View, *, columns: int | None, cmap: str, most: int) -
         [image if there else blank for image, there in zip(tiles, present, strict=True)],
         [
             name if there else f"{name}: none"
-            for name, there in zip(view.classes[:drawn], present, strict=True)
+            for name, there in zip(view.classes[:count], present, strict=True)
         ],
         columns=across,
-        title=f"average training image of each class, {len(view.classes):,} classes{left_out}",
+        title=f"average training image of each class, {len(view.classes):,} classes{extent}",
     )
     return Picture(figure, {"means": means})
 
@@ -96,9 +96,9 @@ def class_means_of(view: View, part: str, classes: int) -> NDArray[np.float64]:
     import torch
 
     labels = view.labels(part)
-    wanted = (labels < classes).nonzero()[:, 0]
+    rows = (labels < classes).nonzero()[:, 0]
     sums = torch.zeros(classes, *view.shape, dtype=torch.int64)
-    for places in wanted.split(max(1, CHUNK // math.prod(view.shape))):
+    for places in rows.split(max(1, CHUNK // math.prod(view.shape))):
         sums.index_add_(0, labels[places], view.images(part, places.tolist()).long())
     counts = labels.bincount(minlength=classes)[:classes].clamp(min=1)
     return np.asarray((sums.double() / counts.view(-1, 1, 1, 1)).numpy())

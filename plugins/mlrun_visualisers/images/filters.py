@@ -1,4 +1,4 @@
-"""Hand-made kernels, and their responses to images."""
+"""Fixed kernels, and their responses to images."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ BETWEEN = 8  # pixels
 def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) -> Picture:
     """Returns images with each kernel's response to them, a column for each kernel."""
     kernels = line_kernels(size)
-    chosen = images_of(view, part, images)
+    inputs = images_of(view, part, images)
     stacked = torch.stack(list(kernels.values()))
-    kept = {"kernels": stacked.numpy()}
+    values = {"kernels": stacked.numpy()}
     about = f"{shape_text((size, size))}: 1 on the line, {-1 / (size - 1):.3g} elsewhere"
-    if min(chosen.shape[2:]) < size:
-        sizes = f"images of {shape_text(chosen.shape[2:])} pixels are smaller than the kernels"
-        return Picture(message(f"kernels {about}\n{sizes}"), kept)
-    responses = correlate(chosen, stacked)
+    if min(inputs.shape[2:]) < size:
+        sizes = f"images of {shape_text(inputs.shape[2:])} pixels are smaller than the kernels"
+        return Picture(message(f"kernels {about}\n{sizes}"), values)
+    responses = correlate(inputs, stacked)
     limit = limit_of_most(responses)
-    side = side_of(chosen)
-    columns = [[tile(image.numpy(), side, "gray") for image in chosen]]
+    side = side_of(inputs)
+    columns = [[tile(image.numpy(), side, "gray") for image in inputs]]
     for of_kernel in coloured(responses.swapaxes(0, 1), -limit, limit, cmap):
         columns.append([tile(bordered(one, size), side, "gray") for one in of_kernel])
     heads = [head_of(kernel, cmap) for kernel in kernels.values()]
@@ -45,7 +45,7 @@ def draw_kernels(view: View, *, images: int, size: int, part: str, cmap: str) ->
     figure = framed(canvas, title=title, bar=Bar(-limit, limit, cmap))
     for place, name in enumerate(["image", *kernels]):
         write_on(figure, name, place * across, 0, size=FONT)
-    return Picture(figure, {**kept, "responses": responses})
+    return Picture(figure, {**values, "responses": responses})
 
 
 def line_kernels(size: int) -> dict[str, Tensor]:

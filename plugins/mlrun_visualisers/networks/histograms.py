@@ -55,14 +55,14 @@ def draw_weight_statistics(view: View, *, names: Sequence[str], images: int) -> 
     gradients = [figures_of(layer.gradients) for layer in layers]
     figure = sheet(len(layers))
     write_names(figure, layers)
-    shown = draw_weights(panel(figure, 0, len(layers)), layers, weights)
-    sizes = draw_gradients(panel(figure, 1, len(layers)), layers, gradients)
+    counts = draw_weights(panel(figure, 0, len(layers)), layers, weights)
+    gradient_counts = draw_gradients(panel(figure, 1, len(layers)), layers, gradients)
     values: dict[str, NDArray[Any]] = {}
     for row, layer in enumerate(layers):
         name = cleaned(layer.name)
-        values[f"{name}-weights"], values[f"{name}-weights-counts"] = weights[row].row, shown[row]
+        values[f"{name}-weights"], values[f"{name}-weights-counts"] = weights[row].row, counts[row]
         values[f"{name}-gradients"] = gradients[row].row
-        values[f"{name}-gradients-counts"] = sizes[row]
+        values[f"{name}-gradients-counts"] = gradient_counts[row]
     draw_past(figure, view, values, [cleaned(layer.name) for layer in layers])
     used = min(images, len(view.labels("train")))
     write_title(
@@ -77,9 +77,9 @@ def draw_past(
     figure: Figure, view: View, values: Mapping[str, NDArray[Any]], names: Sequence[str]
 ) -> None:
     """Draws the curves over this epoch and those before, whose values the view keeps."""
-    past = {**{epoch: kept[""] for epoch, kept in view.kept.items()}, view.epoch: values}
+    past = {**{epoch: figures[""] for epoch, figures in view.kept.items()}, view.epoch: values}
     for column, (what, kind, place) in enumerate(CURVES_OF):
-        rows = [[kept[f"{name}-{kind}"][place] for name in names] for kept in past.values()]
+        rows = [[figures[f"{name}-{kind}"][place] for name in names] for figures in past.values()]
         draw_curves(panel(figure, column), list(past), np.array(rows), what)
 
 
@@ -132,18 +132,18 @@ def draw_weights(axes: Axes, layers: Sequence[Layer], summaries: Sequence[Figure
 
     Returns the counts of each histogram.
     """
-    edges, drawn = np.linspace(-1, 1, BINS + 1), []
+    edges, counts = np.linspace(-1, 1, BINS + 1), []
     for row, (layer, figures) in enumerate(zip(layers, summaries, strict=True)):
         limit = power_of_two(layer.weights)
         base = len(layers) - row - 1
         text = f"std {figures.std:.3g}, mean {figures.mean:.2g}, limit ±{limit:g}"
         some = some_of(layer.weights) / limit
-        drawn.append(draw_row(axes, base, some, edges, row, text))
+        counts.append(draw_row(axes, base, some, edges, row, text))
         axes.vlines(0, base, base + HIGHEST, color="0.4", linewidth=0.8)
     axes.set_xlim(-1, 1)
     axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["-limit", "", "0", "", "limit"])
     axes.set_xlabel("weights", fontsize=FONT)
-    return drawn
+    return counts
 
 
 def draw_gradients(
@@ -155,7 +155,7 @@ def draw_gradients(
 
     Returns the counts of each histogram.
     """
-    edges, drawn = np.linspace(LEAST, MOST, BINS + 1), []
+    edges, counts = np.linspace(LEAST, MOST, BINS + 1), []
     for row, (layer, figures) in enumerate(zip(layers, summaries, strict=True)):
         if layer.gradients is None:
             text, sizes = f"no gradient: {layer.why}", np.empty(0, np.float32)
@@ -164,12 +164,12 @@ def draw_gradients(
             none = f", {100 * (some == 0).mean():.0f} % are 0" if (some == 0).any() else ""
             text = f"norm {figures.norm:.3g}{none}"
             sizes = np.log10(some[some > 0]).clip(LEAST, MOST)
-        drawn.append(draw_row(axes, len(layers) - row - 1, sizes, edges, row, text))
+        counts.append(draw_row(axes, len(layers) - row - 1, sizes, edges, row, text))
     axes.set_xlim(LEAST, MOST)
     places = range(LEAST, MOST + 1, 2)
     axes.set_xticks(places, [power_of_ten(place) for place in places])
     axes.set_xlabel("sizes of the gradients", fontsize=FONT)
-    return drawn
+    return counts
 
 
 def draw_row(axes: Axes, base: int, values: Floats, edges: Numbers, row: int, text: str) -> Counts:

@@ -47,7 +47,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Look:
-    """How maps are drawn; `mlrun_visualisers.feature_maps` says what each option means."""
+    """How maps are drawn; the options of `mlrun_visualisers.feature_maps`."""
 
     channels: int
     columns: int | None
@@ -89,17 +89,17 @@ def default_layers(view: View) -> list[str]:
 def draw_layer(view: View, label: str, probes: Tensor, output: Tensor, look: Look) -> Picture:
     """Returns the picture of one layer, and the maps and images that it shows."""
     values = as_maps(output)
-    drawn = values[:, : look.channels] if values.ndim == 4 else values
-    low, high, about = limits(drawn, look.scale, signed=bool((drawn < 0).any()), limit=look.limit)
-    colours = coloured(drawn, low, high, look.cmap)
+    maps = values[:, : look.channels] if values.ndim == 4 else values
+    low, high, about = limits(maps, look.scale, signed=bool((maps < 0).any()), limit=look.limit)
+    colours = coloured(maps, low, high, look.cmap)
     rows = draw_strips(probes, colours) if values.ndim == 2 else draw_maps(probes, colours, look)
     shape = shape_text(output.shape[1:])
-    left_out = f", first {drawn.shape[1]} drawn" if drawn.shape != values.shape else ""
-    title = f"{label} {shape}{left_out}\nepoch {view.epoch}, scale {about}"
+    extent = f", first {maps.shape[1]} drawn" if maps.shape != values.shape else ""
+    title = f"{label} {shape}{extent}\nepoch {view.epoch}, scale {about}"
     if view.probe_name is not None:
         title += f", probe {view.probe_name} {shape_text(probes.shape[2:])}"
     figure = framed(stacked(rows), title=title, bar=Bar(low, high, look.cmap))
-    return Picture(figure, {"maps": drawn, "images": probes.numpy()})
+    return Picture(figure, {"maps": maps, "images": probes.numpy()})
 
 
 def as_maps(output: Tensor) -> Floats:
@@ -124,9 +124,9 @@ def draw_maps(probes: Tensor, colours: Pixels, look: Look) -> list[Pixels]:
     rows = []
     for image, maps_of_image in zip(probes, colours, strict=True):
         cells = [resized(one, size, most) for one in maps_of_image]
-        shown = tile(image.numpy(), max(size, max(cells[0].shape[:2])), "gray")
+        picture = tile(image.numpy(), max(size, max(cells[0].shape[:2])), "gray")
         maps_grid = grid(cells, across, gap=gap_colour(look.cmap))
-        rows.append(beside([shown, maps_grid], BETWEEN))
+        rows.append(beside([picture, maps_grid], BETWEEN))
     return rows
 
 

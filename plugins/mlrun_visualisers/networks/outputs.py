@@ -76,14 +76,14 @@ def draw_layer_outputs(
         for number, output in enumerate(calls, start=1)
         if is_drawable(view, name, output, required=bool(layers))
     ]
-    shown = [(f"image\n{shape_text(one.shape[1:])}", tile(one[0].numpy(), 2 * CELL, "gray"))]
-    shown += zip((row.text for row in rows), draw_rows(rows, cmap), strict=True)
+    pictures = [(f"image\n{shape_text(one.shape[1:])}", tile(one[0].numpy(), 2 * CELL, "gray"))]
+    pictures += zip((row.text for row in rows), draw_rows(rows, cmap), strict=True)
     label = int(view.probe_labels[image])
     what = view.probe_name or f"probe image {image}, {view.classes[label]}"
     scales = "a scale a row" if limit is None else f"every scale up to {limit:g}"
     title = f"outputs of each layer for {what}\nepoch {view.epoch}, {scales}"
     values = {f"{place:02}-{row.name}": row.values for place, row in enumerate(rows)}
-    return Picture(labelled(shown, title), {"image": one.numpy(), **values})
+    return Picture(labelled(pictures, title), {"image": one.numpy(), **values})
 
 
 def default_layers(view: View) -> list[str]:
@@ -110,13 +110,15 @@ def is_drawable(view: View, name: str, output: Tensor, *, required: bool) -> boo
 def row_of(name: str, output: Tensor, channels: int, limit: float | None) -> Row:
     """Returns the row of one output, (1, units) or (1, channels, …)."""
     values = as_maps(output)[0]
-    drawn = values[:channels] if values.ndim == 3 else values
-    low, high, scale = limits(drawn, "power-of-two", signed=bool((drawn < 0).any()), limit=limit)
+    selection = values[:channels] if values.ndim == 3 else values
+    low, high, scale = limits(
+        selection, "power-of-two", signed=bool((selection < 0).any()), limit=limit
+    )
     shape = shape_text(output.shape[1:])
-    if len(drawn) < len(values):
-        shape += f", first {len(drawn)}"
+    if len(selection) < len(values):
+        shape += f", first {len(selection)}"
     name = name or "model"
-    return Row(name, f"{name}\n{shape}\n{scale}", drawn, low, high)
+    return Row(name, f"{name}\n{shape}\n{scale}", selection, low, high)
 
 
 def draw_rows(rows: list[Row], cmap: str) -> list[Pixels]:
@@ -149,8 +151,8 @@ def labelled(rows: list[tuple[str, Pixels]], title: str) -> Figure:
     top = 0
     for (text, image), height in zip(rows, heights, strict=True):
         paste(canvas, image, top, before)
-        shown = "\n".join(shortened(line, before - BETWEEN) for line in text.split("\n"))
-        write_on(figure, shown, 0, top, size=FONT)
+        caption = "\n".join(shortened(line, before - BETWEEN) for line in text.split("\n"))
+        write_on(figure, caption, 0, top, size=FONT)
         top += height + BETWEEN
     figure.figimage(canvas, SIDE, SIDE, origin="upper")
     write_title(figure, title)

@@ -47,7 +47,7 @@ class Layer:
 
     name: as `named_parameters` gives it.
     weights, gradients: float32 (n,), on the CPU; gradients are None where there are none, and
-        `why` says why.
+        `why` is the reason.
     """
 
     name: str
@@ -107,7 +107,7 @@ def gradients_of(
     on, that have no gradient.
     """
     gradients: dict[str, Tensor | None] = dict.fromkeys(parameters)
-    trained = {name: p for name, p in parameters.items() if p.requires_grad}
+    trainable = {name: p for name, p in parameters.items() if p.requires_grad}
     labels = view.labels("train")[:images].to(view.device)
     loss_of = criterion(view.model)
     at_once = max(1, PIXELS_AT_ONCE // math.prod(view.shape))
@@ -116,10 +116,10 @@ def gradients_of(
         with torch.enable_grad():
             loss = loss_of(view.model(inputs), labels[places.to(view.device)])
             loss = loss * (len(places) / len(labels))
-        if not (trained and loss.requires_grad):
+        if not (trainable and loss.requires_grad):
             continue
-        parts = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
-        for name, part in zip(trained, parts, strict=True):
+        parts = torch.autograd.grad(loss, list(trainable.values()), allow_unused=True)
+        for name, part in zip(trainable, parts, strict=True):
             before = gradients[name]
             if part is not None:
                 gradients[name] = part if before is None else before + part

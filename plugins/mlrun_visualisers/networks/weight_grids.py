@@ -31,7 +31,7 @@ MOST_CHANNELS = 16  # input channels of a convolution that are drawn
 
 @dataclass(frozen=True)
 class Look:
-    """How weights are drawn; `mlrun_visualisers.weights` says what each option means."""
+    """How weights are drawn; the options of `mlrun_visualisers.weights`."""
 
     rows: int | None
     columns: int | None
@@ -74,20 +74,20 @@ def draw_layer(view: View, name: str, look: Look) -> Picture:
     """Returns the picture of one layer, and the weights that it shows."""
     values = weight_of(view, name)
     units = units_of(values, view.shape)
-    drawn = values[None, None] if units is None else look.choose(units)
-    rows, columns = (1, 1) if units is None else look.arrange(*drawn.shape[:2])
-    covered = values if look.scale == "power-of-two" and look.limit is None else drawn
-    low, high, about = limits(covered, look.scale, signed=True, limit=look.limit)
+    selection = values[None, None] if units is None else look.choose(units)
+    rows, columns = (1, 1) if units is None else look.arrange(*selection.shape[:2])
+    scale_values = values if look.scale == "power-of-two" and look.limit is None else selection
+    low, high, about = limits(scale_values, look.scale, signed=True, limit=look.limit)
     size, most = tile_size(columns, rows), WIDEST // max(columns, rows)
-    colours = coloured(drawn.reshape(-1, *drawn.shape[2:]), low, high, look.cmap)
+    colours = coloured(selection.reshape(-1, *selection.shape[2:]), low, high, look.cmap)
     images = [resized(one, size, most) for one in colours]
-    canvas = by_unit(images, drawn.shape[1], columns, rows, gap=gap_colour(look.cmap))
+    canvas = by_unit(images, selection.shape[1], columns, rows, gap=gap_colour(look.cmap))
     title = (
-        f"{name} weights {shape_text(values.shape)}{layout_text(units, drawn, columns)}\n"
+        f"{name} weights {shape_text(values.shape)}{layout_text(units, selection, columns)}\n"
         f"epoch {view.epoch}, scale {about}"
     )
     figure = framed(canvas, title=title, bar=Bar(low, high, look.cmap))
-    return Picture(figure, {"weights": drawn})
+    return Picture(figure, {"weights": selection})
 
 
 def by_unit(
@@ -154,11 +154,11 @@ def units_of(values: Floats, shape: tuple[int, int, int]) -> Floats | None:
     return values if values.ndim == 4 else values[:, :, None, :]
 
 
-def layout_text(units: Floats | None, drawn: Floats, columns: int) -> str:
+def layout_text(units: Floats | None, selection: Floats, columns: int) -> str:
     """Returns the title's text about the part of `units` that is drawn, and its layout."""
     if units is None:
         return ""
-    count, channels = drawn.shape[:2]
+    count, channels = selection.shape[:2]
     text = f", first {count} drawn" if count < len(units) else ""
     if channels < units.shape[1]:
         text += f", first {channels} input channels drawn"

@@ -41,8 +41,8 @@ def draw_learning_curves(view: View, *, by: str) -> Picture:
     """Returns loss and accuracy side by side, by epoch or by optimiser step."""
     if by == "epoch":
         return draw_panels(view.history, EPOCH_STYLES, "epoch")
-    wanted = [prefix + figure for prefix in STEP_STYLES for figure in FIGURES]
-    if not any(view.steps.get(name) for name in wanted):
+    names = [prefix + figure for prefix in STEP_STYLES for figure in FIGURES]
+    if not any(view.steps.get(name) for name in names):
         raise MlrunError(
             "learning-curves: by is step, but this run logs nothing by step; add --log-every 1 "
             "for the figures of each batch, --evaluate-every 10steps for those of the validation "
@@ -62,7 +62,7 @@ def draw_panels(curves: Mapping[str, Curve], styles: Mapping[str, Style], unit: 
     Each curve's (place, value) pairs are kept as float64 (n, 2), named with - for /.
     """
     figure = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
-    kept: dict[str, Numbers] = {}
+    values: dict[str, Numbers] = {}
     last = max(1, last_of(curves.values()))
     width = 1 if last <= MOST_POINTS else -(-last // BINS)
     for place, (name, measure) in enumerate(FIGURES.items(), start=1):
@@ -71,7 +71,7 @@ def draw_panels(curves: Mapping[str, Curve], styles: Mapping[str, Style], unit: 
             curve = curves.get(prefix + name, ())
             draw_curve(axes, curve, style, width)
             if curve:
-                kept[(prefix + name).replace("/", "-")] = np.array(list(curve), dtype=np.float64)
+                values[(prefix + name).replace("/", "-")] = np.array(list(curve), dtype=np.float64)
         axes.set_xlabel(f"{unit} (0: before training)")
         axes.set_ylabel(f"{name} ({measure})")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -82,7 +82,7 @@ def draw_panels(curves: Mapping[str, Curve], styles: Mapping[str, Style], unit: 
             axes.legend()
         if axes.collections:
             figure.supxlabel(f"means of {width} {unit}s; shade: lowest to highest", fontsize=9)
-    return Picture(figure, kept)
+    return Picture(figure, values)
 
 
 def last_of(curves: Iterable[Curve]) -> int:

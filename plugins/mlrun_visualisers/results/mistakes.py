@@ -118,7 +118,7 @@ def table_of(
 def values_of(
     evaluation: Evaluation, places: Sequence[int], figures: Mapping[str, Tensor]
 ) -> dict[str, NDArray[Any]]:
-    """Returns what a run keeps of the images: `figures`, classes, and places in the own part."""
+    """Returns the arrays that a run keeps: `figures`, classes, and places in the own part."""
     return {
         **{name: tensor.numpy() for name, tensor in figures.items()},
         **outcomes_of(evaluation, places),

@@ -79,12 +79,12 @@ def variants_of(
     """
     variants: dict[str, dict[float, Variant]] = {}
     for change, of_change in amounts.items():
-        wanted = of_change or [rounded(share * side) for share in OF_THE_SIDE.get(change, ())]
-        if not any(wanted):
+        values = of_change or [rounded(share * side) for share in OF_THE_SIDE.get(change, ())]
+        if not any(values):
             raise MlrunError(f"robustness: {change} has no amount above 0")
         try:
             variants[change] = {
-                amount: Variant(**{change: amount}) for amount in sorted({0.0, *wanted})
+                amount: Variant(**{change: amount}) for amount in sorted({0.0, *values})
             }
         except ValueError as error:
             raise MlrunError(f"robustness: {error}") from None

@@ -23,46 +23,47 @@ def draw_calibration(view: View, *, bins: int, part: str | None) -> PicturesAndT
     """Yields the reliability diagram, and a table of its bins."""
     evaluation = evaluation_of(view, part)
     chances = evaluation.logits.double().softmax(1).numpy()
-    measured = calibration_of(chances, evaluation.labels.numpy(), bins=bins)
-    ends = intervals_of(measured)
+    calibration = calibration_of(chances, evaluation.labels.numpy(), bins=bins)
+    ends = intervals_of(calibration)
     title = (
-        f"{evaluation.part}, epoch {view.epoch}: expected calibration error {measured.error:.4f}\n"
+        f"{evaluation.part}, epoch {view.epoch}: "
+        f"expected calibration error {calibration.error:.4f}\n"
         f"{len(evaluation.labels):,} images, accuracy {evaluation.accuracy:.4f}, "
         f"mean confidence {chances.max(1).mean():.4f}"
     )
     values = {
-        "counts": measured.counts,
-        "confidence": measured.confidence,
-        "accuracy": measured.accuracy,
+        "counts": calibration.counts,
+        "confidence": calibration.confidence,
+        "accuracy": calibration.accuracy,
         "intervals": np.array(ends),
     }
-    yield "", Picture(diagram(measured, ends, title), values)
-    yield "table", table_of(measured, ends)
+    yield "", Picture(diagram(calibration, ends, title), values)
+    yield "table", table_of(calibration, ends)
 
 
-def intervals_of(measured: Calibration) -> Ends:
+def intervals_of(calibration: Calibration) -> Ends:
     """Returns Wilson's 95 % interval of each bin's accuracy; NaN of an empty one."""
-    right = np.nan_to_num(measured.accuracy * measured.counts).round().astype(int)
+    right = np.nan_to_num(calibration.accuracy * calibration.counts).round().astype(int)
     return [
         interval(hits, count) if count else (np.nan, np.nan)
-        for hits, count in zip(right.tolist(), measured.counts.tolist(), strict=True)
+        for hits, count in zip(right.tolist(), calibration.counts.tolist(), strict=True)
     ]
 
 
-def diagram(measured: Calibration, ends: Ends, title: str) -> Figure:
+def diagram(calibration: Calibration, ends: Ends, title: str) -> Figure:
     """Returns accuracy over confidence, and the bins' counts below."""
     figure = Figure(figsize=(5.6, 6.4), dpi=100, layout="constrained")
     figure.suptitle(title, fontsize=10)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    draw_reliability(upper, measured, ends)
-    draw_counts(lower, measured)
+    draw_reliability(upper, calibration, ends)
+    draw_counts(lower, calibration)
     return figure
 
 
-def draw_reliability(axes: Axes, measured: Calibration, ends: Ends) -> None:
+def draw_reliability(axes: Axes, calibration: Calibration, ends: Ends) -> None:
     """Draws each bin's accuracy with its interval, and how far it is from the confidence."""
-    there = measured.counts > 0
-    sure, accuracy = measured.confidence[there], measured.accuracy[there]
+    there = calibration.counts > 0
+    sure, accuracy = calibration.confidence[there], calibration.accuracy[there]
     low, high = np.array(ends)[there].T
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="as sure as right")
     axes.vlines(sure, sure, accuracy, color="C3", linewidth=4, alpha=0.35, label="gap")
@@ -75,24 +76,24 @@ def draw_reliability(axes: Axes, measured: Calibration, ends: Ends) -> None:
     axes.legend(loc="lower right", fontsize=8)
 
 
-def draw_counts(axes: Axes, measured: Calibration) -> None:
+def draw_counts(axes: Axes, calibration: Calibration) -> None:
     """Draws how many images each bin has, on a logarithmic axis: most are often in the last."""
-    edges = np.linspace(0, 1, len(measured.counts) + 1)
-    axes.bar(edges[:-1], measured.counts, np.diff(edges), align="edge", edgecolor="white")
+    edges = np.linspace(0, 1, len(calibration.counts) + 1)
+    axes.bar(edges[:-1], calibration.counts, np.diff(edges), align="edge", edgecolor="white")
     axes.set_yscale("log")
-    axes.set_ylim(0.5, 6 * max(1, measured.counts.max()))
+    axes.set_ylim(0.5, 6 * max(1, calibration.counts.max()))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="confidence: probability of the predicted class", ylabel="images (log)")
-    if len(measured.counts) <= MOST_COUNTS:
-        for left, right, count in zip(edges[:-1], edges[1:], measured.counts, strict=True):
+    if len(calibration.counts) <= MOST_COUNTS:
+        for left, right, count in zip(edges[:-1], edges[1:], calibration.counts, strict=True):
             if count:
                 middle = (left + right) / 2
                 axes.text(middle, count * 1.15, f"{count:,}", ha="center", va="bottom", fontsize=7)
 
 
-def table_of(measured: Calibration, ends: Ends) -> Table:
+def table_of(calibration: Calibration, ends: Ends) -> Table:
     """Returns the bins as a table; an empty bin has no confidence and no accuracy."""
-    edges = np.linspace(0, 1, len(measured.counts) + 1)
+    edges = np.linspace(0, 1, len(calibration.counts) + 1)
 
     def rounded(values: Any) -> list[float | None]:
         return [None if np.isnan(value) else round(float(value), 4) for value in values]
@@ -100,9 +101,9 @@ def table_of(measured: Calibration, ends: Ends) -> Table:
     return {
         "from": rounded(edges[:-1]),
         "to": rounded(edges[1:]),
-        "images": measured.counts.tolist(),
-        "confidence": rounded(measured.confidence),
-        "accuracy": rounded(measured.accuracy),
+        "images": calibration.counts.tolist(),
+        "confidence": rounded(calibration.confidence),
+        "accuracy": rounded(calibration.accuracy),
         "low": rounded(low for low, _ in ends),
         "high": rounded(high for _, high in ends),
     }

@@ -132,7 +132,8 @@ def report_epoch(
             monitored = state.history[state.patience.monitor][-1][1]
     state.record(metrics)
     epoch = Epoch(state.epoch, metrics, evaluations, monitored, last)
-    if monitored is not None and not epoch.diverged:
+    warm = state.step >= state.schedule.warm_steps
+    if monitored is not None and warm and not epoch.diverged:
         state.schedule.evaluated(monitored)
         if state.patience.exhausted(monitored) and not last:
             state.stopped = state.patience.reason

@@ -20,24 +20,23 @@ def criterion(
 
     Args:
         label_smoothing: the share of each label that is spread over all classes.
-        weights: of each class, float32 (K,), on the model's device; the weighted sum is
-            divided by the number of examples, not by the sum of their weights.
+        weights: of each class, float32 (K,), on the model's device. An example's loss, smoothed
+            or not, is multiplied by the weight of its own class; the sum is divided by the number
+            of examples, not by the sum of their weights.
     """
     own = getattr(model, "loss", None)
     if own is None and weights is None:  # the same in one operation less
         return lambda logits, labels: F.cross_entropy(
             logits.float(), labels, label_smoothing=label_smoothing
         )
-    if own is None:
+    if own is None and not label_smoothing:
         return lambda logits, labels: (
-            F.cross_entropy(
-                logits.float(),
-                labels,
-                weight=weights,
-                reduction="sum",
-                label_smoothing=label_smoothing,
-            )
+            F.cross_entropy(logits.float(), labels, weight=weights, reduction="sum")
             / labels.numel()
+        )
+    if own is None:
+        return lambda logits, labels: weighted_cross_entropy(
+            logits.float(), labels, weights, label_smoothing
         )
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -48,3 +47,15 @@ def criterion(
         return value.sum() / labels.numel() if value.ndim else value
 
     return loss
+
+
+def weighted_cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, label_smoothing: float
+) -> Tensor:
+    """Returns the mean over the examples of `weights[label]` times the smoothed cross-entropy.
+
+    torch's own multiplies the smoothed share of each class by that class's weight: where one class
+    is rare, and its weight large, every example is drawn to it.
+    """
+    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
+    return (losses if weights is None else losses * weights[labels]).sum() / labels.numel()

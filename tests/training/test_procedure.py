@@ -89,12 +89,36 @@ def test_gradients_are_clipped_to_the_norm(precision: str) -> None:
         assert (after - before).norm().item() == pytest.approx(expected, rel=close)
 
 
+def test_weights_and_smoothing_together_learn_what_either_learns_alone() -> None:
+    labels = (torch.arange(800) >= 780).long()  # 39 to 1, and told apart by their sign
+    images = torch.where(labels == 1, 1.0, -1.0)[:, None]
+    weights = class_weights("balanced", labels, 2)
+    for smoothing, given in ((0.1, None), (0.0, weights), (0.1, weights)):
+        torch.manual_seed(0)
+        model = nn.Linear(1, 2)
+        loss_of = criterion(model, label_smoothing=smoothing, weights=given)
+        optimiser = torch.optim.SGD(model.parameters(), 0.5)
+        for _ in range(200):
+            optimiser.zero_grad()
+            loss_of(model(images), labels).backward()
+            optimiser.step()
+        assert (model(images).argmax(1) == labels).all()
+
+
+def test_a_weighted_and_smoothed_loss_is_the_same_whole_and_in_parts() -> None:
+    settings = {"label_smoothing": 0.1, "class_weights": "1,2,0.5", "epochs": 1}
+    whole = training(batch_size=32, **settings).run()
+    parts = training(batch_size=16, accumulate=2, **settings).run()
+    for one, other in zip(whole.recorder.steps, parts.recorder.steps, strict=True):
+        assert one[1] == pytest.approx(other[1], rel=1e-5)
+
+
 def test_label_smoothing_and_class_weights_are_torch_s() -> None:
     logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 0])
     weights = torch.tensor([1.0, 2.0, 0.5])
     ours = criterion(nn.Identity(), label_smoothing=0.2, weights=weights)(logits, labels)
-    each = F.cross_entropy(logits, labels, weights, label_smoothing=0.2, reduction="none")
-    torch.testing.assert_close(ours, each.mean())
+    each = F.cross_entropy(logits, labels, label_smoothing=0.2, reduction="none")
+    torch.testing.assert_close(ours, (each * weights[labels]).mean())
     for settings in ({"label_smoothing": 0.2}, {"class_weights": "1,2,0.5"}):
         first = training(steps=1, **settings).run().recorder.steps[0][1]
         plain = training(steps=1).run().recorder.steps[0][1]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from small_training import network, training
+from small_training import evaluate_part, network, training
+from torch import nn
 from torch.optim import lr_scheduler
 
 from mlrun.errors import MlrunError
 from mlrun.settings import Settings
+from mlrun.training.evaluation import Evaluation
 from mlrun.training.optimisation.patience import Patience
 from mlrun.training.optimisation.schedules import Schedule, make_schedule
 
@@ -81,6 +84,40 @@ def test_a_cosine_falls_to_zero_after_its_warm_up() -> None:
     assert rates[:20] == pytest.approx([0.1 * (step + 1) / 20 for step in range(20)])
     rest = theirs(lambda o: lr_scheduler.CosineAnnealingLR(o, STEPS - 20), STEPS - 20)
     assert rates[20:] == pytest.approx([rate for rate, _ in rest])
+
+
+def test_a_falling_schedule_begins_when_the_warm_up_has_ended() -> None:
+    settings = {"schedule": "step", "schedule_every": 2, "warmup_epochs": 4}
+    rates = [rate for rate, _ in ours(10 * AN_EPOCH, **settings)]
+    given = optimiser()
+    warm_up = lr_scheduler.LinearLR(given, 1 / (4 * AN_EPOCH), 1.0, 4 * AN_EPOCH - 1)
+    falls = lr_scheduler.StepLR(given, 2 * AN_EPOCH, 0.1)
+    reference = lr_scheduler.SequentialLR(given, [warm_up, falls], [4 * AN_EPOCH])
+    for rate in rates:
+        assert rate == pytest.approx(given.param_groups[0]["lr"], rel=1e-9)
+        given.step()
+        reference.step()
+    by_epoch = rates[AN_EPOCH - 1 :: AN_EPOCH]
+    expected = [0.025, 0.05, 0.075, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    assert by_epoch == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"schedule": "plateau", "schedule_patience": 0}, {"early_stopping": 1}]
+)
+def test_no_evaluation_in_the_warm_up_counts(settings: dict[str, object]) -> None:
+    def worse(model: nn.Module, part: str) -> Evaluation:
+        return replace(evaluate_part(model, part), loss=next(losses))
+
+    losses = iter(float(number) for number in range(100))  # of train and val at the start, then val
+    done = training(network(), epochs=5, warmup_epochs=3, **settings)
+    done.evaluate = worse
+    done.run()
+    if "early_stopping" in settings:  # the third epoch is the first that counts
+        assert (done.state.epoch, done.state.patience.waited) == (4, 1)
+    else:
+        rates = [row["lr"] for row in done.recorder.epochs]
+        assert rates == pytest.approx([0.05 / 3, 0.1 / 3, 0.05, 0.05, 0.005])
 
 
 @pytest.mark.parametrize(("monitor", "mode"), [("val/loss", "min"), ("val/accuracy", "max")])

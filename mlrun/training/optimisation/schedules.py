@@ -28,6 +28,7 @@ class Schedule:
     plateau: the patience with the monitored metric, for schedule plateau.
     fall: the factor of the rates after a plateau.
     scale: the product of the falls so far.
+    warm_steps: optimiser steps of the warm-up, after which the schedule begins.
     """
 
     optimiser: torch.optim.Optimizer
@@ -35,6 +36,7 @@ class Schedule:
     plateau: Patience | None
     fall: float
     scale: float = 1.0
+    warm_steps: int = 0
 
     def __post_init__(self) -> None:
         self.rates = [float(group["lr"]) for group in self.optimiser.param_groups]
@@ -92,7 +94,7 @@ def make_schedule(
     warm = round(settings.warmup_epochs * steps_an_epoch)
     shapes = {
         "cosine": cosine(warm, steps),
-        "step": falling(settings.schedule_every * steps_an_epoch, settings.schedule_factor),
+        "step": falling(warm, settings.schedule_every * steps_an_epoch, settings.schedule_factor),
         "one-cycle": one_cycle(steps),
     }
     shape = shapes.get(settings.schedule, constant)
@@ -104,6 +106,7 @@ def make_schedule(
         lambda step: min(1.0, (step + 1) / max(1, warm)) * shape(step),
         plateau,
         settings.schedule_factor,
+        warm_steps=warm,
     )
 
 
@@ -122,9 +125,9 @@ def cosine(warm: int, steps: int) -> Factor:
     return factor
 
 
-def falling(every: int, by: float) -> Factor:
-    """Returns a factor that is multiplied `by` every so many steps."""
-    return lambda step: by ** (step // every)
+def falling(warm: int, every: int, by: float) -> Factor:
+    """Returns a factor that is multiplied `by` every so many steps, after `warm` steps."""
+    return lambda step: by ** (max(0, step - warm) // every)
 
 
 def one_cycle(steps: int) -> Factor:

@@ -50,6 +50,14 @@ class PredictCommand(DottedCommand):
     shell_complete=completion.for_setting("device"),
     help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
 )
+@click.option(
+    "--plugin",
+    "plugins",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="a plugin that is one Python file, such as the run's own; repeatable",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -59,6 +67,7 @@ def command(
     form: str,
     top: int | None,
     device: str,
+    plugins: tuple[Path, ...],
 ) -> int:
     """Classify image files with a run's best weights.
 
@@ -85,7 +94,7 @@ def command(
 
     torch_device = devices.resolve(device)
     with devices.torch_settings(torch_device, run.settings.threads):
-        restored = restore(run, torch_device, options=options)
+        restored = restore(run, torch_device, plugins, options)
         predictions = predict(restored, paths, unreadable=unreadable)
         classes = restored.weights.classes
         if form == "csv":

@@ -10,6 +10,7 @@ from mlrun.errors import MlrunError
 from mlrun.finished.read import read_account
 from mlrun.pages.report import report
 from mlrun.record.logged import LoggedRun
+from mlrun.record.trust import plugin_files_of
 from mlrun.running.outputs import PAGE
 from mlrun.settings.plan import plan_of
 
@@ -39,8 +40,9 @@ def make_report(run: LoggedRun) -> Report:
 
 
 def defaults_of(run: LoggedRun) -> dict[str, str]:
-    """Returns the defaults of the run's params; none if its plugins are not here."""
+    """Returns the defaults of the run's params; none if its plugins are not to be had."""
     try:
+        plugin_files_of(run, ())
         return plan_of(run.settings).defaults()
     except MlrunError:
         return {}

@@ -16,6 +16,7 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.components import build_model
 from mlrun.record.logged import LoggedRun
+from mlrun.record.trust import plugin_files_of
 from mlrun.seam.components import Kind
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings.plan import ConfiguredComponent, prefixed, resolve
@@ -88,15 +89,16 @@ def restore(
     Args:
         run: any run that has weights.
         device: where the model goes.
-        plugins: files that are plugins, besides the run's own.
+        plugins: files that are plugins, which the user names; see `plugin_files_of`.
         options: of the model, over those of the run; for what only the start needed, such as
             a file of weights that is gone.
 
     Raises:
-        MlrunError: the run has no weights, its plugin is not here, or builds another model.
+        MlrunError: the run has no weights, or its plugin is not here, is not trusted, or builds
+            another model.
     """
     weights = best_weights(run)
-    registry = registry_of(run, plugins)
+    registry = discover(plugin_files_of(run, plugins))
     settings = run.settings
     model_options = {**prefixed("model", settings.options), **(options or {})}
     model_of_run = configure(registry, "model", settings.model, model_options)
@@ -118,18 +120,6 @@ def restore(
     normalisation = Normalisation(weights.mean, weights.std).to(device)
     precision = choose_precision(settings.precision, device)
     return Restored(run, registry, weights, model, normalisation, precision, device)
-
-
-def registry_of(run: LoggedRun, plugins: Sequence[Path]) -> Registry:
-    """Returns the registry, with the run's own plugin files and `plugins`."""
-    files = [Path(name).expanduser() for name in run.settings.plugin]
-    for path in files:
-        if not path.is_file():
-            raise MlrunError(
-                f"run {run.run_id} used the plugin file {path}, which is not here; its text is "
-                f"kept in the run's artifacts as plugins/{path.name}"
-            )
-    return discover([*files, *(path for path in plugins if path not in files)])
 
 
 def configure(

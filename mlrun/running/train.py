@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from mlrun.errors import MlrunError, RunFailed, one_line
 from mlrun.machine.interrupts import undisturbed
@@ -10,6 +11,7 @@ from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.record.failures import Failures
+from mlrun.record.trust import trust
 from mlrun.running.context import RunContext
 from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
@@ -47,6 +49,8 @@ def train(
         with ready(plan) as prepared:
             start = start_from(plan, prepared)
             description = describe_run(plan, prepared)
+            for name in plan.settings.plugin:
+                trust(Path(name).expanduser())
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
                 shown.note(str(start))

@@ -13,7 +13,8 @@ from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import by_canonical_name, canonical
-from mlrun.settings.values import PartRates
+from mlrun.settings.recipes import Recipe
+from mlrun.settings.values import PartRates, names_of
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
 
@@ -111,6 +112,8 @@ def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
     if name is None:
         return make_plan(Settings.parse(values))
     recipe = recipes.load(as_text(name))
+    if "plugin" not in values:
+        check_plugins(recipe)
     try:
         plan = make_plan(Settings.parse(recipes.merge(recipe.values, values)))
     except MlrunError as error:
@@ -118,6 +121,23 @@ def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
             raise
         raise MlrunError(f"recipe {recipe.name}: {error}") from error
     return replace(plan, recipe_name=Path(recipe.name).name)
+
+
+def check_plugins(recipe: Recipe) -> None:
+    """Raises MlrunError where a recipe names a plugin file that does not lie beside it.
+
+    A recipe may be somebody else's: a file elsewhere is executed only if the user names it.
+    """
+    try:
+        files = names_of(recipe.values.get("plugin"))
+    except ValueError:
+        return  # which the settings will say
+    for name in files:
+        if Path(name).expanduser().resolve().parent != recipe.path.parent:
+            raise MlrunError(
+                f"recipe {recipe.name}: plugin {name} does not lie beside it; if you trust that "
+                f"file, name it: --plugin {name}"
+            )
 
 
 def fault_of(values: Mapping[str, object]) -> str:

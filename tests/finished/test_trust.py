@@ -1,0 +1,95 @@
+"""What a run or a recipe names is data: no file of theirs is executed unless the user says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+from PIL import Image
+
+import mlrun
+from mlrun.errors import MlrunError
+from mlrun.settings.plan import plan_of
+
+Command = Callable[..., tuple[int, str, str]]
+EVIL = "from pathlib import Path\nPath({marker!r}).write_text('executed')\n"
+MODEL = """
+import mlrun
+
+def one_layer(shape, classes):
+    from torch import nn
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+@mlrun.hookimpl
+def register_models(register):
+    register(one_layer)
+"""
+TRAINED = {"plugin": "mine.py", "model": "one-layer", "epochs": 1, "visualisers": "none"}
+
+
+@pytest.fixture
+def marker(home: Path) -> Path:
+    """A file that is there once the evil plugin was executed."""
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("zero.png")
+    return home / "executed"
+
+
+def artifacts_of(run_id: str) -> Path:
+    return Path(MlflowClient().get_run(run_id).info.artifact_uri.removeprefix("file://"))
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "artifact"])
+def test_a_plugin_that_somebody_s_run_names_is_not_executed(
+    finished: str, home: Path, marker: Path, command: Command, place: str
+) -> None:
+    folder = home if place == "elsewhere" else artifacts_of(finished)
+    (folder / "evil.py").write_text(EVIL.format(marker=str(marker)))
+    path = artifacts_of(finished) / "settings.yaml"
+    settings = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**settings, "plugin": [str(folder / "evil.py")]}))
+    MlflowClient().set_tag(finished, "mlrun.plugin_file.evil.py", "0123abcd")
+    assert command("report", finished, "--output", "page.html")[0] == 0
+    assert command("compare", finished, "--last", "1")[0] == 2  # one run: but it was read
+    for args in (["predict", finished, "zero.png"], ["evaluate", finished, "--rotate", "5"]):
+        code, _, stderr = command(*args)
+        assert code == 2
+        assert (
+            f"run {finished} names the plugin file {folder / 'evil.py'} (sha256 0123abcd)" in stderr
+        )
+        assert f"--plugin {folder / 'evil.py'}" in stderr
+    assert not marker.exists()
+
+
+def test_a_file_that_was_run_here_is_trusted_as_it_was_and_any_that_is_named(
+    store: str, home: Path, marker: Path, command: Command
+) -> None:
+    (home / "mine.py").write_text(MODEL)
+    run_id = mlrun.train({**TRAINED, "log_model": False}).run_id
+    assert command("predict", run_id, "zero.png")[0] == 0
+    (home / "mine.py").write_text(MODEL + EVIL.format(marker=str(marker)))
+    code, _, stderr = command("predict", run_id, "zero.png")
+    assert (code, marker.exists()) == (2, False)
+    assert "was not run on this machine as it is now" in stderr
+    (home / "kept").mkdir()
+    (home / "kept" / "mine.py").write_text(MODEL)
+    assert command("predict", run_id, "zero.png", "--plugin", "kept/mine.py")[0] == 0
+    assert not marker.exists()
+
+
+def test_a_recipe_s_plugin_lies_beside_it_or_is_named(home: Path, marker: Path) -> None:
+    (home / "theirs").mkdir()
+    (home / "mine.py").write_text(MODEL)
+    (home / "evil.py").write_text(EVIL.format(marker=str(marker)))
+    (home / "beside.yaml").write_text("plugin: mine.py\nmodel: one-layer\n")
+    (home / "theirs" / "evil.yaml").write_text(f"plugin: {home / 'evil.py'}\n")
+    (home / "theirs" / "model.yaml").write_text(f"plugin: {home / 'mine.py'}\nmodel: one-layer\n")
+    assert plan_of({"recipe": "beside.yaml"}).model.component.name == "one-layer"
+    with pytest.raises(MlrunError, match=r"recipe theirs/evil.yaml: plugin .* does not lie beside"):
+        plan_of({"recipe": "theirs/evil.yaml"})
+    assert not marker.exists()
+    named = {"recipe": "theirs/model.yaml", "plugin": "mine.py"}
+    assert plan_of(named).model.component.name == "one-layer"

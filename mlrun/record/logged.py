@@ -68,6 +68,7 @@ class LoggedRun:
                 "RUNNING": "it is still running",
                 "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}",
                 "KILLED": "it was killed before its first epoch was done",
+                "FINISHED": "its tag mlrun.best_epoch names no epoch",
             }.get(self.status, "it is not finished")
             raise MlrunError(f"run {self.run_id} has no checkpoints ({reason})")
         return self.download(f"checkpoints/epoch-{self.best_epoch}.pt", folder)
@@ -118,7 +119,7 @@ def find_run(reference: str) -> LoggedRun:
         raise MlrunError(f"run {run_id} was deleted; restore it with: mlflow runs restore")
     if "mlrun.version" not in run.data.tags:
         raise MlrunError(f"run {run_id} was not made by mlrun; give one that mlrun runs lists")
-    tags, best = run.data.tags, run.data.tags.get("mlrun.best_epoch")
+    tags = run.data.tags
     return LoggedRun(
         client=client,
         run_id=run_id,
@@ -128,7 +129,7 @@ def find_run(reference: str) -> LoggedRun:
         ended=run.info.end_time,
         experiment_id=run.info.experiment_id,
         settings=settings_of(client, run_id),
-        best_epoch=None if best is None else int(best),
+        best_epoch=best_epoch_of(tags),
         metrics=run.data.metrics,
         params=run.data.params,
         tags=tags,
@@ -136,6 +137,12 @@ def find_run(reference: str) -> LoggedRun:
             store.ui_base(mlflow.get_tracking_uri()), run.info.experiment_id, run_id
         ),
     )
+
+
+def best_epoch_of(tags: Mapping[str, str]) -> int | None:
+    """Returns the epoch of a run's best weights; None where its tag is not there, or no number."""
+    text = tags.get("mlrun.best_epoch", "")
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def open_store() -> MlflowClient:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mlrun.errors import unknown
-from mlrun.record.logged import OURS, answering, open_store
+from mlrun.record.logged import OURS, answering, best_epoch_of, open_store
 from mlrun.settings.run import setting_traits
 
 
@@ -58,7 +58,6 @@ def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
     """Returns a run of MLflow's as a row."""
     tags, started = run.data.tags, run.info.start_time / 1000
     ended = run.info.end_time / 1000 if run.info.end_time else time.time()
-    best = tags.get("mlrun.best_epoch")
     return Row(
         run_id=run.info.run_id,
         name=run.info.run_name,
@@ -66,7 +65,7 @@ def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
         status=tags.get("mlrun.status", run.info.status),
         started=started,
         seconds=ended - started,
-        best_epoch=None if best is None else int(best),
+        best_epoch=best_epoch_of(tags),
         metrics=run.data.metrics,
         params=run.data.params,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -65,8 +66,8 @@ class Checkpoints:
             ranking = sorted([*ranking, (value, state.epoch)], key=self.order)
         surplus = [epoch for _, epoch in ranking[self.keep :]]
         if value is not None and state.epoch not in surplus:
-            weights = {"epoch": state.epoch, "model": state.evaluated.state_dict()}
-            write(self.path(state.epoch), {**weights, **self.about})
+            weights = {"epoch": state.epoch, "model": state.evaluated.state_dict(), **self.about}
+            write(self.path(state.epoch), {**weights, "sha256": content_digest(weights)})
         write(self.last, state.state_dict())
         self.ranking = ranking[: self.keep]
         for epoch in surplus:
@@ -117,3 +118,10 @@ def digest(weights: Mapping[str, Tensor]) -> str:
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         sha.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of a checkpoint of weights: of the weights, and of what they are of."""
+    rest = {name: value for name, value in content.items() if name not in ("model", "sha256")}
+    text = f"{digest(content['model'])} {json.dumps(rest, sort_keys=True)}"
+    return hashlib.sha256(text.encode()).hexdigest()

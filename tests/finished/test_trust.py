@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
@@ -40,6 +41,11 @@ def marker(home: Path) -> Path:
 
 def artifacts_of(run_id: str) -> Path:
     return Path(MlflowClient().get_run(run_id).info.artifact_uri.removeprefix("file://"))
+
+
+def best_checkpoint(run_id: str) -> Path:
+    best = MlflowClient().get_run(run_id).data.tags["mlrun.best_epoch"]
+    return artifacts_of(run_id) / "checkpoints" / f"epoch-{best}.pt"
 
 
 @pytest.mark.parametrize("place", ["elsewhere", "artifact"])
@@ -93,3 +99,45 @@ def test_a_recipe_s_plugin_lies_beside_it_or_is_named(home: Path, marker: Path) 
     assert not marker.exists()
     named = {"recipe": "theirs/model.yaml", "plugin": "mine.py"}
     assert plan_of(named).model.component.name == "one-layer"
+
+
+@pytest.mark.parametrize("what", ["weights", "normalisation"])
+def test_a_checkpoint_that_was_changed_is_not_used(
+    finished: str, marker: Path, command: Command, what: str
+) -> None:
+    path = best_checkpoint(finished)
+    content = torch.load(path, weights_only=True)
+    if what == "weights":
+        next(iter(content["model"].values())).view(torch.uint8)[..., 0] ^= 1
+    else:
+        content["mean"][0] += 1e-6
+    torch.save(content, path)
+    for args in (["predict", finished, "zero.png"], ["evaluate", finished, "--rotate", "5"]):
+        code, _, stderr = command(*args)
+        assert code == 2
+        assert f"run {finished}: its checkpoint {path.name} cannot be read" in stderr
+        assert "its SHA-256 is another" in stderr
+    with pytest.raises(MlrunError, match="its SHA-256 is another"):
+        mlrun.train({"model": "cnn", "init_from": finished, "epochs": 0})
+
+
+def test_a_checkpoint_of_an_older_run_has_no_digest_and_is_read(
+    finished: str, marker: Path, command: Command
+) -> None:
+    path = best_checkpoint(finished)
+    content = torch.load(path, weights_only=True)
+    del content["sha256"]
+    torch.save(content, path)
+    assert command("predict", finished, "zero.png")[0] == 0
+
+
+@pytest.mark.parametrize("text", ["../../x", "-1", "9" * 5000, ""])
+def test_a_best_epoch_that_is_no_number_costs_that_run_alone(
+    finished: str, marker: Path, command: Command, text: str
+) -> None:
+    MlflowClient().set_tag(finished, "mlrun.best_epoch", text)
+    code, stdout, _ = command("runs")
+    assert (code, finished in stdout) == (0, True)
+    code, _, stderr = command("predict", finished, "zero.png")
+    assert code == 2
+    assert f"run {finished} has no checkpoints (its tag mlrun.best_epoch names no epoch)" in stderr

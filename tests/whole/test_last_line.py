@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("triton", reason="only with triton does anything print as it ends")
 TORCHVISION = ("--model", "torchvision", "--model.arch", "resnet18")
 SMALL = ("--epochs", "1", "--subset", "32", "--visualisers", "none")
 
 
-def train(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mlrun", "train", *arguments]
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlrun", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def train(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("train", *arguments)
 
 
 def test_nothing_is_printed_after_a_run(store: str) -> None:
@@ -26,6 +33,21 @@ def test_nothing_is_printed_after_a_run(store: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", run_id)
     assert done.stderr.splitlines()[-1].startswith("all runs: ")
     assert "leaked" not in done.stderr
+
+
+def test_nothing_is_printed_after_a_quiet_run_nor_by_what_is_done_with_it(
+    store: str, home: Path
+) -> None:
+    done = train(*TORCHVISION, *SMALL, "--validation", "test", "--quiet", "--log-model", "false")
+    assert (done.returncode, done.stderr) == (0, "")
+    (run_id,) = done.stdout.splitlines()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("zero.png")
+    for command in (["predict", run_id, "zero.png"], ["evaluate", run_id, "--rotate", "5"]):
+        done = run(*command)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1].startswith(("zero.png", "test-rotated-5: loss "))
+        lines = done.stderr.splitlines()
+        assert not lines or lines[-1].startswith("this run: ")
 
 
 def test_nothing_is_printed_after_an_error(store: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import mlflow
 import yaml
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -133,9 +132,7 @@ def find_run(reference: str) -> LoggedRun:
         metrics=run.data.metrics,
         params=run.data.params,
         tags=tags,
-        link=store.run_link(
-            store.ui_base(mlflow.get_tracking_uri()), run.info.experiment_id, run_id
-        ),
+        link=store.run_link(store.ui_base(store.address()), run.info.experiment_id, run_id),
     )
 
 
@@ -151,7 +148,7 @@ def open_store() -> MlflowClient:
     Raises:
         MlrunError: the store does not answer, or is a file that is not there.
     """
-    uri: str = mlflow.get_tracking_uri()
+    uri: str = store.address()
     store.without_bars()
     if store.first_use(uri):
         raise MlrunError(
@@ -174,14 +171,14 @@ def answering() -> Iterator[None]:
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a full disk
-        address = redact(mlflow.get_tracking_uri())
+        address = redact(store.address())
         raise MlrunError(f"tracking store {address}: {one_line(error)}") from None
 
 
 def look_up(client: MlflowClient, reference: str) -> Any:
     """Returns MLflow's run of that id, or the only one whose id starts with it."""
     prefix = reference.strip().lower()
-    address = redact(mlflow.get_tracking_uri())
+    address = redact(store.address())
     with answering():
         if re.fullmatch(r"[0-9a-f]{4,31}", prefix):
             runs = client.search_runs(

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.tracking.fluent import _get_experiment_id
@@ -25,7 +24,7 @@ LOG = logging.getLogger("mlrun.store")
 def check_store() -> None:
     """Raises MlrunError unless the tracking store in use answers within 10 seconds."""
     store.without_bars()
-    store.check(mlflow.get_tracking_uri())
+    store.check(store.address())
 
 
 def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> Tracker:
@@ -40,7 +39,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     Raises:
         MlrunError: the store cannot be opened, or the run to take over does not exist.
     """
-    uri = mlflow.get_tracking_uri()
+    uri = store.address()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the outbox does the waiting
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print links
@@ -81,7 +80,7 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     Raises:
         MlrunError: the store does not answer, or has no experiment of that name.
     """
-    uri: str = mlflow.get_tracking_uri()
+    uri: str = store.address()
     store.check(uri)
     try:
         with quiet(), FileLock(store.lock_path(uri)):
@@ -105,7 +104,7 @@ def end_waiting_run(status: Status, reason: str) -> None:
     if not run_id:
         return
     with suppress(Exception):
-        store.check(mlflow.get_tracking_uri())
+        store.check(store.address())
         client = MlflowClient()
         client.set_tag(run_id, "mlrun.reason", reason[:5000])
         client.set_tag(run_id, "mlrun.status", status)

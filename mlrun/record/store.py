@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from mlrun.errors import MlrunError, one_line, redact
 from mlrun.record.folders import state_folder
@@ -24,6 +24,24 @@ def without_bars() -> None:
     A value that the user has set for the variable stays.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+def address() -> str:
+    """Returns the address of the tracking store in use.
+
+    MLflow percent-encodes that of its default, a file in the working directory, and then takes the
+    encoded text for a path: in `my project` it would make a folder `my%20project`. Here that
+    default is the file itself, for MLflow's own calls in this process and its children too.
+    """
+    import mlflow
+
+    uri: str = mlflow.get_tracking_uri()
+    path = str(Path.cwd() / "mlflow.db")
+    encoded = quote(path)
+    if uri == f"sqlite:///{encoded}" and encoded != path and "?" not in path:
+        # not with a question mark, after which SQLAlchemy expects options
+        uri = os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{path}"
+    return uri
 
 
 def check(uri: str) -> None:

@@ -55,10 +55,6 @@ class Batches:
         self.batch_size = batching.batch_size
         self.labels, self.device = store.labels, store.device
 
-    def in_order(self, batch_size: int) -> Batches:
-        """Returns batches of the same examples: all, in their order, unchanged."""
-        return Batches(self.store, Batching(batch_size))
-
     def only(self, places: Sequence[int]) -> Batches:
         """Returns batches of the images at `places` of the selection, in that order, unchanged."""
         return Batches(self.store.only(places), Batching(self.batch_size))

@@ -222,7 +222,7 @@ def test_a_short_last_batch_is_kept_or_dropped() -> None:
     assert [len(labels) for _, labels in kept.epoch(1)] == [32, 32, 32, 4]
     assert [len(labels) for _, labels in dropped.epoch(1)] == [32, 32, 32]
     assert (kept.examples, dropped.examples, len(dropped)) == (100, 96, 3)
-    assert dropped.in_order(50).examples == 100
+    assert Batches(dropped.store, Batching(50)).examples == 100
 
 
 def test_batches_are_gathered_from_the_data_set_s_own_tensor_or_a_copy_on_the_device(
@@ -285,12 +285,10 @@ def test_batches_of_some_images_are_those_of_all_in_the_order_asked_for(
 def test_batches_made_of_others_share_their_examples_and_leave_them_as_they_are() -> None:
     given = make(part(), shuffle=True, drop_last=True, accumulate=2, change=lambda i, *_: i + 1)
     before = [images for images, _ in given.epoch(1)]
-    ordered, changed = given.in_order(50), given.changed_by(lambda images, *_: images + 2)
-    assert ordered.store is changed.store is given.store
-    assert ordered.batching == Batching(50)
-    for made, more in ((ordered, 0), (changed, 2)):
-        images = torch.cat([images for images, _ in made.epoch(1)])
-        assert torch.equal(images, given.gather(torch.arange(100)) + more)
+    changed = given.changed_by(lambda images, *_: images + 2)
+    assert changed.store is given.store
+    images = torch.cat([images for images, _ in changed.epoch(1)])
+    assert torch.equal(images, given.gather(torch.arange(100)) + 2)
     assert given.only([1, 2]).batching == Batching(32)
     held = given.holding(torch.zeros(100, 3))
     assert held.batching is given.batching
@@ -311,8 +309,8 @@ def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() ->
         assert torch.equal(a + 2 + 10 * step, b)
         assert torch.equal(x, y)
     assert called == [(2, 0, 32), (2, 1, 32), (2, 2, 32), (2, 3, 4)]
-    (images, _), *_ = changed.in_order(100).epoch(2)
-    assert torch.equal(images, next(plain.in_order(100).epoch(2))[0])
+    (images, _), *_ = Batches(changed.store, Batching(100)).epoch(2)
+    assert torch.equal(images, next(Batches(plain.store, Batching(100)).epoch(2))[0])
 
 
 def test_seeds_for_different_purposes_differ_and_stay() -> None:

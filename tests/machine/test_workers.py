@@ -45,7 +45,7 @@ def start() -> Iterator[Start]:
     started: list[Worker] = []
 
     def start(function: Callable[..., object], **options: object) -> Worker:
-        started.append(Worker(function, **options))  # type: ignore[arg-type]
+        started.append(Worker(function, **options))
         return started[-1]
 
     yield start

@@ -222,7 +222,7 @@ def test_disagreements_are_images_that_one_has_right_and_another_wrong() -> None
         assert set(predicted) == {0, 1}
         label = image.place % 4
         assert predicted[0].predicted == (label if image.place == 7 else (label + 1) % 4)
-        logits = runs[0].predictions.logits[image.place].astype(float)  # type: ignore[union-attr]  # it was tested
+        logits = runs[0].predictions.logits[image.place].astype(float)
         assert predicted[0].probability == pytest.approx(
             np.exp(logits).max() / np.exp(logits).sum(), rel=1e-5
         )

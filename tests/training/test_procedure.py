@@ -24,6 +24,7 @@ from small_training import (
 )
 from torch import Tensor, nn
 
+from mlrun.data.batches import Batches, Batching
 from mlrun.data.mixing import Mixing
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import derive_seed
@@ -328,5 +329,5 @@ def test_what_changes_the_images_is_given_epoch_and_step_and_is_left_out_of_eval
     given = batches(change=change)
     assert all(not images.any() for images, _ in given.epoch(3))
     assert told == [(3, 0), (3, 1), (3, 2)]
-    plain = torch.cat([images for images, _ in given.in_order(256).epoch(0)])
+    plain = torch.cat([images for images, _ in Batches(given.store, Batching(256)).epoch(0)])
     assert torch.equal(plain, NORMALISATION(selection().images))

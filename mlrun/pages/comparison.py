@@ -203,7 +203,7 @@ def cell(row: Row, column: Row, pair: Pair) -> dict[str, object]:
     if pair.difference is None or row.test is None or column.test is None:
         return {**content, "text": "·", "tone": "none"}
     difference = row.accuracy - column.accuracy
-    tone = "even" if pair.difference.p >= 0.05 else "better" if difference > 0 else "worse"
+    tone = "even" if not pair.difference.shown else "better" if difference > 0 else "worse"
     digits = 1 if abs(difference) >= 0.1 else 2
     return {**content, "text": f"{100 * difference:+.{digits}f}".replace("-", "−"), "tone": tone}
 

@@ -29,7 +29,7 @@ class Standing:
 class Pair:
     """Two runs, by their places among those compared.
 
-    difference: by McNemar's exact test, p corrected for all pairs (Holm); None where the two
+    difference: by McNemar's exact test, corrected for all pairs (Holm); None where the two
         cannot be compared.
     sentence: the difference in words, or why the two cannot be compared.
     """
@@ -97,7 +97,7 @@ def differences_of(
     }
     p_values = holm([difference.p for difference in differences.values()])
     return {
-        place: replace(difference, p=p)
+        place: replace(difference, corrected=p, tests=len(p_values))
         for (place, difference), p in zip(differences.items(), p_values, strict=True)
     }
 

@@ -23,13 +23,13 @@ LARGEST_TABLE = 30  # classes: of more, a map and a list of the pairs that are m
 class MatrixCell:
     """A cell of the confusion matrix: images of class `true` that were taken for `predicted`.
 
-    share: of the images of class `true`, 0–1.
+    share: of the images of class `true`, 0–1; None where it has none.
     """
 
     true: int
     predicted: int
     count: int
-    share: float
+    share: float | None
 
 
 def class_names(account: Account, predictions: Predictions) -> list[str]:
@@ -49,9 +49,10 @@ def accuracy_interval(predictions: Predictions) -> tuple[int, float, float]:
 def matrix_rows(counts: NDArray[np.int64]) -> Iterator[list[MatrixCell]]:
     """Yields the rows of the confusion matrix."""
     for true, row in enumerate(counts.tolist()):
-        total = max(1, sum(row))
+        total = sum(row)
         yield [
-            MatrixCell(true, predicted, count, count / total) for predicted, count in enumerate(row)
+            MatrixCell(true, predicted, count, count / total if total else None)
+            for predicted, count in enumerate(row)
         ]
 
 

@@ -18,7 +18,8 @@ def per_class(predictions: Predictions, classes: Sequence[str]) -> Table:
 
     Precision is the fraction of the images predicted as a class whose label it is; recall the
     fraction of the images with that label that are predicted so; F1 their harmonic mean; each
-    0–1, and 0 where the denominator is 0. Support is the number of images with that label.
+    0–1, and None where the denominator is 0: of a class that is never predicted, or has no image.
+    Support is the number of images with that label.
     """
     true_positives, predicted, support = (
         np.bincount(labels, minlength=len(classes))
@@ -30,13 +31,16 @@ def per_class(predictions: Predictions, classes: Sequence[str]) -> Table:
     )
     return {
         "class": list(classes),
-        "precision": rounded(true_positives / np.maximum(predicted, 1)),
-        "recall": rounded(true_positives / np.maximum(support, 1)),
-        "f1": rounded(2 * true_positives / np.maximum(predicted + support, 1)),
+        "precision": rates(true_positives, predicted),
+        "recall": rates(true_positives, support),
+        "f1": rates(2 * true_positives, predicted + support),
         "support": support.tolist(),
     }
 
 
-def rounded(fractions: NDArray[np.float64]) -> list[Cell]:
-    """Returns the values of (K,) with `DIGITS` digits after the point."""
-    return [round(value, DIGITS) for value in fractions.tolist()]
+def rates(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> list[Cell]:
+    """Returns parts / wholes, (K,), with `DIGITS` digits after the point; None of no whole."""
+    return [
+        round(part / whole, DIGITS) if whole else None
+        for part, whole in zip(parts.tolist(), wholes.tolist(), strict=True)
+    ]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mlrun.errors import MlrunError
 
+LEVEL = 0.05  # of the tests: p-values below it are called a difference
+
 
 def interval(right: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Returns Wilson's interval of a fraction: its ends, 0–1.
@@ -80,27 +82,59 @@ class Difference:
 
     images: how many. first, second: those that only this model predicted right.
     p: how probable a split as uneven as first to second, or more, is by chance (two-sided).
+    corrected: p, corrected for all of `tests` that were made together; p itself where it is alone.
     """
 
     images: int
     first: int
     second: int
     p: float
+    corrected: float
+    tests: int = 1
+
+    @property
+    def shown(self) -> bool:
+        """Whether the test tells the two models apart at 5 %, after correction."""
+        return self.corrected < LEVEL
 
     def sentence(self, first: str, second: str) -> str:
         """Returns the difference in words that call the models `first` and `second`."""
-        if self.p >= 0.05:
-            return (
-                f"{first} and {second}: no difference that {self.images:,} images could show "
-                f"(p = {self.p:.2g})"
-            )
+        several = self.tests > 1
+        raw = f"{'raw ' if several else ''}p = {p_text(self.p)}"
+        if self.p >= LEVEL:
+            images = counted(self.images)
+            return f"{first} and {second}: no difference that {images} could show ({raw})"
         better, worse, most, least = first, second, self.first, self.second
         if self.second > self.first:
             better, worse, most, least = second, first, self.second, self.first
-        return (
-            f"{better} is better than {worse}: right on {most:,} images that the other has wrong, "
-            f"the other way round {least:,} (p = {self.p:.2g})"
-        )
+        split = f"right on {counted(most)} that the other has wrong, the other way round {least:,}"
+        after = f"after correction for {self.tests:,} pairs"
+        if not self.shown:
+            return (
+                f"{better} and {worse}: {better} is {split}; a difference is not shown at 5 % "
+                f"{after} ({raw})"
+            )
+        p = f"p = {p_text(self.corrected)}"
+        return f"{better} is better than {worse}: {split} ({p}{f' {after}' if several else ''})"
+
+
+def counted(images: int) -> str:
+    """Returns how many images, in words.
+
+    >>> counted(1), counted(10_000)
+    ('1 image', '10,000 images')
+    """
+    return f"{images:,} image{'' if images == 1 else 's'}"
+
+
+def p_text(p: float) -> str:
+    """Returns a p-value to two digits; to more near 5 %, on the side of it where it lies.
+
+    >>> p_text(0.00049), p_text(1.0), p_text(0.0496)
+    ('0.00049', '1', '0.0496')
+    """
+    texts = (f"{p:.{digits}g}" for digits in range(2, 18))
+    return next((text for text in texts if (float(text) < LEVEL) == (p < LEVEL)), f"{p}")
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
@@ -119,7 +153,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     total = only_first + only_second
     p = float(binomtest(only_first, total).pvalue) if total else 1.0
-    return Difference(len(first), only_first, only_second, p)
+    return Difference(len(first), only_first, only_second, p, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

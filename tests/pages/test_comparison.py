@@ -184,11 +184,25 @@ def test_pairs_are_mcnemars_test_corrected_by_holm() -> None:
         table = [[(one & other).sum(), (one & ~other).sum()], [(~one & other).sum(), 0]]
         chances.append(mcnemar(table, exact=True).pvalue)
     theirs = multipletests(chances, method="holm")[1]
-    assert [pair.difference.p for pair in found] == pytest.approx(theirs)
+    assert [pair.difference.p for pair in found] == pytest.approx(chances)
+    assert [pair.difference.corrected for pair in found] == pytest.approx(theirs)
     assert found[3].sentence.startswith("a is better than e: right on ")
     assert found[0].sentence == (
-        f"a and b: no difference that 400 images could show (p = {theirs[0]:.2g})"
+        f"a and b: no difference that 400 images could show (raw p = {chances[0]:.2g})"
     )
+
+
+def test_a_difference_that_the_correction_alone_takes_away_is_not_said_to_be_none() -> None:
+    right = [np.ones(10_000, bool) for _ in range(8)]
+    right[1][:12], right[0][12] = False, False  # p = 0.0034, of 28 pairs
+    names = list("abcdefgh")
+    found = pairs([account(n, predictions=result(one)) for n, one in enumerate(right)], names)
+    assert found[0].sentence == (
+        "a and b: a is right on 12 images that the other has wrong, the other way round 1; "
+        "a difference is not shown at 5 % after correction for 28 pairs (raw p = 0.0034)"
+    )
+    page = comparison([account(n, predictions=result(one)) for n, one in enumerate(right)])
+    assert page.count("not shown at 5 % after correction for 28 pairs (raw p = 0.0034)") >= 2
 
 
 def test_runs_on_different_images_or_not_tested_are_not_compared_but_told() -> None:

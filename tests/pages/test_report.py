@@ -23,6 +23,7 @@ from mlrun.pages import stills
 from mlrun.pages.account import Account
 from mlrun.pages.page import environment
 from mlrun.pages.report import report
+from mlrun.training.predictions import Predictions
 
 RUN: dict[str, object] = {
     "model": "cnn",
@@ -260,6 +261,21 @@ def test_figures_that_are_no_numbers_are_gaps() -> None:
     data = Page(report(account())).data
     points = data["charts"]["epoch/accuracy"]["series"][0]["points"]
     assert points == [[0, 0.1], [1, 0.5], [2, None]]
+
+
+def test_a_rate_of_no_images_is_a_dash() -> None:
+    labels = np.array([0, 0, 1])
+    logits = np.eye(4, dtype=np.float32)[[0, 2, 1]]  # of the last two classes is no image
+    predictions = Predictions("test", logits, labels, np.arange(3))
+    text = report(account(predictions=predictions, classes=("a", "b", "c", "d"), history={}))
+    rows = re.findall(r"<tr>\s*<td>([a-d])</td>(.*?)</tr>", text, re.DOTALL)
+    cells = {name: re.findall(r"<td[^>]*>([^<]*)</td>", row) for name, row in rows}
+    assert cells["a"] == ["100 %", "50.0 %", "66.7 %", "2"]
+    assert cells["c"] == ["0.0 %", "–", "0.0 %", "0"]
+    assert cells["d"] == ["–", "–", "–", "0"]
+    assert 'aria-label="a taken for c: 1, 50.0 %"' in text
+    assert 'aria-label="d taken for a: 0, –"' in text
+    assert "nan" not in text.partition("<body>")[2].partition("<script")[0].lower()
 
 
 def test_settings_that_differ_come_first() -> None:

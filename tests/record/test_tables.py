@@ -174,7 +174,7 @@ def test_the_table_per_class_is_scikit_learn_s_report(classes: int) -> None:
     names = [f"class {number}" for number in range(classes)]
     report = classification_report(
         found.labels, found.predicted, labels=range(classes), target_names=names,
-        output_dict=True, zero_division=0,
+        output_dict=True, zero_division=np.nan,
     )  # fmt: skip
     table = per_class(found.arrays, names)
     assert table["class"] == names
@@ -183,9 +183,10 @@ def test_the_table_per_class_is_scikit_learn_s_report(classes: int) -> None:
         ("precision", "recall", "f1-score", "support"),
         strict=True,
     ):
-        assert table[column] == [round(report[name][theirs], 4) for name in names]
-    assert table["f1"][0] == 0
-    assert table["support"][-1] == 0
+        figures = [report[name][theirs] for name in names]
+        assert table[column] == [None if np.isnan(x) else round(x, 4) for x in figures]
+    assert (table["precision"][0], table["recall"][0], table["f1"][0]) == (None, 0, 0)
+    assert (table["support"][-1], table["recall"][-1]) == (0, None)
 
 
 def test_top_5_is_scikit_learn_s_and_none_of_ten_classes() -> None:

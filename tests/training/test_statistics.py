@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from mlrun.errors import MlrunError
-from mlrun.training.statistics import calibration, holm, interval, mcnemar
+from mlrun.training.statistics import Difference, calibration, holm, interval, mcnemar
 
 
 @pytest.mark.parametrize("right", [0, 1, 17, 352, 359, 360])
@@ -80,8 +80,32 @@ def test_what_mcnemars_test_comes_to_is_said_in_plain_words() -> None:
         "(p = 0.00049)"
     )
     assert mcnemar(second, first).sentence("A", "B").startswith("B is better than A: right on 12")
+    second[1:12] = True
+    assert mcnemar(first[:1], second[:1]).sentence("A", "B") == (
+        "A and B: no difference that 1 image could show (p = 1)"
+    )
     with pytest.raises(MlrunError, match=r"^10,000 and 3 images cannot be compared$"):
         mcnemar(first, np.ones(3, dtype=bool))
+
+
+def test_what_the_images_show_is_told_from_what_is_left_of_it_after_correction() -> None:
+    found = Difference(10_000, 1, 12, 0.0034, 0.085, tests=25)
+    assert found.sentence("A", "B") == (
+        "B and A: B is right on 12 images that the other has wrong, the other way round 1; "
+        "a difference is not shown at 5 % after correction for 25 pairs (raw p = 0.0034)"
+    )
+    assert not found.shown
+    found = Difference(10_000, 14, 1, 0.00098, 0.024, tests=25)
+    assert found.sentence("A", "B") == (
+        "A is better than B: right on 14 images that the other has wrong, the other way round 1 "
+        "(p = 0.024 after correction for 25 pairs)"
+    )
+    found = Difference(10_000, 5, 4, 1.0, 1.0, tests=25)
+    assert found.sentence("A", "B") == (
+        "A and B: no difference that 10,000 images could show (raw p = 1)"
+    )
+    barely = Difference(10_000, 1, 9, 0.04996, 0.04996)
+    assert barely.sentence("A", "B").endswith("the other way round 1 (p = 0.04996)")
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 66])

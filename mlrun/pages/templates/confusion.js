@@ -124,7 +124,7 @@ class ConfusionMap {
 
   tell([is, taken]) {
     const count = counts.get(`${is},${taken}`) ?? 0;
-    const share = percent(count / (totals.get(is) ?? 1));
+    const share = totals.has(is) ? percent(count / totals.get(is)) : "–";
     this.caption.textContent = `${DATA.classes[is]} → ${DATA.classes[taken]}: ${count} (${share} of the row)`;
   }
 

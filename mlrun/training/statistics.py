@@ -42,11 +42,11 @@ class Calibration:
     """How well a model's probabilities agree with its accuracy.
 
     counts: int64 (B,), images by the probability of the predicted class, in B bins of equal
-        width from 0 to 1, each with its upper end.
+        width from 0 to 1, each with its upper end; an image whose probability is NaN is in none.
     confidence: float64 (B,), the mean of that probability; NaN in an empty bin.
     accuracy: float64 (B,), the fraction that is right; NaN in an empty bin.
     error: the expected calibration error, 0–1: the mean of |accuracy - confidence| over the
-        bins, weighed by their counts.
+        bins, weighed by their counts; NaN where a probability is.
     """
 
     counts: NDArray[np.int64]
@@ -67,13 +67,16 @@ def calibration(
     """
     highest = probabilities.max(1).astype(np.float64)
     right = (probabilities.argmax(1) == labels).astype(np.float64)
+    known = np.isfinite(highest)
+    highest, right = highest[known], right[known]
     places = np.clip(np.ceil(highest * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(places, minlength=bins)
     with np.errstate(invalid="ignore"):
         confidence = np.bincount(places, highest, minlength=bins) / counts
         accuracy = np.bincount(places, right, minlength=bins) / counts
     gaps = np.nan_to_num(np.abs(accuracy - confidence))
-    return Calibration(counts, confidence, accuracy, float((gaps * counts).sum() / len(labels)))
+    error = float((gaps * counts).sum() / len(labels)) if known.all() else math.nan
+    return Calibration(counts, confidence, accuracy, error)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sklearn.metrics import confusion_matrix
 
 import mlrun
 from mlrun.pages import stills
-from mlrun.pages.account import Account
+from mlrun.pages.account import Account, Thumbnails
 from mlrun.pages.page import environment
 from mlrun.pages.report import report
 from mlrun.training.predictions import Predictions
@@ -276,6 +276,17 @@ def test_a_rate_of_no_images_is_a_dash() -> None:
     assert 'aria-label="a taken for c: 1, 50.0 %"' in text
     assert 'aria-label="d taken for a: 0, –"' in text
     assert "nan" not in text.partition("<body>")[2].partition("<script")[0].lower()
+
+
+def test_a_model_that_diverged_has_a_page_without_nan() -> None:
+    logits = np.full((4, 2), np.nan, np.float32)
+    predictions = Predictions("test", logits, np.array([0, 1, 0, 1]), np.arange(4))
+    kept = Thumbnails(np.arange(4), np.zeros((4, 1, 8, 8), np.uint8))
+    text = report(account(predictions=predictions, thumbnails=kept, classes=("a", "b")))
+    page = Page(text)
+    assert "The expected calibration error is –." in page.texts["calibration"]
+    assert "nan" not in "".join(page.texts[name].lower() for name in page.texts if name != "script")
+    assert page.data["images"]["rows"][0] == [0, 0, 0, None, None]
 
 
 def test_settings_that_differ_come_first() -> None:

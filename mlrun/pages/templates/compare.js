@@ -46,7 +46,7 @@ function thumb(image, wrong) {
     {},
     make("img", { src: image.address, alt: `image ${image.index}: ${image.name}, taken for ${taken}`, title: `image ${image.index} of its part` }),
     make("b", { text: image.name }),
-    make("div", { class: "no", text: `${taken} (${chance} %)` }),
+    make("div", { class: "no", text: `${taken} (${chance ?? "–"} %)` }),
   );
 }
 

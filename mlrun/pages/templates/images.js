@@ -31,7 +31,7 @@ function shot(number) {
     canvas,
     make("span", { class: "names", text: `${is} → ${taken}` }),
     make("small", { text: percent(chance) }),
-    make("small", { text: `loss ${loss.toFixed(2)}` }),
+    make("small", { text: `loss ${loss === null ? "–" : loss.toFixed(2)}` }),
   );
 }
 

@@ -21,6 +21,7 @@ const shape = (name, attributes = {}, ...children) =>
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 const percent = (fraction, digits = 1) => {
+  if (fraction === null || fraction === undefined) return "–";
   const text = (100 * fraction).toFixed(digits);
   return `${Number(text) === 100 ? "100" : text} %`;
 };

@@ -27,9 +27,9 @@ def draw_calibration(view: View, *, bins: int, part: str | None) -> PicturesAndT
     ends = intervals_of(calibration)
     title = (
         f"{evaluation.part}, epoch {view.epoch}: "
-        f"expected calibration error {calibration.error:.4f}\n"
+        f"expected calibration error {digits(calibration.error)}\n"
         f"{len(evaluation.labels):,} images, accuracy {evaluation.accuracy:.4f}, "
-        f"mean confidence {chances.max(1).mean():.4f}"
+        f"mean confidence {digits(chances.max(1).mean())}"
     )
     values = {
         "counts": calibration.counts,
@@ -39,6 +39,11 @@ def draw_calibration(view: View, *, bins: int, part: str | None) -> PicturesAndT
     }
     yield "", Picture(diagram(calibration, ends, title), values)
     yield "table", table_of(calibration, ends)
+
+
+def digits(figure: float) -> str:
+    """Returns a figure with four decimals; a dash where there is none, as of a diverged model."""
+    return f"{figure:.4f}" if np.isfinite(figure) else "–"
 
 
 def intervals_of(calibration: Calibration) -> Ends:

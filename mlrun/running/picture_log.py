@@ -46,8 +46,8 @@ class Job:
 class PictureLog:
     """Renders and logs pictures, and the values behind them.
 
-    Figures are rendered in a process beside the training; what it cannot render is rendered
-    here, by `catch_up`.
+    Figures are rendered in a process beside the training; what it cannot render, or has not yet
+    when the run ends, is rendered here, by `catch_up`.
 
     Args:
         tracker: of the run.
@@ -96,18 +96,21 @@ class PictureLog:
             self._tracker.tags({ORDER_TAG: ",".join(self._keys)})
 
     def catch_up(self) -> None:
-        """Renders and logs the pictures that the process beside could not render."""
+        """Renders and logs the pictures that the process beside did not render."""
         while self._unrendered:
-            job = self._unrendered.pop(0)
+            job = self._unrendered[0]
             try:
                 with untouched(self._device):
                     rendered = render(job.content)
                 self._log(job, rendered)
             except (Exception, SystemExit) as error:
                 job.failed(error)
+            del self._unrendered[0]  # now, so that an interrupt does not lose it
 
     def close(self) -> None:
-        """Waits until every picture is rendered and logged; a second time, does nothing."""
+        """Sees to it that every picture is rendered and logged; a second time, does nothing."""
+        while self._renderer.take_back():
+            self.catch_up()
         self._renderer.close()
         self.catch_up()
 

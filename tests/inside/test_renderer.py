@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from runs import QUICK, artifacts_of
 from views import convolutional, make_view
 
 import mlrun
-from mlrun.inside.drawing.renderer import Renderer
+from mlrun.inside.drawing.renderer import MOST_WAITING, Renderer
 from mlrun.inside.drawing.rendering import Rendered, packed, pixels, unpacked
 
 PICTURE = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
@@ -36,8 +39,16 @@ def rendered(*contents: bytes, renderer: Renderer | None = None) -> list[Rendere
     renderer = renderer or Renderer()
     for content in contents:
         renderer.submit(content, found.append)
+    wait_until(lambda: len(found) == len(contents))
     renderer.close()
     return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
 
 
 def decoded(content: bytes) -> np.ndarray:
@@ -85,10 +96,49 @@ def test_nothing_is_lost_when_the_process_is_killed() -> None:
     assert rendered(packed(PICTURE), packed(PICTURE), renderer=renderer) == [None, None]
 
 
+def without_time() -> Renderer:
+    """A renderer whose process gets no time, as on a machine that is busy without end."""
+    renderer = Renderer()
+    assert renderer._worker is not None
+    os.kill(renderer._worker.process.pid, signal.SIGSTOP)
+    return renderer
+
+
+def test_nobody_waits_for_a_process_that_gets_no_time() -> None:
+    renderer, found, done = without_time(), [], []
+    large = packed(np.zeros((1000, 1000, 3), dtype=np.uint8))  # more than a pipe holds
+
+    def use() -> None:
+        for _ in range(MOST_WAITING + 5):
+            renderer.submit(large, found.append)
+        renderer.after(partial(done.append, len(found)))
+        renderer.close()
+
+    user = threading.Thread(target=use, daemon=True)
+    user.start()
+    user.join(30)
+    assert not user.is_alive()
+    assert found == [None] * (MOST_WAITING + 5)
+    assert done, "work that came while too many pictures waited"
+
+
+def test_pictures_are_taken_back_one_at_a_time() -> None:
+    renderer, found = without_time(), []
+    for _ in range(4):
+        renderer.submit(packed(PICTURE), found.append)
+    wait_until(lambda: renderer._waiting.qsize() == 3)  # the process has the first
+    assert renderer.take_back()
+    assert found == [None]
+    renderer.close()
+    assert found == [None] * 4
+    assert not renderer.take_back()
+
+
 def test_work_is_done_after_the_pictures_and_closing_again_does_nothing() -> None:
     renderer, order = Renderer(), []
     renderer.submit(packed(PICTURE), lambda _: order.append("picture"))
     renderer.after(lambda: order.append("work"))
+    wait_until(lambda: len(order) == 2)
     renderer.close()
     renderer.close()
     assert order == ["picture", "work"]
@@ -161,6 +211,38 @@ def test_a_run_keeps_values_and_pictures_whatever_the_plugin(store: str, tmp_pat
     with np.load(folder / "values/end.npz") as arrays:
         assert sorted(arrays) == [f"values-all/epoch-{n:04}/epochs" for n in range(3)]
         assert arrays["values-all/epoch-0001/epochs"].tolist() == [0, 1, 2]
+
+
+STARVED = """
+import mlrun
+import numpy as np
+import psutil
+
+
+def stopping(view):
+    for child in psutil.Process().children():
+        if "mlrun.machine.workers" in " ".join(child.cmdline()):
+            child.suspend()
+    return mlrun.Picture(np.full((4, 4, 3), view.epoch, dtype=np.uint8), {"a": np.array([7])})
+
+
+@mlrun.hookimpl
+def register_visualisers(register):
+    register(stopping, when="epoch")
+"""
+
+
+def test_a_run_ends_though_its_pictures_process_gets_no_time(store: str, tmp_path: Path) -> None:
+    path = tmp_path / "starved.py"
+    path.write_text(STARVED)
+    settings: dict[str, Any] = {"model": "logistic", "epochs": 1, "log_model": False}
+    run = mlrun.train({**settings, "visualisers": "stopping", "plugin": str(path)})
+    assert run.failures == {}
+    for epoch in range(2):
+        (image,) = (artifacts_of(run.run_id) / "images").glob(f"stopping+step+{epoch}+*.png")
+        assert (np.asarray(Image.open(image)) == epoch).all()
+        with np.load(artifacts_of(run.run_id) / f"values/epoch-{epoch:04}.npz") as arrays:
+            assert arrays["stopping/a"] == [7]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from mlrun.inside.drawing.rendering import Rendered, render
 from mlrun.machine.workers import Worker, WorkerEnded
 
-MOST_WAITING = 64  # pictures, before the training waits for some to be done
+MOST_WAITING = 64  # pictures and other work; what comes then is left to the caller
 NICENESS = 10  # the training comes first
 Take = Callable[[Rendered | None], None]
 
@@ -18,8 +18,9 @@ Take = Callable[[Rendered | None], None]
 class Renderer:
     """A process that renders pictures one after the other, and a thread that sends them to it.
 
-    Of a picture that the process cannot render, and of each once it has ended, the result is
-    None: the caller must render it.
+    The process stands back behind the training, so on a busy machine it hardly gets on: nobody
+    waits for it. Of a picture that it cannot render, that is taken from it, or that comes while too
+    many wait, the result is None: the caller must render it.
     """
 
     def __init__(self) -> None:
@@ -33,19 +34,45 @@ class Renderer:
         self._thread.start()
 
     def submit(self, content: bytes, take: Take) -> None:
-        """Queues a picture of `rendering.packed` to be rendered; waits if the queue is full.
+        """Queues a picture of `rendering.packed` to be rendered, without waiting.
 
-        `take` is called from another thread with its files, or with None.
+        `take` is called with its files, or with None; mostly from another thread.
         """
-        self._waiting.put((content, take))
+        try:
+            self._waiting.put_nowait((content, take))
+        except queue.Full:
+            take(None)
 
     def after(self, work: Callable[[], None]) -> None:
-        """Calls `work` in the other thread, once the pictures so far are rendered."""
-        self._waiting.put(work)
+        """Calls `work` in the other thread after the pictures so far; here, if too many wait."""
+        try:
+            self._waiting.put_nowait(work)
+        except queue.Full:
+            work()
+
+    def take_back(self) -> bool:
+        """Takes the next picture or work from the process; False if none waits.
+
+        A picture's result is None; work is done here.
+        """
+        try:
+            job = self._waiting.get_nowait()
+        except queue.Empty:
+            return False
+        if isinstance(job, tuple):
+            job[1](None)
+        elif job is not None:
+            job()
+        return True
 
     def close(self) -> None:
-        """Waits until everything is done, and ends the process; a second time, does nothing."""
+        """Takes back everything, and ends the process; a second time, does nothing."""
+        while self.take_back():
+            pass
+        worker = self._worker
         if self._thread.is_alive():
+            if worker is not None:
+                worker.kill()  # the picture that it is at comes back
             self._waiting.put(None)
             self._thread.join()
 

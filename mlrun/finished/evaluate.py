@@ -20,6 +20,8 @@ from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, configure, restore
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.logged import LoggedRun, find_run
+from mlrun.record.trust import data_folder, options_of_run
+from mlrun.seam.conversion import as_text
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
@@ -55,15 +57,15 @@ class EvaluationRequest:
     name: str | None = None
     device: str = "auto"
 
-    @property
-    def elsewhere(self) -> bool:
-        """Whether the data are not the run's own."""
-        return self.dataset is not None or bool(self.options)
+    def elsewhere(self, run: LoggedRun) -> bool:
+        """Whether the data are not the run's own; an option equal to the run's changes nothing."""
+        own = {n: as_text(value) for n, value in prefixed("dataset", run.settings.options).items()}
+        given = {name: as_text(value) for name, value in self.options.items()}
+        return self.dataset is not None or not given.items() <= own.items()
 
-    @property
-    def as_trained(self) -> bool:
+    def as_trained(self, run: LoggedRun) -> bool:
         """Whether it is the run's own data as they are, from where they were."""
-        changed = self.elsewhere or self.variant.active or self.data_dir or self.name
+        changed = self.elsewhere(run) or self.variant.active or self.data_dir or self.name
         return not changed
 
 
@@ -98,7 +100,7 @@ def evaluate(reference: str, request: EvaluationRequest) -> LoggedEvaluation:
     run = find_run(reference)
     name = name_of(run, request)
     logged = figures(run, name)
-    if logged and (request.as_trained or evaluation_tag(name) not in run.tags):
+    if logged and (request.as_trained(run) or evaluation_tag(name) not in run.tags):
         return logged  # the run's own figures, which training logged
     device = devices.resolve(request.device)
     settings = run.settings
@@ -136,7 +138,9 @@ def name_of(run: LoggedRun, request: EvaluationRequest) -> str:
             )
         return request.name
     other = (request.dataset or run.settings.dataset).rpartition("/")[2].replace("_", "-")
-    name = request.variant.called(f"{request.part}-{other}" if request.elsewhere else request.part)
+    name = request.variant.called(
+        f"{request.part}-{other}" if request.elsewhere(run) else request.part
+    )
     return "train-best" if name == "train" else name  # train/… are the running means
 
 
@@ -156,12 +160,13 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
     Raises:
         MlrunError: the data cannot be had, lack the part, or do not fit the run.
     """
-    settings = restored.run.settings
+    run, settings = restored.run, restored.run.settings
+    component = restored.registry.find("dataset", request.dataset or settings.dataset)
     options = dict(request.options)
     if request.dataset is None:
-        options = {**prefixed("dataset", settings.options), **options}
-    dataset = configure(restored.registry, "dataset", request.dataset or settings.dataset, options)
-    data = load_data(dataset, request.data_dir or settings.data_dir)
+        options = options_of_run(run, "dataset", component, options)
+    dataset = configure("dataset", component, options)
+    data = load_data(dataset, data_folder(run, request.data_dir))
     with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
         if request.part == "test":
@@ -171,7 +176,7 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
         return split(
             data,
             validation=settings.validation,
-            subset="all" if request.elsewhere else settings.subset,
+            subset="all" if request.elsewhere(run) else settings.subset,
             seed=settings.seed,
         )[request.part]
 

@@ -16,10 +16,10 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.components import build_model
 from mlrun.record.logged import LoggedRun
-from mlrun.record.trust import plugin_files_of
-from mlrun.seam.components import Kind
+from mlrun.record.trust import options_of_run, plugin_files_of
+from mlrun.seam.components import Component, Kind
 from mlrun.seam.registry import Registry, discover
-from mlrun.settings.plan import ConfiguredComponent, prefixed, resolve
+from mlrun.settings.plan import ConfiguredComponent, resolve
 from mlrun.training import checkpoints
 
 
@@ -103,8 +103,9 @@ def restore(
     weights = best_weights(run)
     registry = discover(plugin_files_of(run, plugins))
     settings = run.settings
-    model_options = {**prefixed("model", settings.options), **(options or {})}
-    model_of_run = configure(registry, "model", settings.model, model_options)
+    component = registry.find("model", settings.model)
+    model_options = options_of_run(run, "model", component, options or {})
+    model_of_run = configure("model", component, model_options)
     try:
         model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
     except MlrunError as error:
@@ -125,9 +126,6 @@ def restore(
     return Restored(run, registry, weights, model, normalisation, precision, device)
 
 
-def configure(
-    registry: Registry, kind: Kind, name: str, options: Mapping[str, Any]
-) -> ConfiguredComponent:
-    """Returns the component called `name` with these options, and defaults for the others."""
-    component = registry.find(kind, name)
+def configure(kind: Kind, component: Component, options: Mapping[str, Any]) -> ConfiguredComponent:
+    """Returns the component with these options, and defaults for the others."""
     return ConfiguredComponent(kind, component, resolve(component, kind, options))

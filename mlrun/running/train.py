@@ -11,7 +11,7 @@ from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.record.failures import Failures
-from mlrun.record.trust import trust
+from mlrun.record.trust import trust_file, trust_paths
 from mlrun.running.context import RunContext
 from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
@@ -50,7 +50,7 @@ def train(
             start = start_from(plan, prepared)
             description = describe_run(plan, prepared)
             for name in plan.settings.plugin:
-                trust(Path(name).expanduser())
+                trust_file(Path(name).expanduser())
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
                 shown.note(str(start))
@@ -79,6 +79,7 @@ def run_session(
     try:
         with undisturbed():
             tracker = opening.open_run(plan.run_name, plan.settings.experiment, description.tags)
+            trust_paths(tracker.run_id, plan)
             try:
                 failures = Failures(tracker)
                 session = Session(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def artifacts_of(run_id: str) -> Path:
 def best_checkpoint(run_id: str) -> Path:
     best = MlflowClient().get_run(run_id).data.tags["mlrun.best_epoch"]
     return artifacts_of(run_id) / "checkpoints" / f"epoch-{best}.pt"
+
+
+@pytest.mark.parametrize("path", ["~nobody-here/x.py", "x\0y.py", r"\\host\share\x.py"])
+def test_a_plugin_that_is_not_known_is_not_looked_for(
+    finished: str, marker: Path, command: Command, path: str
+) -> None:
+    file = artifacts_of(finished) / "settings.yaml"
+    settings = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**settings, "plugin": [path]}))
+    code, _, stderr = command("predict", finished, "zero.png")
+    assert (code, "which was not run on this machine" in stderr) == (2, True)
 
 
 @pytest.mark.parametrize("place", ["elsewhere", "artifact"])
@@ -141,3 +153,93 @@ def test_a_best_epoch_that_is_no_number_costs_that_run_alone(
     code, _, stderr = command("predict", finished, "zero.png")
     assert code == 2
     assert f"run {finished} has no checkpoints (its tag mlrun.best_epoch names no epoch)" in stderr
+
+
+SQUARES = {"dataset": "image-folder", "dataset.size": 8, "dataset.channels": 1}
+
+
+@pytest.fixture
+def squares(store: str, home: Path) -> Path:
+    """A folder of images outside the data folder, of two classes."""
+    folder = home.parent / "some pictures"
+    for number in range(24):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 9 * number, np.uint8)).save(path)
+    return folder
+
+
+def moved_here(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Makes this another machine, which has started none of the runs in the store."""
+    monkeypatch.setenv("MLRUN_HOME", str(home.parent / "another state"))
+
+
+def test_a_data_set_s_path_is_opened_where_its_run_was_started_or_if_it_is_named(
+    squares: Path, home: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    settings = {**SQUARES, "dataset.path": str(squares), "model": "logistic", "epochs": 1}
+    run_id = mlrun.train({**settings, "visualisers": "none", "log_model": False}).run_id
+    evaluate = ["evaluate", run_id, "--part", "val"]
+    assert command(*evaluate, "--noise", "0.1")[0] == 0
+    moved_here(monkeypatch, home)
+    code, _, stderr = command(*evaluate, "--noise", "0.2")
+    assert code == 2
+    assert (
+        f"run {run_id} was not started on this machine and names dataset.path {squares}, which is "
+        f"not opened; if you trust it, name it: --dataset.path '{squares}'" in stderr
+    )
+    named = command(*evaluate, "--noise", "0.2", "--dataset.path", str(squares))
+    assert (named[0], named[1].partition(":")[0]) == (0, "val-noised-0.2")  # its own data set
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", r"\\host\share\x", "~/.ssh", ".."])
+def test_no_path_that_somebody_s_run_names_is_opened(
+    squares: Path, home: Path, finished: str, path: str, command: Command
+) -> None:
+    file = artifacts_of(finished) / "settings.yaml"
+    settings = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**settings, "dataset": "csv", "dataset.train": path}))
+    for args in (["--part", "train"], ["--noise", "0.1"]):
+        code, _, stderr = command("evaluate", finished, *args)
+        assert code == 2
+        assert f"run {finished} was not started on this machine and names dataset.train" in stderr
+        assert path in stderr
+    assert command("report", finished, "--output", "page.html")[0] == 0
+    Image.new("L", (8, 8)).save("zero.png")
+    assert command("predict", finished, "zero.png")[0] == 0  # which needs no data set
+
+
+def test_a_pipe_that_somebody_s_run_names_does_not_hang(
+    finished: str, home: Path, command: Command
+) -> None:
+    os.mkfifo(home / "pipe")
+    file = artifacts_of(finished) / "settings.yaml"
+    model = {"model": "torchvision", "model.arch": "resnet18", "model.weights": str(home / "pipe")}
+    settings = {
+        name: value
+        for name, value in yaml.safe_load(file.read_text()).items()
+        if not name.startswith("model")
+    }
+    file.write_text(yaml.safe_dump({**settings, **model}))
+    Image.new("L", (8, 8)).save("zero.png")
+    for args in (["predict", finished, "zero.png"], ["evaluate", finished, "--noise", "0.1"]):
+        code, _, stderr = command(*args)
+        assert code == 2
+        assert f"names model.weights {home / 'pipe'}, which is not opened" in stderr
+        assert f"--model.weights {home / 'pipe'}" in stderr
+
+
+def test_somebody_s_data_folder_is_not_opened_and_the_default_one_is(
+    finished: str, home: Path, command: Command
+) -> None:
+    file = artifacts_of(finished) / "settings.yaml"
+    settings = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**settings, "data_dir": "/home/ann/data"}))
+    code, _, stderr = command("evaluate", finished, "--noise", "0.1")
+    assert code == 0  # its data set needs no file
+    assert (
+        f"run {finished} was not started on this machine: its data folder /home/ann/data is not "
+        "opened, but data is; if you trust it, name it: --data-dir /home/ann/data" in stderr
+    )
+    named = command("evaluate", finished, "--noise", "0.2", "--data-dir", "/home/ann/data")
+    assert (named[0], "is not opened" in named[2]) == (0, False)

@@ -1,4 +1,4 @@
-"""The look of runs in MLflow's UI: a colour for each, and a chart page that opens on pictures.
+"""The chart page of an experiment in MLflow's UI, opened on the pictures of its runs.
 
 The chart page lists every param above each picture, which buries it. So a view of it is
 kept with the experiment, as MLflow keeps a view that a user shares: the tag
@@ -10,7 +10,6 @@ it. What it does not name, the curves, MLflow adds itself.
 from __future__ import annotations
 
 import base64
-import colorsys
 import json
 import zlib
 from collections.abc import Iterable
@@ -18,27 +17,8 @@ from typing import Any
 
 VIEW_KEY = "mlrun"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
-COLOUR_TAG = "mlflow.runColor"
 CARD_HEIGHT = 570  # pixels: a picture of `THUMBNAIL`, its title and the slider
 MOST_KEYS = 100  # pictures in one view
-GOLDEN_ANGLE = 0.381966  # of a turn: hues that follow one another stay far apart
-
-
-def next_colour(previous: str | None) -> str:
-    """Returns a colour, `#rrggbb`, far from the previous run's.
-
-    >>> next_colour(None), next_colour("#2f73b1")
-    ('#2f73b1', '#b12f4d')
-    """
-    hue = 0.58
-    if previous is not None and len(previous) == 7:
-        try:
-            channels = [int(previous[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        except ValueError:
-            return next_colour(None)
-        hue = colorsys.rgb_to_hls(channels[0], channels[1], channels[2])[0] + GOLDEN_ANGLE
-    red, green, blue = colorsys.hls_to_rgb(hue % 1, 0.44, 0.58)
-    return "#" + "".join(f"{round(255 * channel):02x}" for channel in (red, green, blue))
 
 
 def view_state(keys: Iterable[str], step: int) -> str:

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from mlrun.errors import one_line
 from mlrun.record import appearance, store
+from mlrun.record.colours import COLOUR_TAG, give_colour
 from mlrun.record.events import Event, Kind, LoggedData
 from mlrun.record.outbox import Outbox
 from mlrun.record.tables import TABLES_TAG, Table, table_events, with_table
@@ -121,8 +122,8 @@ class Tracker:
             self.log(Event("input", part.name, part))
 
     def settle_in(self) -> None:
-        """Gives the run a colour unlike the one before it, and checks for our view."""
-        self.log(Event("look", appearance.COLOUR_TAG, ""))
+        """Gives the run a colour unlike those before it, and checks for our view."""
+        self.log(Event("look", COLOUR_TAG, ""))
 
     def model(self, module: Any, example: Any, output: Any, requirements: list[str]) -> None:
         """Logs `module` as the run's servable model (pt2), once.
@@ -215,8 +216,7 @@ class Tracker:
         self._client.log_inputs(self.run_id, datasets=[as_input(part) for part in parts])
 
     def _send_look(self, events: list[Event]) -> None:
-        colour = colour_for(self._client, self.experiment_id)
-        self._client.set_tag(self.run_id, appearance.COLOUR_TAG, colour)
+        give_colour(self._client, self.uri, self.experiment_id, self.run_id)
         self._has_view = view_of(self._client, self.experiment_id) is not None or self._has_view
 
     def _send_artifact(self, events: list[Event]) -> None:
@@ -243,15 +243,6 @@ def as_input(part: LoggedData) -> DatasetInput:
         profile=json.dumps(dict(part.profile)),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", part.context)])
-
-
-def colour_for(client: MlflowClient, experiment_id: str) -> str:
-    """Returns a colour for a run, unlike that of the last coloured one before it."""
-    latest = client.search_runs(
-        [experiment_id], max_results=5, order_by=["attributes.start_time DESC"]
-    )
-    colours = (run.data.tags.get(appearance.COLOUR_TAG) for run in latest)
-    return appearance.next_colour(next((colour for colour in colours if colour), None))
 
 
 def is_refused(error: Exception) -> bool:

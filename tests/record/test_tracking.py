@@ -288,13 +288,3 @@ def test_the_chart_page_opens_on_the_pictures(store: str) -> None:
 def test_a_view_that_is_not_ours_is_replaced() -> None:
     for other in (None, "", "{}", "deflate;!!", "deflate;eJw=", '{"compareRunCharts": 3}'):
         assert appearance.keys_of(other) == []
-
-
-def test_runs_that_follow_one_another_differ_in_colour(store: str) -> None:
-    trackers = [open_run() for _ in range(4)]
-    for tracker in trackers:
-        tracker.close("FINISHED")
-    client = MlflowClient()
-    colours = [client.get_run(t.run_id).data.tags["mlflow.runColor"] for t in trackers]
-    assert len(set(colours)) == 4
-    assert appearance.next_colour("nonsense") == appearance.next_colour(None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlrun import ImageData, hookimpl
+from mlrun_datasets.own_tables import csv
 
 
 def digits(root: Path, *, size: int | None = None) -> ImageData:
@@ -141,51 +142,6 @@ def svhn(root: Path, *, extra: bool = False, download: bool = False) -> ImageDat
     return load_svhn(root, extra=extra, download=download)
 
 
-def csv(
-    root: Path,
-    *,
-    train: str,
-    validation: str | None = None,
-    test: str | None = None,
-    label: str = "label",
-    pixels: str | None = None,
-    height: int | None = None,
-    width: int | None = None,
-    channels: Literal[1, 3] = 1,
-    layout: Literal["chw", "hwc"] = "chw",
-    classes: tuple[str, ...] = (),
-    num_classes: int | None = None,
-) -> ImageData:
-    """Images from CSV files: a header row, then a row for each image, its label and its pixels.
-
-    Pixels are whole numbers 0–255, in the order of their columns; in all files the same
-    columns. Labels are numbers from 0 (gaps are kept: with labels 0, 1 and 3 there are 4
-    classes) or names. Source: the user's own files. Licence: theirs.
-
-    Args:
-        train: the file to train on: its full path, or its path in the data folder.
-        validation: the file to validate on, likewise.
-        test: the file to test on, likewise.
-        label: the column with the labels.
-        pixels: what the names of the pixel columns begin with; none: all columns but the label.
-        height: of the images, in pixels; none: from the width, or as they are square.
-        width: of the images, in pixels; none: from the height, or as they are square.
-        channels: 1 for grey, 3 for red, green and blue.
-        layout: chw if a row has one channel after another, hwc if one pixel after another.
-        classes: the name of each class; none: the labels themselves.
-        num_classes: how many classes there are; none: the highest label + 1.
-    """
-    from mlrun_datasets.tables import Layout, load_csv
-
-    return load_csv(
-        root,
-        parts={"train": train, "validation": validation, "test": test},
-        layout=Layout(label, pixels, height, width, channels, layout),
-        classes=classes,
-        num_classes=num_classes,
-    )
-
-
 def image_folder(
     root: Path,
     *,
@@ -213,17 +169,10 @@ def image_folder(
         skip_unreadable: leave out, and name, images that cannot be read, or differ with size none.
         cache: folder for the decoded images; none: below MLRUN_HOME, or the system's cache.
     """
-    from mlrun_datasets.image_cache import load_image_folder
+    from mlrun_datasets.image_cache import Decoding, load_image_folder
 
-    return load_image_folder(
-        root,
-        path=path,
-        size=(size, size) if isinstance(size, int) else size,
-        channels=channels,
-        workers=workers,
-        skip_unreadable=skip_unreadable,
-        cache=cache,
-    )
+    sides = (size, size) if isinstance(size, int) else size
+    return load_image_folder(root, path, Decoding(sides, channels, workers, skip_unreadable, cache))
 
 
 @hookimpl

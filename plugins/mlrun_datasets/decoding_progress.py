@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 LOG = logging.getLogger("mlrun.datasets")  # the command line shows it, unless it is quiet
 
 
-def log_info(text: str) -> None:
+def log_info(dataset: str, text: str) -> None:
     """Logs one line for the user."""
-    LOG.info("image-folder: %s", text)
+    LOG.info("%s: %s", dataset, text)
 
 
 @contextlib.contextmanager

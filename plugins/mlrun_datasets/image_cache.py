@@ -10,6 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,42 +29,60 @@ from mlrun_datasets.image_files import Listing, list_images
 NAMED = 10  # images left out that are named one by one
 
 
-def load_image_folder(
-    root: Path,
-    *,
-    path: str,
-    size: tuple[int, int] | None,
-    channels: Literal[1, 3],
-    workers: int,
-    skip_unreadable: bool,
-    cache: str | None,
-) -> ImageData:
-    """Returns a folder of images as ImageData; the tensors are mapped, and read-only.
+@dataclass(frozen=True)
+class Decoding:
+    """How image files are decoded, and where to: the options of the data sets that do.
+
+    Raises MlrunError if a number cannot be.
+    """
+
+    size: tuple[int, int] | None  # (H, W)
+    channels: Literal[1, 3]
+    workers: int
+    skip_unreadable: bool
+    cache: str | None
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or (self.size is not None and min(self.size) < 1):
+            raise MlrunError("--dataset.workers must be 0 or more, --dataset.size 1 or more")
+
+
+def load_image_folder(root: Path, path: str, decoding: Decoding) -> ImageData:
+    """Returns a folder of images as ImageData; see `load_images`.
 
     Raises:
-        MlrunError: the folder is laid out otherwise, images cannot be read, or the cache cannot
-            be written.
+        MlrunError: the folder is laid out otherwise; or as `load_images`.
     """
-    if workers < 0 or (size is not None and min(size) < 1):
-        raise MlrunError("--dataset.workers must be 0 or more, --dataset.size 1 or more")
-    listing = list_images(resolve_path(root, path, "path"))
-    place = place_of(listing.folder, size, channels, cache)
+    return load_images(list_images(resolve_path(root, path, "path")), decoding)
+
+
+def load_images(listing: Listing, decoding: Decoding) -> ImageData:
+    """Returns image files as ImageData; the tensors are mapped, and read-only.
+
+    Raises:
+        MlrunError: images cannot be read, or the cache cannot be written.
+    """
+    size, channels, workers = decoding.size, decoding.channels, decoding.workers
+    place = place_of(listing, size, channels, decoding.cache)
     about = fingerprint(listing, size, channels)
     manifest = read_manifest(place, about)
     if manifest is None:
-        with writing(place), locked(place):
+        with writing(place), locked(place, listing.dataset):
             manifest = read_manifest(place, about)
             if manifest is None:
                 manifest = build(place, listing, about, workers or cores())
-    report(manifest["skipped"], listing, place, skip_unreadable)
+    report(manifest["skipped"], listing, place, decoding.skip_unreadable)
     return assemble(place, listing, manifest)
 
 
-def place_of(folder: Path, size: tuple[int, int] | None, channels: int, cache: str | None) -> Path:
-    """Returns the cache's own folder: one for each folder of images, size and channels."""
-    base = Path(cache).expanduser().absolute() if cache else cache_folder() / "image-folder"
-    key = json.dumps([str(folder.resolve()), size, channels])
-    return base / f"{folder.resolve().name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+def place_of(
+    listing: Listing, size: tuple[int, int] | None, channels: int, cache: str | None
+) -> Path:
+    """Returns the cache's own folder: one for each source of images, size and channels."""
+    base = Path(cache).expanduser().absolute() if cache else cache_folder() / listing.dataset
+    sources = [path.resolve() for path in listing.source]
+    key = json.dumps([*map(str, sources), size, channels])
+    return base / f"{sources[0].name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def fingerprint(listing: Listing, size: tuple[int, int] | None, channels: int) -> dict[str, Any]:
@@ -105,13 +124,13 @@ def writing(place: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(place: Path) -> Iterator[None]:
+def locked(place: Path, dataset: str) -> Iterator[None]:
     """Lets one process build a cache at a time."""
     lock = FileLock(f"{place}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log_info("waiting for another process, which decodes the same images")
+        log_info(dataset, "waiting for another process, which decodes the same images")
         lock.acquire()
     try:
         yield
@@ -151,7 +170,8 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
     if needed > free:
         raise OSError(None, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
     ignored = f", {listing.ignored} other files ignored" if listing.ignored else ""
-    log_info(f"decoding {len(paths):,} images into {path.parent.with_suffix('')}{ignored}")
+    where = path.parent.with_suffix("")
+    log_info(listing.dataset, f"decoding {len(paths):,} images into {where}{ignored}")
     skipped: dict[str, str] = {}
     done = 0
     with path.open("wb") as file, progress_bar(len(paths)) as advance:
@@ -188,13 +208,20 @@ def report(skipped: dict[str, str], listing: Listing, place: Path, skip: bool) -
     total = sum(map(len, listing.parts.values()))
     what = f"{len(skipped):,} of {total:,} images cannot be used"
     if not skip:
+        first, why = next(iter(skipped.items()))
+        rows = [f.place for files in listing.parts.values() for f in files if f.path == first]
+        why = f"{rows[0]}: {why}" if rows[0] else why
         raise MlrunError(
-            f"{what}; the first: {next(iter(skipped.values()))}; mend or remove them, or leave "
+            f"{what}; the first: {why}; mend or remove them, or leave "
             "them out with --dataset.skip-unreadable true"
         )
     rest = f", … (all are in {place / 'manifest.json'})" if len(skipped) > NAMED else ""
     LOG.warning(
-        "image-folder: %s and are left out: %s%s", what, ", ".join(list(skipped)[:NAMED]), rest
+        "%s: %s and are left out: %s%s",
+        listing.dataset,
+        what,
+        ", ".join(list(skipped)[:NAMED]),
+        rest,
     )
 
 
@@ -208,10 +235,10 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         part: [file.label for file in files if file.path not in manifest["skipped"]]
         for part, files in listing.parts.items()
     }
-    present = set(labels["train"])
-    for label, name in enumerate(listing.classes):
-        if label not in present:
-            raise MlrunError(f"no image of class {name} in {listing.folder} can be used")
+    lost = {file.label for file in listing.parts["train"]} - set(labels["train"])
+    if lost:
+        name = listing.classes[min(lost)]
+        raise MlrunError(f"no image of class {name} in {listing.source[0]} can be used")
     count = sum(map(len, labels.values()))
     images = mapped(place / "images", (count, *manifest["shape"]))
     lengths = [len(numbers) for numbers in labels.values()]
@@ -224,7 +251,7 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         validation=parts.get("validation"),
         test=parts.get("test"),
         classes=listing.classes,
-        source=str(listing.folder.resolve()),
+        source=", ".join(str(path.resolve()) for path in listing.source),
         licence="not stated",
     )
 

@@ -19,26 +19,43 @@ NAMES = {
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One file: its path below the data set's folder, its class, size and time of modification."""
+    """One file: its path below the data set's folder, its class, size and time of modification.
+
+    place: where it is named, if it is in a table.
+    """
 
     path: str
     label: int
     size: int  # bytes
     modified: int  # nanoseconds
+    place: str = ""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The contents of a folder of images.
+    """The image files of a data set: the contents of a folder, or those that tables name.
 
-    parts: the files of `train`, and of `validation` and `test` if present, by class and path.
+    folder: what their paths are relative to.
+    parts: the files of `train`, and of `validation` and `test` if present, in their order.
     ignored: how many files are hidden or no images.
+    tables: the files that name them, or none.
     """
 
     folder: Path
     classes: tuple[str, ...]
     parts: dict[str, list[ImageFile]]
     ignored: int
+    tables: tuple[Path, ...] = ()
+
+    @property
+    def dataset(self) -> str:
+        """The name of the data set that reads such files."""
+        return "csv" if self.tables else "image-folder"
+
+    @property
+    def source(self) -> tuple[Path, ...]:
+        """The folder, or the tables."""
+        return self.tables or (self.folder,)
 
 
 def list_images(folder: Path) -> Listing:
@@ -124,10 +141,11 @@ def walk(folder: Path) -> Iterator[Path]:
         visited.add(real)
 
 
-def image_file(path: Path, folder: Path, label: int) -> ImageFile:
-    """Returns the entry of one file; a link that leads nowhere has the size -1."""
+def image_file(path: Path, folder: Path, label: int, place: str = "") -> ImageFile:
+    """Returns the entry of one file; one that is not there has the size -1."""
+    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     try:
         status = path.stat()
-    except OSError:
-        return ImageFile(path.relative_to(folder).as_posix(), label, -1, 0)
-    return ImageFile(path.relative_to(folder).as_posix(), label, status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        return ImageFile(name, label, -1, 0, place)
+    return ImageFile(name, label, status.st_size, status.st_mtime_ns, place)

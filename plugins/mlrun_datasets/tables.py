@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
-from pandas.api.types import is_numeric_dtype
 from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun_datasets.files import reading, resolve_path
-from mlrun_datasets.numbering import first_names, number_labels
-
-AT_ONCE = 2000  # rows
+from mlrun_datasets.cells import first_names, shown
+from mlrun_datasets.csv_files import Table, label_column
+from mlrun_datasets.numbering import NUMBER, number_labels
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of label and pixels, and the images' shape; `order` is that of a row's pixels."""
+    """The columns of label and pixels, and the images' shape; `order` is that of a row's pixels.
 
-    label: str
+    label: its column, by name or, without a header row, by number; None: `label`, or the first.
+    """
+
+    label: str | None
     pixels: str | None
     height: int | None
     width: int | None
@@ -38,87 +34,70 @@ class Layout:
 
 
 def load_csv(
-    root: Path,
-    *,
-    parts: Mapping[str, str | None],
+    tables: Mapping[str, Table],
     layout: Layout,
+    *,
     classes: tuple[str, ...],
     num_classes: int | None,
 ) -> ImageData:
     """Returns CSV files as ImageData.
 
     Args:
-        parts: the file of `train`, and of `validation` and `test` where there are any.
+        tables: the file of `train`, and of `validation` and `test` where there are any.
 
     Raises:
-        MlrunError: a file is missing or does not hold what it should.
+        MlrunError: a file does not hold what it should.
     """
-    paths = {
-        name: resolve_path(root, path, name) for name, path in parts.items() if path is not None
-    }
-    columns = pixel_columns(paths["train"], layout)
+    labels = {part: label_column(table, layout.label) for part, table in tables.items()}
+    columns = pixel_columns(tables["train"], labels["train"], layout.pixels)
     height, width = shape_of(len(columns), layout)
-    images: dict[str, Tensor] = {}
-    labels: dict[str, list[str]] = {}
-    for name, path in paths.items():
-        check_same(path, pixel_columns(path, layout), paths["train"], columns)
-        pixels, labels[name] = read_rows(path, layout.label, columns)
-        images[name] = shaped(pixels, (layout.channels, height, width), layout.order)
-    names, numbers = number_labels(labels, paths, classes, num_classes)
-    by_name = {name: Part(images[name], torch.tensor(numbers[name])) for name in paths}
+    read: dict[str, Rows] = {}
+    for part, table in tables.items():
+        own = pixel_columns(table, labels[part], layout.pixels)
+        check_same(table.path, own, tables["train"].path, columns)
+        places = [table.names.index(name) for name in columns]
+        read[part] = read_rows(table, labels[part], places)
+    names, numbers = number_labels(
+        {part: rows.labels for part, rows in read.items()},
+        lambda part, position: tables[part].place(read[part].lines[position], labels[part]),
+        classes,
+        num_classes,
+    )
+    shape = (layout.channels, height, width)
+    by_name = {
+        part: Part(shaped(rows.pixels, shape, layout.order), torch.tensor(numbers[part]))
+        for part, rows in read.items()
+    }
     return ImageData(
         train=by_name["train"],
         validation=by_name.get("validation"),
         test=by_name.get("test"),
         classes=names,
-        source=", ".join(str(path.absolute()) for path in paths.values()),
+        source=", ".join(str(table.path.absolute()) for table in tables.values()),
         licence="not stated",
     )
 
 
-def read_csv(path: Path, **options: Any) -> Any:
-    """Returns a CSV file as pandas reads it with these options."""
-    return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
-
-
-@contextmanager
-def strictly(path: Path) -> Iterator[None]:
-    """Makes an error of rows that pandas would cut to the header's length, with a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            yield
-        except pd.errors.ParserWarning:
-            raise MlrunError(f"{path} has rows with more fields than its first row") from None
-
-
-def pixel_columns(path: Path, layout: Layout) -> list[str]:
-    """Returns the names of the pixel columns, in the file's order, from its header row.
+def pixel_columns(table: Table, label: int, prefix: str | None) -> list[str]:
+    """Returns the names of the pixel columns, in the file's order.
 
     Raises:
-        MlrunError: the file has no header, no label column, no pixel column, or one twice.
+        MlrunError: there is none.
     """
-    with reading(path):
-        try:
-            header = read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        except pd.errors.EmptyDataError:
-            raise MlrunError(
-                f"{path} is empty; expected a header row with {layout.label}"
-            ) from None
-    names: list[str] = header.iloc[0].tolist()
-    if layout.label not in names:
+    if prefix is not None and not table.header:
         raise MlrunError(
-            f"{path} has no column {layout.label} in its first row, but {len(names)}: "
-            f"{first_names(names)}; name the labels' column with --dataset.label"
+            f"--dataset.pixels {prefix} needs a header row; without one, all columns but the "
+            "label are pixels"
         )
-    ((name, times),) = Counter(names).most_common(1)
-    if times > 1:
-        raise MlrunError(f"{path} has {times} columns called {name or 'nothing'}")
-    prefix = layout.pixels or ""
-    columns = [name for name in names if name.startswith(prefix) and name != layout.label]
+    columns = [
+        name
+        for place, name in enumerate(table.names)
+        if name and name.startswith(prefix or "") and place != label
+    ]
     if not columns:
         raise MlrunError(
-            f"{path} has no pixel columns {prefix}… in its first row: {first_names(names)}"
+            f"{table.path} has no pixel columns {prefix or ''}… in its first row: "
+            f"{first_names(table.names)}"
         )
     return columns
 
@@ -154,62 +133,68 @@ def shape_of(count: int, layout: Layout) -> tuple[int, int]:
     return height, width
 
 
-def read_rows(path: Path, label: str, columns: list[str]) -> tuple[NDArray[np.uint8], list[str]]:
-    """Returns the pixels, uint8 (N, P) in the order of `columns`, and the labels as text.
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table: their pixels (N, P) one after another, labels as text, and lines."""
+
+    pixels: bytearray
+    labels: Sequence[str]
+    lines: Sequence[int]
+
+
+class Levels(dict[str, int]):
+    """Texts of whole numbers 0–255; those that are met are kept. KeyError for any other text."""
+
+    def __missing__(self, text: str) -> int:
+        value = float(text) if NUMBER.fullmatch(text) else -1
+        if not (0 <= value <= 255 and value == int(value)):
+            raise KeyError(text)
+        return self.setdefault(text, int(value))
+
+
+def read_rows(table: Table, label: int, places: Sequence[int]) -> Rows:
+    """Returns the rows of a table, the pixels in the order of their `places`.
 
     Raises:
-        MlrunError: a row is too long, a label is missing, or a pixel is no number 0–255.
+        MlrunError: a row is too long or too short, a label is missing, or a pixel is no whole
+            number 0–255.
     """
-    pixels: list[NDArray[np.uint8]] = []
-    labels: list[str] = []
-    with reading(path):
-        chunks = read_csv(
-            path,
-            dtype={label: str},
-            keep_default_na=False,
-            na_values=[""],
-            low_memory=False,
-            chunksize=AT_ONCE,
-        )
-        with chunks, strictly(path):
-            for chunk in chunks:
-                pixels.append(pixels_of(chunk, columns, path, len(labels)))
-                if chunk[label].isna().any():
-                    row = 1 + len(labels) + int(chunk[label].isna().argmax())
-                    raise MlrunError(f"{path}, row {row}: no {label}")
-                labels += chunk[label].tolist()
-    if not labels:
-        raise MlrunError(f"{path} has a header row and nothing below it")
-    return np.concatenate(pixels), labels
+    levels = Levels({str(value): value for value in range(256)})
+    pick = operator.itemgetter(*places) if len(places) > 1 else lambda row: [row[places[0]]]
+    pixels, labels, lines = bytearray(), [], []
+    for line, fields in table.rows():
+        if not fields[label].strip():
+            raise MlrunError(f"{table.place(line, label)}: no label")
+        try:
+            pixels += bytes(map(levels.__getitem__, pick(fields)))
+        except KeyError:
+            raise odd_pixel(table, line, fields, places, levels) from None
+        labels.append(fields[label])
+        lines.append(line)
+    return Rows(pixels, labels, lines)
 
 
-def pixels_of(chunk: Any, columns: list[str], path: Path, before: int) -> NDArray[np.uint8]:
-    """Returns some rows' pixels, uint8 (n, P).
-
-    Raises:
-        MlrunError: one of them is no whole number 0–255; `before` rows came before.
-    """
-    cells = chunk[columns]
-    texts = [name for name in columns if not is_numeric_dtype(cells[name])]
-    numbers = cells.assign(**{name: pd.to_numeric(cells[name], errors="coerce") for name in texts})
-    values = numbers.to_numpy(np.float64)
-    fine = (values >= 0) & (values <= 255) & (values == np.floor(values))  # a NaN is not
-    if not fine.all():
-        row, column = np.argwhere(~fine)[0]
-        cell = cells.iat[row, column]
-        raise MlrunError(
-            f"{path}, row {before + row + 1}, column {columns[column]}: "
-            f"{'nothing' if pd.isna(cell) else cell}; expected a whole number 0–255"
-        )
-    return np.ascontiguousarray(values, dtype=np.uint8)
+def odd_pixel(
+    table: Table, line: int, fields: list[str], places: Sequence[int], levels: Levels
+) -> MlrunError:
+    """Returns the error for the first pixel of a row that is no whole number 0–255."""
+    for place in places:
+        try:
+            levels[fields[place]]
+        except KeyError:
+            break
+    hint = ""
+    if line == 1 and fields[place].strip() and not NUMBER.fullmatch(fields[place]):
+        hint = "; if this is a header row, leave out --dataset.header false"
+    return MlrunError(
+        f"{table.place(line, place)}: {shown(fields[place])}; expected a whole number 0–255{hint}"
+    )
 
 
-def shaped(
-    pixels: NDArray[np.uint8], shape: tuple[int, int, int], order: Literal["chw", "hwc"]
-) -> Tensor:
-    """Returns rows (N, P) as images (N, C, H, W)."""
-    rows = torch.from_numpy(pixels)
+def shaped(pixels: bytearray, shape: tuple[int, int, int], order: Literal["chw", "hwc"]) -> Tensor:
+    """Returns rows of pixels, (N, P) one after another, as images (N, C, H, W)."""
+    values = torch.frombuffer(pixels, dtype=torch.uint8)
     if order == "chw":
-        return rows.view(-1, *shape)
+        return values.view(-1, *shape)
     channels, height, width = shape
-    return rows.view(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()
+    return values.view(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()

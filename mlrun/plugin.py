@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlrun.data.decoding import DECODING_RULE, decode, is_image, quiet_decoding
+    from mlrun.data.image_paths import files_below, is_left_out
     from mlrun.errors import one_line, unknown
     from mlrun.inside.layers import Layer, layers_of
     from mlrun.machine.workers import Worker, WorkerEnded
     from mlrun.record.folders import cache_folder
+    from mlrun.seam.files import fault_of_file
     from mlrun.settings.changes import Variant
     from mlrun.training.evaluation import Evaluation
     from mlrun.training.losses import criterion
@@ -32,8 +34,11 @@ PLACES = {
     "calibration": "mlrun.training.statistics",
     "criterion": "mlrun.training.losses",
     "decode": "mlrun.data.decoding",
+    "fault_of_file": "mlrun.seam.files",
+    "files_below": "mlrun.data.image_paths",
     "interval": "mlrun.training.statistics",
     "is_image": "mlrun.data.decoding",
+    "is_left_out": "mlrun.data.image_paths",
     "is_named": "mlrun.training.optimisation.parts",
     "layers_of": "mlrun.inside.layers",
     "one_line": "mlrun.errors",
@@ -54,8 +59,11 @@ __all__ = [
     "calibration",
     "criterion",
     "decode",
+    "fault_of_file",
+    "files_below",
     "interval",
     "is_image",
+    "is_left_out",
     "is_named",
     "layers_of",
     "one_line",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mlrun.errors import MlrunError, one_line
+from mlrun.seam.files import fault_of_file
 
 # goes up when `decode` gives other pixels, so that what was kept of it is made again
 DECODING_RULE = 1
@@ -68,9 +69,12 @@ def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None 
         size: (H, W) in pixels; None keeps the image's own.
 
     Raises:
-        MlrunError: the file cannot be read, is cut short, or has more pixels than Pillow takes
-            for a decompression bomb (178,956,970); the message names the file.
+        MlrunError: the file cannot be read, is a pipe or a device, is cut short, or has more
+            pixels than Pillow takes for a decompression bomb (178,956,970); the message names
+            the file.
     """
+    if fault := fault_of_file(path):
+        raise MlrunError(f"cannot read {path}: {fault}")
     try:
         with Image.open(path, formats=formats()) as opened:
             image = colours(ImageOps.exif_transpose(opened), channels)

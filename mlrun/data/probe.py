@@ -10,6 +10,7 @@ import torch
 
 from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet_decoding
 from mlrun.errors import MlrunError
+from mlrun.seam.files import fault_of_file
 from mlrun.settings.values import PHOTOGRAPHS
 
 if TYPE_CHECKING:
@@ -63,10 +64,8 @@ def existing_file(probe: str) -> Path:
         path = Path(probe).expanduser()
     except RuntimeError:
         raise MlrunError(f"probe {probe}: there is no such user's folder; {expected}") from None
-    if path.is_dir():
-        raise MlrunError(f"probe {probe}: it is a folder; {expected}")
-    if not path.is_file():
-        raise MlrunError(f"probe {probe}: no such file; {expected}")
+    if fault := fault_of_file(path):
+        raise MlrunError(f"probe {probe}: {fault}; {expected}")
     return path
 
 

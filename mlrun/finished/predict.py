@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from mlrun.data.decoding import Pixels, decode, is_image, quiet_decoding
+from mlrun.data.image_paths import files_below, is_left_out
 from mlrun.errors import MlrunError
 from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.weights import Restored
+from mlrun.seam.files import fault_of_file
 
 
 @dataclass(frozen=True)
@@ -37,29 +39,25 @@ class Prediction:
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """Returns the files, and in place of each folder the images under it, by name.
 
-    In a folder, a file is an image if its suffix is that of one; hidden files are left out.
+    In a folder, a file is an image if its suffix is that of one; links are followed, hidden
+    files and those of systems are left out.
 
     Raises:
-        MlrunError: a path does not exist, or a folder holds no image.
+        MlrunError: a path is no file that can be read, or a folder holds no image.
     """
     images: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if is_image(p) and p.is_file())
-            visible = [p for p in inside if not is_hidden(p.relative_to(path))]
-            if not visible:
-                raise MlrunError(f"folder {path}: there is no image file in it")
-            images += visible
-        elif path.exists():
+        if fault := fault_of_file(path, folder=True):
+            raise MlrunError(f"{path}: {fault}")
+        if not path.is_dir():
             images.append(path)
-        else:
-            raise MlrunError(f"{path}: no such file or folder")
+            continue
+        files = files_below(path)
+        inside = sorted(p for p in files if is_image(p) and not is_left_out(p.name))
+        if not inside:
+            raise MlrunError(f"folder {path}: there is no image file in it")
+        images += inside
     return images
-
-
-def is_hidden(path: Path) -> bool:
-    """Whether a part of the path starts with a dot."""
-    return any(part.startswith(".") for part in path.parts)
 
 
 def predict(

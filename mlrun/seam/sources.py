@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mlrun.errors import MlrunError, one_line
+from mlrun.seam.files import fault_of_file
 from mlrun.version import __version__
 
 GROUP = "mlrun"
@@ -95,8 +96,8 @@ def source_of_file(path: Path) -> tuple[Source, ModuleType]:
     Raises:
         MlrunError: there is no such file, or importing it failed.
     """
-    if not path.is_file():
-        raise MlrunError(f"--plugin {path}: no such file; give the path of a Python file")
+    if fault := fault_of_file(path):
+        raise MlrunError(f"--plugin {path}: {fault}; give the path of a Python file")
     name = path.stem.replace("_", "-").lower()
     module_name = f"mlrun_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)

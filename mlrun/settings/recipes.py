@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from mlrun.errors import MlrunError, one_line, unknown
+from mlrun.seam.files import fault_of_file
 from mlrun.settings import Settings
 from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.run import component_settings
@@ -111,12 +112,13 @@ def find(name: str, beside: Path, *, based: str | None = None) -> Path:
     `based` is the recipe whose base it is, if it is one.
     """
     if name.endswith((".yaml", ".yml")):
-        path = (beside / name).resolve()
-        if path.is_file():
-            return path
+        path = beside / name
+        fault = fault_of_file(path)
+        if not fault:
+            return path.resolve()
         if based is None:
-            raise MlrunError(f"recipe {name}: no such file")
-        raise MlrunError(f"recipe {based}: base {name}: no such file in {path.parent}")
+            raise MlrunError(f"recipe {name}: {fault}")
+        raise MlrunError(f"recipe {based}: base {name}: {fault} in {path.parent}")
     if name.replace("_", "-") in names():
         return (folder() / f"{name.replace('_', '-')}.yaml").resolve()
     error = unknown("recipe", name, names())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlrun import MlrunError
-from mlrun.plugin import one_line
+from mlrun.plugin import fault_of_file, one_line
 
 AGAIN = "; if a download broke off, delete it and add --dataset.download true"
 
@@ -33,8 +34,10 @@ def fetching(folder: Path) -> Iterator[None]:
 def reading(path: Path, advice: str = "") -> Iterator[None]:
     """Turns any error of a reader, of whatever class a broken file causes, into an MlrunError.
 
-    `advice` ends its message.
+    A pipe, a socket, a device or a folder is refused unopened. `advice` ends the message.
     """
+    if fault := fault_of_file(path):
+        raise MlrunError(f"cannot read {path}: {fault}")
     try:
         yield
     except MlrunError:
@@ -50,9 +53,12 @@ def resolve_path(root: Path, text: str, option: str) -> Path:
         MlrunError: there is no such file or folder.
     """
     path = root / Path(text).expanduser()
-    if path.exists():
+    fault = fault_of_file(path, folder=True)
+    if not fault:
         return path
+    if os.path.lexists(path):
+        raise MlrunError(f"--dataset.{option} {text}: cannot read {path}: {fault}")
     hint = "give its full path, or name the folder it is in with --data-dir"
-    if Path(text).exists():
+    if not fault_of_file(Path(text), folder=True):
         hint = f"there is one in the working directory: give {Path(text).absolute()}"
     raise MlrunError(f"--dataset.{option} {text}: no {path}; {hint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from collections import OrderedDict
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun import MlrunError
-from mlrun.plugin import one_line, unknown
+from mlrun.plugin import fault_of_file, one_line, unknown
 
 State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model")  # under which training scripts, mlrun's too, put the weights
@@ -33,10 +34,11 @@ def read_weights(arch: str, weights: str, *, download: bool) -> State:
             cached_file(members[weights.upper()].url, weights, download=download), weights
         )
     path = Path(weights).expanduser()
-    if path.is_file():
+    fault = fault_of_file(path)
+    if not fault:
         return read_file(path, weights)
-    if path.suffix or len(path.parts) > 1:
-        raise MlrunError(f"weights {weights}: no such file")
+    if path.suffix or len(path.parts) > 1 or os.path.lexists(path):
+        raise MlrunError(f"weights {weights}: {fault}")
     raise unknown(f"weights of {arch}", weights, members)
 
 

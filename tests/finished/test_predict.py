@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -186,6 +187,9 @@ def test_a_reader_that_stops_early_is_no_error(finished: str, pictures: Path) ->
         (["RUN"], "mlrun predict: Missing argument 'FILE…'."),
         (["RUN", "pictures", "no.png"], "no.png: no such file or folder"),
         (["RUN", "empty"], "folder empty: there is no image file in it"),
+        (["RUN", "pipe.png"], "pipe.png: it is a pipe"),
+        (["RUN", "/dev/zero"], "/dev/zero: it is a device"),
+        (["RUN", "link"], "link: it is a link that leads to itself"),
         (["beef", "pictures"], "no run beef in sqlite:///"),
         (["RUN", "pictures", "--format", "xml"], "mlrun predict: Invalid value for '--format'"),
         (["RUN", "pictures", "--top", "0"], "mlrun predict: Invalid value for '--top'"),
@@ -196,6 +200,8 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     finished: str, pictures: Path, command: Command, args: list[str], message: str
 ) -> None:
     Path("empty").mkdir()
+    Path("link").symlink_to("link")
+    os.mkfifo("pipe.png")
     code, stdout, stderr = command("predict", *(finished if a == "RUN" else a for a in args))
     assert (code, stdout) == (2, "")
     (line,) = stderr.splitlines()

@@ -1,0 +1,123 @@
+"""Files that somebody names: a pipe, a device, a broken link is refused before it is opened."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_files import load, write_table, write_tree
+
+from mlrun import MlrunError
+from mlrun.data.probe import load_probe
+from mlrun.plugin import decode, fault_of_file
+from mlrun.seam.registry import discover
+from mlrun.seam.sources import source_of_file
+from mlrun.settings import recipes
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def nowhere(path: Path) -> None:
+    path.symlink_to(path.with_name("gone"))
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+KINDS: dict[Callable[[Path], None], str] = {
+    pipe: "it is a pipe",
+    device: "it is a device",
+    folder: "it is a folder",
+    itself: "it is a link that leads to itself",
+    nowhere: r"it is a link to .*gone, which is not there",
+}
+
+
+def weights(path: Path) -> None:
+    model = discover().find("model", "torchvision")
+    model.function((3, 32, 32), 2, weights=str(path))
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "image.png": lambda path: decode(path, channels=3),
+    "probe.png": lambda path: load_probe(str(path), 3),
+    "table.csv": lambda path: load("csv", path.parent, train=path.name),
+    "recipe.yaml": lambda path: recipes.load(str(path)),
+    "plugin.py": source_of_file,
+    "weights.pth": weights,
+}
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_file_is_refused_unopened_on_one_line(
+    name: str, make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(MlrunError, match=KINDS[make]) as caught:
+        READERS[name](tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_fault_of_a_path_is_told_whatever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fine").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "fine")
+    assert fault_of_file(tmp_path / "fine") == fault_of_file(tmp_path / "link") == ""
+    assert fault_of_file(tmp_path) == "it is a folder"
+    assert fault_of_file(tmp_path, folder=True) == ""
+    assert fault_of_file(tmp_path / "gone") == fault_of_file(tmp_path / "fine" / "x")
+    assert fault_of_file(tmp_path / "gone") == "no such file"
+    assert fault_of_file(tmp_path / "gone", folder=True) == "no such file or folder"
+    assert fault_of_file(tmp_path / ("x" * 300)) == "file name too long"
+    assert fault_of_file(tmp_path / "a\0b") == "embedded null byte"
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind("end")
+        assert fault_of_file(Path("end")) == "it is a socket"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    (tmp_path / "secret").chmod(0)
+    assert fault_of_file(tmp_path / "secret") == "permission denied"
+
+
+def test_a_folder_of_images_may_be_no_link_to_itself(tmp_path: Path) -> None:
+    itself(tmp_path / "tree")
+    with pytest.raises(MlrunError, match=r"^--dataset.path tree: cannot read .*/tree: it is a lin"):
+        load("image-folder", tmp_path, path="tree")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_pipe_among_the_images_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:
+    pipe(write_tree(tmp_path / "tree") / "a" / "0.jpg")
+    with pytest.raises(MlrunError, match=r"1 of 9 images .* cannot read .*a/0.jpg: it is a pipe; "):
+        load("image-folder", tmp_path, path="tree")
+    data = load("image-folder", tmp_path, path="tree", skip_unreadable=True)
+    assert len(data.train.labels) == 8
+
+
+def test_a_part_of_a_table_may_be_no_pipe_either(tmp_path: Path) -> None:
+    write_table(tmp_path / "train.csv", [0, 1], np.zeros((2, 4), np.uint8))
+    pipe(tmp_path / "test.csv")
+    with pytest.raises(MlrunError, match=r"cannot read .*test.csv: it is a pipe"):
+        load("csv", tmp_path, train="train.csv", test="test.csv")

@@ -13,6 +13,7 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.arguments import START_HELP, DottedCommand, options_of
+from mlrun.cli.display import listen
 from mlrun.machine.interrupts import undisturbed
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def command(
     stderr, the others are classified, and the exit code is 1.
     """
     options = options_of(ctx, ("model",))["model"]
+    listen(quiet=False)
     with undisturbed():
         from mlrun.finished.predict import find_images, predict
         from mlrun.machine import devices
@@ -93,7 +95,7 @@ def command(
         click.echo(f"Warning: {message}", err=True)
 
     torch_device = devices.resolve(device)
-    with devices.torch_settings(torch_device, run.settings.threads):
+    with devices.torch_settings(torch_device, run.settings().threads):
         restored = restore(run, torch_device, plugins, options)
         predictions = predict(restored, paths, unreadable=unreadable)
         classes = restored.weights.classes

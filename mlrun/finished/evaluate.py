@@ -17,16 +17,17 @@ from mlrun.machine import devices
 from mlrun.preparing.components import load_data, named
 from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.threads import use_threads
-from mlrun.preparing.weights import Restored, configure, restore
+from mlrun.preparing.weights import Restored, configure, configure_again, restore
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.logged import LoggedRun, find_run
-from mlrun.record.trust import data_folder, options_of_run
+from mlrun.record.trust import data_folder
 from mlrun.seam.conversion import as_text
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.evaluation import evaluate as evaluate_batches
 
+SPLIT = ("validation", "subset", "seed")  # the settings that say which images are in a part
 OWN_SECTIONS = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
 
 
@@ -59,9 +60,10 @@ class EvaluationRequest:
 
     def elsewhere(self, run: LoggedRun) -> bool:
         """Whether the data are not the run's own; an option equal to the run's changes nothing."""
-        own = {n: as_text(value) for n, value in prefixed("dataset", run.settings.options).items()}
-        given = {name: as_text(value) for name, value in self.options.items()}
-        return self.dataset is not None or not given.items() <= own.items()
+        if self.dataset is not None or not self.options:
+            return self.dataset is not None
+        own = prefixed("dataset", run.settings().options)
+        return any(n not in own or as_text(own[n]) != as_text(v) for n, v in self.options.items())
 
     def as_trained(self, run: LoggedRun) -> bool:
         """Whether it is the run's own data as they are, from where they were."""
@@ -103,7 +105,7 @@ def evaluate(reference: str, request: EvaluationRequest) -> LoggedEvaluation:
     if logged and (request.as_trained(run) or evaluation_tag(name) not in run.tags):
         return logged  # the run's own figures, which training logged
     device = devices.resolve(request.device)
-    settings = run.settings
+    settings = run.settings()
     with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
         restored = restore(run, device, request.plugins, request.model_options)
         use_threads(settings, restored.model, restored.weights.shape, device)
@@ -137,11 +139,16 @@ def name_of(run: LoggedRun, request: EvaluationRequest) -> str:
                 f"{', '.join(OWN_SECTIONS)}"
             )
         return request.name
-    other = (request.dataset or run.settings.dataset).rpartition("/")[2].replace("_", "-")
-    name = request.variant.called(
-        f"{request.part}-{other}" if request.elsewhere(run) else request.part
-    )
+    part = request.part
+    if request.elsewhere(run):
+        part += f"-{dataset_of(run, request).rpartition('/')[2].replace('_', '-')}"
+    name = request.variant.called(part)
     return "train-best" if name == "train" else name  # train/… are the running means
+
+
+def dataset_of(run: LoggedRun, request: EvaluationRequest) -> str:
+    """Returns the name of the data set: the one asked for, or the run's."""
+    return request.dataset or run.settings("dataset").dataset
 
 
 def figures(run: LoggedRun, name: str) -> LoggedEvaluation | None:
@@ -160,12 +167,13 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
     Raises:
         MlrunError: the data cannot be had, lack the part, or do not fit the run.
     """
-    run, settings = restored.run, restored.run.settings
-    component = restored.registry.find("dataset", request.dataset or settings.dataset)
-    options = dict(request.options)
+    run = restored.run
+    settings = run.settings(*(() if request.part == "test" else SPLIT))
+    component = restored.registry.find("dataset", dataset_of(run, request))
     if request.dataset is None:
-        options = options_of_run(run, "dataset", component, options)
-    dataset = configure("dataset", component, options)
+        dataset = configure_again(run, "dataset", component, request.options)
+    else:
+        dataset = configure("dataset", component, request.options)
     data = load_data(dataset, data_folder(run, request.data_dir))
     with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
@@ -199,9 +207,9 @@ def check_like(data: ImageData, restored: Restored) -> None:
 
 def evaluated_images(run: LoggedRun, request: EvaluationRequest, selection: Selection) -> str:
     """Returns what decides the figures; see `evaluated_on`."""
-    dataset = request.dataset or run.settings.dataset
-    digest = data_digest(selection)
-    return evaluated_on(request.part, dataset, digest, request.variant, seed_of(run, request))
+    dataset, digest = dataset_of(run, request), data_digest(selection)
+    seed = seed_of(run, request) if request.variant.active else 0
+    return evaluated_on(request.part, dataset, digest, request.variant, seed)
 
 
 def check_same(run: LoggedRun, name: str, images: str) -> None:
@@ -216,14 +224,15 @@ def check_same(run: LoggedRun, name: str, images: str) -> None:
 
 def seed_of(run: LoggedRun, request: EvaluationRequest) -> int:
     """Returns the seed of the variant's draws."""
-    return run.settings.seed if request.seed is None else request.seed
+    return run.settings("seed").seed if request.seed is None else request.seed
 
 
 def evaluate_on(restored: Restored, selection: Selection, request: EvaluationRequest) -> Evaluation:
     """Returns the evaluation of the weights on the images, changed as is asked for."""
     store = ExampleStore.of(selection, restored.normalisation, restored.device)
     batches = Batches(store, Batching(evaluated_at_once(restored.weights.shape)))
-    batches = change_batches(batches, request.variant, seed=seed_of(restored.run, request))
+    if request.variant.active:
+        batches = change_batches(batches, request.variant, seed=seed_of(restored.run, request))
     return evaluate_batches(
         restored.model, batches, part=request.part, precision=restored.precision
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +14,11 @@ from mlrun.pages.report import report
 from mlrun.record.logged import LoggedRun
 from mlrun.record.trust import plugin_files_of
 from mlrun.running.outputs import PAGE
-from mlrun.settings.plan import plan_of
+from mlrun.seam.components import Kind
+from mlrun.seam.registry import discover
+from mlrun.settings.plan import defaults, prefix_of
+from mlrun.settings.run import component_settings
+from mlrun.settings.values import names_of
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,22 @@ def make_report(run: LoggedRun) -> Report:
 
 
 def defaults_of(run: LoggedRun) -> dict[str, str]:
-    """Returns the defaults of the run's params; none if its plugins are not to be had."""
+    """Returns the defaults of the run's params; without those of components not to be had."""
     try:
-        plugin_files_of(run, ())
-        return plan_of(run.settings).defaults()
+        registry = discover(plugin_files_of(run, ()))
     except MlrunError:
-        return {}
+        registry = discover()
+    found = {}
+    for prefix, kind, name in components_of(run):
+        with suppress(MlrunError):
+            found[prefix] = registry.find(kind, name)
+    return defaults(found)
+
+
+def components_of(run: LoggedRun) -> Iterator[tuple[str, Kind, str]]:
+    """Yields prefix, kind and name of each component that the run's params name."""
+    for setting, kind in component_settings().items():
+        text = run.params.get(setting, "none")
+        with suppress(ValueError):
+            for name in names_of(text):
+                yield prefix_of(name) if kind == "visualiser" else setting, kind, name

@@ -61,7 +61,8 @@ def start_from(plan: Plan, prepared: Prepared) -> Start | None:
         head: set[str] = set()
         if weights.classes != tuple(prepared.data.classes):
             head = head_of(plan, prepared)
-        check_tensors(ours, weights.model, head, source=f"run {run.run_id} ({run.settings.model})")
+        source = f"run {run.run_id} ({run.params.get('model', 'of a model that is not known')})"
+        check_tensors(ours, weights.model, head, source=source)
     tensors = {name: weights.model[name] for name in ours if name not in head}
     model.load_state_dict(tensors, strict=False)
     if prepared.state.average is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ from mlrun.record.trust import options_of_run, plugin_files_of
 from mlrun.seam.components import Component, Kind
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings.plan import ConfiguredComponent, resolve
+from mlrun.settings.versions import VERSION
 from mlrun.training import checkpoints
+
+LOG = logging.getLogger("mlrun.record")
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,10 @@ def restore(
     """
     weights = best_weights(run)
     registry = discover(plugin_files_of(run, plugins))
-    settings = run.settings
+    settings = run.settings("model")
+    warn_of_later(run)
     component = registry.find("model", settings.model)
-    model_options = options_of_run(run, "model", component, options or {})
-    model_of_run = configure("model", component, model_options)
+    model_of_run = configure_again(run, "model", component, options or {})
     try:
         model = build_model(model_of_run, weights.shape, len(weights.classes), settings.seed)
     except MlrunError as error:
@@ -124,6 +128,35 @@ def restore(
     normalisation = Normalisation(weights.mean, weights.std).to(device)
     precision = choose_precision(settings.precision, device)
     return Restored(run, registry, weights, model, normalisation, precision, device)
+
+
+def configure_again(
+    run: LoggedRun, kind: Kind, component: Component, given: Mapping[str, Any]
+) -> ConfiguredComponent:
+    """Returns a component of a run with the run's options, and those given over them.
+
+    Raises:
+        MlrunError: the run's value of an option is no longer one, or is a path of somebody's.
+    """
+    options = options_of_run(run, kind, component, given)
+    try:
+        return configure(kind, component, options)
+    except MlrunError as error:
+        if options.keys() <= given.keys():
+            raise
+        raise MlrunError(
+            f"run {run.run_id}: {error}; another value may be given, as --{kind}.NAME VALUE"
+        ) from None
+
+
+def warn_of_later(run: LoggedRun) -> None:
+    """Warns where a later mlrun made the run, whose settings may mean something else."""
+    if run.recalled.later:
+        LOG.warning(
+            "run %s was made by a later mlrun (settings_version %d; this one knows %d): what "
+            "this one does not know is left out",
+            *(run.run_id, run.recalled.version, VERSION),
+        )
 
 
 def configure(kind: Kind, component: Component, options: Mapping[str, Any]) -> ConfiguredComponent:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +22,7 @@ from mlrun.errors import MlrunError, one_line, redact
 from mlrun.record import store
 from mlrun.record.tracking import quiet
 from mlrun.settings import Settings
+from mlrun.settings.recalled import Recalled, recall
 
 OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
 
@@ -31,7 +33,6 @@ class LoggedRun:
 
     status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
     started, ended: milliseconds since 1970; it has no end while it is running.
-    settings: of the run, read from its settings.yaml.
     best_epoch: the epoch of its best weights; None where it has none.
     metrics: the last logged value of each.
     params, tags: as they are in MLflow.
@@ -45,12 +46,30 @@ class LoggedRun:
     started: int
     ended: int | None
     experiment_id: str
-    settings: Settings
     best_epoch: int | None
     metrics: Mapping[str, float]
     params: Mapping[str, str]
     tags: Mapping[str, str]
     link: str
+
+    @cached_property
+    def recalled(self) -> Recalled:
+        """The settings of the run, as far as they are understood here; may raise MlrunError."""
+        return settings_of(self.client, self.run_id)
+
+    def settings(self, *needed: str) -> Settings:
+        """Returns the settings of the run, of which those named are as the run had them.
+
+        In place of others that this version does not understand are the defaults.
+
+        Raises:
+            MlrunError: its settings.yaml cannot be had or read, or one of those named is not
+                there or not understood.
+        """
+        try:
+            return self.recalled.understood(*needed)
+        except MlrunError as error:
+            raise ill_settings(self.run_id, error) from None
 
     def download(self, path: str, folder: Path) -> Path:
         """Downloads the artifact `path` into `folder`, returns its file; raises MlrunError."""
@@ -127,7 +146,6 @@ def find_run(reference: str) -> LoggedRun:
         started=run.info.start_time,
         ended=run.info.end_time,
         experiment_id=run.info.experiment_id,
-        settings=settings_of(client, run_id),
         best_epoch=best_epoch_of(tags),
         metrics=run.data.metrics,
         params=run.data.params,
@@ -201,16 +219,23 @@ def look_up(client: MlflowClient, reference: str) -> Any:
     raise MlrunError(f"no run {reference} in {address}; mlrun runs lists those there are")
 
 
-def settings_of(client: MlflowClient, run_id: str) -> Settings:
+def settings_of(client: MlflowClient, run_id: str) -> Recalled:
     """Returns the settings of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        text = download(client, run_id, "settings.yaml", Path(folder)).read_text(encoding="utf-8")
-    try:
-        return Settings.parse(yaml.safe_load(text))
-    except MlrunError as error:
-        raise MlrunError(f"run {run_id}: its settings.yaml: {error}") from None
-    except (yaml.YAMLError, AttributeError, TypeError) as error:
-        raise MlrunError(f"run {run_id}: its settings.yaml: {one_line(error)}") from None
+        path = download(client, run_id, "settings.yaml", Path(folder))
+        try:
+            return recall(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (MlrunError, yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError) as error:
+            raise ill_settings(run_id, error) from None
+
+
+def ill_settings(run_id: str, error: Exception) -> MlrunError:
+    """Returns the error for settings of a run that cannot be read; `error` may name the run."""
+    message = one_line(error)
+    start = f"run {run_id}: "
+    return MlrunError(
+        message if message.startswith(start) else f"{start}its settings.yaml: {message}"
+    )
 
 
 def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:

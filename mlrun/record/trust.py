@@ -67,7 +67,7 @@ def plugin_files_of(run: LoggedRun, named: Sequence[Path]) -> list[Path]:
         MlrunError: a file of the run is neither trusted nor named.
     """
     files = list(named)
-    for text in run.settings.plugin:
+    for text in run.settings("plugin").plugin:
         path = at_home(text)
         if path.name in {file.name for file in named}:
             continue
@@ -143,7 +143,7 @@ def options_of_run(
     Raises:
         MlrunError: the run names paths that are neither trusted nor given.
     """
-    options = prefixed(prefix, run.settings.options)
+    options = options_left(run, prefix, component)
     defaults = {option.name: option.default for option in component.options if not option.required}
     foreign = {
         name: value
@@ -160,6 +160,25 @@ def options_of_run(
             f"opened; if you trust it, name it: {in_shell(prefix, foreign)}"
         )
     return {**options, **given}
+
+
+def options_left(run: LoggedRun, prefix: str, component: Component) -> dict[str, object]:
+    """Returns the options that a run has for a component, but for those that it no longer has.
+
+    Each of these is left out with a warning.
+    """
+    names = [option.name for option in component.options]
+    left = {}
+    for name, value in prefixed(prefix, run.settings().options).items():
+        if name in names:
+            left[name] = value
+        else:
+            LOG.warning(
+                "run %s has %s.%s %s, which %s %s of %s does not have; it is left out",
+                *(run.run_id, prefix, name, as_text(value), component.kind, component.name),
+                component.origin,
+            )
+    return left
 
 
 def in_shell(prefix: str, options: Mapping[str, object]) -> str:
@@ -182,7 +201,7 @@ def data_folder(run: LoggedRun, given: Path | None) -> Path:
 
     That of a run that was not started here is not opened: it is the default one in its place.
     """
-    folder, default = run.settings.data_dir, Settings().data_dir
+    folder, default = run.settings().data_dir, Settings().data_dir
     if given is not None:
         return given
     if folder == default or not leads_away(folder) or named_here(run, "data_dir", folder):

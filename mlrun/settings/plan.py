@@ -15,6 +15,7 @@ from mlrun.settings import Settings, recipes
 from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.recipes import Recipe
 from mlrun.settings.values import PartRates, names_of
+from mlrun.settings.versions import KEY, VERSION
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
 
@@ -83,16 +84,22 @@ class Plan:
 
     def defaults(self) -> dict[str, str]:
         """Returns the default of each setting and option that has one, as `params()` has them."""
-        values = Settings().flat()
-        for configured in self.components:
-            for option in configured.component.options:
-                if not option.required:
-                    values[f"{canonical(configured.prefix)}.{option.name}"] = option.default
-        return {name: text_of(value) for name, value in values.items()}
+        return defaults({each.prefix: each.component for each in self.components})
 
     def recipe(self) -> str:
-        """Returns the settings as a recipe, YAML."""
-        return recipes.as_yaml({name: plain_of(value) for name, value in self.flat().items()})
+        """Returns the settings as a recipe, YAML, with the version of the settings."""
+        values = {name: plain_of(value) for name, value in self.flat().items()}
+        return recipes.as_yaml({KEY: VERSION, **values})
+
+
+def defaults(components: Mapping[str, Component]) -> dict[str, str]:
+    """Returns the default of each setting, and of each option of components by prefix, as text."""
+    values = Settings().flat()
+    for prefix, component in components.items():
+        for option in component.options:
+            if not option.required:
+                values[f"{canonical(prefix)}.{option.name}"] = option.default
+    return {name: text_of(value) for name, value in values.items()}
 
 
 def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:

@@ -16,6 +16,7 @@ from mlrun.settings import Settings
 from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.run import component_settings
 from mlrun.settings.values import names_of
+from mlrun.settings.versions import KEY, VERSION, brought_up, check_known, version_of
 
 ABOUT = ("description", "source", "expect")
 WIDTH = 96  # characters, after which a line is broken
@@ -62,7 +63,8 @@ class Recipe:
     def text(self) -> str:
         """Returns a recipe, YAML, that means the same and needs no other."""
         about = {key: Folded(text) for key, text in self.about.items() if text}
-        return as_yaml({**about, **self.values})
+        version = {} if version_of(self.values) == VERSION else {KEY: VERSION}
+        return as_yaml({**about, **version, **self.values})
 
 
 def folder() -> Path:
@@ -145,7 +147,9 @@ def read(name: str, path: Path) -> tuple[dict[str, object], dict[str, str]]:
         if text is not None:
             about[key] = "\n".join(line.rstrip() for line in str(text).strip().splitlines())
     try:
-        return by_canonical_name(content), about
+        values = by_canonical_name(content)
+        check_known(values)
+        return brought_up(values), about
     except MlrunError as error:
         raise MlrunError(f"recipe {name}: {error}") from None
 

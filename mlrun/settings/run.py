@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.components import Kind
@@ -26,6 +26,9 @@ from mlrun.settings.values import (
     Word,
     explain,
 )
+from mlrun.settings.versions import brought_up, check_known
+
+RECALLED = "recalled"  # the context of settings that a run had: whether they agree was seen then
 
 
 class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSettings):
@@ -129,8 +132,9 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
         return value.lower()
 
     @model_validator(mode="after")
-    def _agree(self) -> Settings:
-        check_agreement(self)
+    def _agree(self, info: ValidationInfo) -> Settings:
+        if info.context != RECALLED:
+            check_agreement(self)
         return self
 
     def changed(self) -> dict[str, object]:
@@ -162,13 +166,16 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
 
         `-` and `_` mean the same, and so do the names in `SPELLINGS`. Names with a dot are
         options of components; whether the component has them is seen when it is looked up.
+        Settings of an older version, as a run keeps them, mean what they meant then.
 
         Raises:
-            MlrunError: an unknown name or a wrong value, on one line.
+            MlrunError: an unknown name, a wrong value or a later version, on one line.
         """
+        given = by_canonical_name(values)
+        check_known(given)
         core: dict[str, object] = {}
         options: dict[str, object] = {}
-        for key, value in by_canonical_name(values).items():
+        for key, value in brought_up(given).items():
             if "." in key:
                 options[key] = value
             elif key in setting_traits():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails
 
 from mlrun.seam.conversion import as_text, convert
 from mlrun.settings.changes import EXAMPLES, Variant
@@ -184,19 +185,28 @@ def factors_of(value: object) -> tuple[float, float]:
 
 def explain(error: ValidationError) -> str:
     """Returns the first thing that is wrong as one line that names the setting."""
-    first = error.errors()[0]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if not first["loc"]:
+    return explain_one(error.errors()[0])
+
+
+def explain_each(error: ValidationError) -> dict[str, str]:
+    """Returns what is wrong with each setting as one line, by its name."""
+    return {str(fault["loc"][0]): explain_one(fault) for fault in reversed(error.errors())}
+
+
+def explain_one(fault: ErrorDetails) -> str:
+    """Returns one thing that is wrong as one line that names the setting."""
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
         return message
-    name = first["loc"][0]
-    if first["type"] == "value_error":
+    name = fault["loc"][0]
+    if fault["type"] == "value_error":
         return f"{name}: {message}"
-    if first["type"] == "literal_error":
-        expected = str(first["ctx"]["expected"]).replace("'", "")
-        return f"{name}: expected {expected}, got {as_text(first['input'])!r}"
+    if fault["type"] == "literal_error":
+        expected = str(fault["ctx"]["expected"]).replace("'", "")
+        return f"{name}: expected {expected}, got {as_text(fault['input'])!r}"
     message = message.replace("Input should be a ", "expected a ")
     message = message.replace("Input should be ", "expected a value ")
-    return f"{name}: {message}, got {as_text(first['input'])!r}"
+    return f"{name}: {message}, got {as_text(fault['input'])!r}"
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]

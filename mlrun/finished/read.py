@@ -15,7 +15,8 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.pages.account import Account, Thumbnails
 from mlrun.record.evaluations import FOLDER, evaluation_tag, predictions_file, thumbnails_file
 from mlrun.record.failures import failures_of
-from mlrun.record.logged import LoggedRun, answering
+from mlrun.record.logged import LoggedRun
+from mlrun.record.lookup import answering
 from mlrun.record.pictures import ORDER_TAG, key_and_step
 from mlrun.record.tables import Table, read_table
 from mlrun.training.predictions import Predictions

@@ -1,25 +1,24 @@
-"""Logged runs: looked up in MLflow by id, read back, and added to."""
+"""Logged runs: read back from MLflow, and added to."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import yaml
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
-from mlflow.exceptions import MlflowException
 
-from mlrun.errors import MlrunError, one_line, redact
+from mlrun.errors import MlrunError, one_line
 from mlrun.record import store
+from mlrun.record.drivers import check_artifacts
+from mlrun.record.experiments import check_run
+from mlrun.record.lookup import answering, look_up, open_store
 from mlrun.record.tracking import quiet
 from mlrun.settings import Settings
 from mlrun.settings.recalled import Recalled, recall
@@ -133,10 +132,11 @@ def find_run(reference: str) -> LoggedRun:
     client = open_store()
     run = look_up(client, reference)
     run_id = run.info.run_id
-    if run.info.lifecycle_stage != "active":
-        raise MlrunError(f"run {run_id} was deleted; restore it with: mlflow runs restore")
+    with answering():
+        check_run(client, run)
     if "mlrun.version" not in run.data.tags:
         raise MlrunError(f"run {run_id} was not made by mlrun; give one that mlrun runs lists")
+    check_artifacts(run.info.artifact_uri)
     tags = run.data.tags
     return LoggedRun(
         client=client,
@@ -158,65 +158,6 @@ def best_epoch_of(tags: Mapping[str, str]) -> int | None:
     """Returns the epoch of a run's best weights; None where its tag is not there, or no number."""
     text = tags.get("mlrun.best_epoch", "")
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
-
-
-def open_store() -> MlflowClient:
-    """Returns a client of the tracking store in use; creates no store.
-
-    Raises:
-        MlrunError: the store does not answer, or is a file that is not there.
-    """
-    uri: str = store.address()
-    store.without_bars()
-    if store.first_use(uri):
-        raise MlrunError(
-            f"tracking store {redact(uri)}: there is none yet; go to the folder that the runs "
-            "were started in, or set MLFLOW_TRACKING_URI"
-        )
-    store.check(uri)
-    with answering(), FileLock(store.lock_path(uri)):
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)  # it may have to bring its tables up to date
-    return client
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turns any error of the store into an MlrunError that names the store."""
-    try:
-        with quiet():
-            yield
-    except MlrunError:
-        raise
-    except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a full disk
-        address = redact(store.address())
-        raise MlrunError(f"tracking store {address}: {one_line(error)}") from None
-
-
-def look_up(client: MlflowClient, reference: str) -> Any:
-    """Returns MLflow's run of that id, or the only one whose id starts with it."""
-    prefix = reference.strip().lower()
-    address = redact(store.address())
-    with answering():
-        if re.fullmatch(r"[0-9a-f]{4,31}", prefix):
-            runs = client.search_runs(
-                [e.experiment_id for e in client.search_experiments()],
-                filter_string=f"attributes.run_id LIKE '{prefix}%'",
-                max_results=4,
-            )
-            if len(runs) == 1:
-                return runs[0]
-            if runs:
-                ids = ", ".join(run.info.run_id for run in runs[:3])
-                more = ", …" if len(runs) > 3 else ""
-                raise MlrunError(f"several runs start with {prefix}: {ids}{more}; give more of it")
-        elif prefix:
-            try:
-                return client.get_run(reference.strip())
-            except MlflowException as error:
-                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    raise
-    raise MlrunError(f"no run {reference} in {address}; mlrun runs lists those there are")
 
 
 def settings_of(client: MlflowClient, run_id: str) -> Recalled:

@@ -9,13 +9,21 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.tracking.fluent import _get_experiment_id
 
 from mlrun.errors import MlrunError, one_line, redact, unknown
 from mlrun.record import appearance, store
+from mlrun.record.drivers import check_artifacts
+from mlrun.record.experiments import (
+    PARENT_TAG,
+    active_run,
+    check_experiment,
+    check_run,
+    experiment_of,
+)
 from mlrun.record.tracking import Status, Tracker, quiet, view_of
 
 LOG = logging.getLogger("mlrun.store")
@@ -32,12 +40,14 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
 
     Args:
         run_name: the run's name; a taken-over run keeps a name that somebody gave it.
-        experiment: name of the experiment, made if need be; None takes MLflow's own. A run
+        experiment: name of the experiment, made if need be; None takes that of the run that
+            the caller has open in MLflow, of which this one is a child, else MLflow's own. A run
             that is taken over stays in its experiment.
         tags: set on the run.
 
     Raises:
-        MlrunError: the store cannot be opened, or the run to take over does not exist.
+        MlrunError: the store cannot be opened, the run to take over does not exist, or it or
+            the experiment was deleted.
     """
     uri = store.address()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the outbox does the waiting
@@ -51,11 +61,9 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
             client = MlflowClient(uri)
             if existing_id:
                 run = client.get_run(existing_id)
+                check_run(client, run)
             else:
-                experiment_id = experiment_of(client, experiment)
-                run = client.create_run(
-                    experiment_id, run_name=run_name, tags={**tags, **launch_tags()}
-                )
+                run = new_run(client, run_name, experiment, {**tags, **launch_tags()})
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
@@ -72,13 +80,24 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     return tracker
 
 
+def new_run(
+    client: MlflowClient, run_name: str, experiment: str | None, tags: Mapping[str, str]
+) -> Any:
+    """Returns a new run, a child of the caller's active run if there is one."""
+    parent = active_run(client)
+    home = experiment_of(client, experiment, parent)
+    check_artifacts(home.artifact_location)
+    child = {} if parent is None else {PARENT_TAG: parent.info.run_id}
+    return client.create_run(home.experiment_id, run_name=run_name, tags={**tags, **child})
+
+
 def locate(experiment: str | None) -> tuple[str, str, str]:
     """Returns the store in use, the id of an experiment there, and the key of our view of it.
 
     The key is empty where no run of the experiment has pictures yet.
 
     Raises:
-        MlrunError: the store does not answer, or has no experiment of that name.
+        MlrunError: the store does not answer, or has no experiment of that name, or no more.
     """
     uri: str = store.address()
     store.check(uri)
@@ -89,7 +108,9 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
             if experiment and match is None:
                 names = [e.name for e in client.search_experiments()]
                 raise unknown("experiment", experiment, names)
-            experiment_id = match.experiment_id if match else _get_experiment_id()
+            if match:
+                check_experiment(match)
+            experiment_id = (match or experiment_of(client, None)).experiment_id
             view = view_of(client, experiment_id)
     except MlrunError:
         raise
@@ -109,21 +130,6 @@ def end_waiting_run(status: Status, reason: str) -> None:
         client.set_tag(run_id, "mlrun.reason", reason[:5000])
         client.set_tag(run_id, "mlrun.status", status)
         client.set_terminated(run_id, status)
-
-
-def experiment_of(client: MlflowClient, name: str | None) -> str:
-    """Returns the id of the experiment of that name, made if need be, or of MLflow's own."""
-    if name is None:
-        default_id: str = _get_experiment_id()
-        return default_id
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        new_id: str = client.create_experiment(name)
-        return new_id
-    if experiment.lifecycle_stage != "active":
-        raise MlrunError(f"experiment {name} was deleted; restore it, or give another name")
-    experiment_id: str = experiment.experiment_id
-    return experiment_id
 
 
 def launch_tags() -> dict[str, str]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mlrun.errors import unknown
-from mlrun.record.logged import OURS, answering, best_epoch_of, open_store
+from mlrun.record.experiments import check_experiment
+from mlrun.record.logged import OURS, best_epoch_of
+from mlrun.record.lookup import answering, open_store
 from mlrun.settings.run import setting_traits
 
 
@@ -40,12 +42,14 @@ def last_runs(limit: int, experiment: str | None) -> list[Row]:
         experiment: name of the experiment they are from; None takes all.
 
     Raises:
-        MlrunError: the store does not answer, or has no experiment of that name.
+        MlrunError: the store does not answer, or has no experiment of that name, or no more.
     """
     client = open_store()
     with answering():
         names = {e.experiment_id: e.name for e in client.search_experiments()}
         if experiment is not None and experiment not in names.values():
+            if (deleted := client.get_experiment_by_name(experiment)) is not None:
+                check_experiment(deleted)
             raise unknown("experiment", experiment, names.values())
         experiment_ids = [key for key, name in names.items() if experiment in (None, name)]
         runs = client.search_runs(

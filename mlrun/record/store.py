@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from mlrun.errors import MlrunError, one_line, redact
+from mlrun.record.drivers import check_driver
 from mlrun.record.folders import state_folder
 
 PATIENCE = 10.0  # seconds: how long a server may take to answer before a run is refused
@@ -47,11 +48,13 @@ def address() -> str:
 def check(uri: str) -> None:
     """Raises MlrunError unless the server at `uri` answers within 10 seconds.
 
-    A store that is a file needs no answer.
+    A store that is a file needs no answer. What a database needs must be installed.
     """
     parts = urlsplit(uri)
     if parts.scheme == "sqlite":
         check_file(uri)
+    if parts.scheme.partition("+")[0] in DATABASE_PORTS:
+        check_driver(uri)
     try:
         if parts.scheme in ("http", "https"):
             ask_http(uri)

@@ -9,8 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlrun.data.decoding import DECODING_RULE, decode, is_image, quiet_decoding
+    from mlrun.data.decoding import (
+        DECODING_RULE,
+        decode,
+        decode_with_levels,
+        decoders_added,
+        is_image,
+        quiet_decoding,
+        values_of,
+    )
     from mlrun.data.image_paths import files_below, is_left_out
+    from mlrun.data.unread import unread_types
     from mlrun.errors import one_line, unknown
     from mlrun.inside.layers import Layer, layers_of
     from mlrun.machine.workers import Worker, WorkerEnded
@@ -34,6 +43,8 @@ PLACES = {
     "calibration": "mlrun.training.statistics",
     "criterion": "mlrun.training.losses",
     "decode": "mlrun.data.decoding",
+    "decode_with_levels": "mlrun.data.decoding",
+    "decoders_added": "mlrun.data.decoding",
     "fault_of_file": "mlrun.seam.files",
     "files_below": "mlrun.data.image_paths",
     "interval": "mlrun.training.statistics",
@@ -45,6 +56,8 @@ PLACES = {
     "quiet_decoding": "mlrun.data.decoding",
     "top_layers": "mlrun.training.optimisation.parts",
     "unknown": "mlrun.errors",
+    "unread_types": "mlrun.data.unread",
+    "values_of": "mlrun.data.decoding",
 }
 
 __all__ = [
@@ -59,6 +72,8 @@ __all__ = [
     "calibration",
     "criterion",
     "decode",
+    "decode_with_levels",
+    "decoders_added",
     "fault_of_file",
     "files_below",
     "interval",
@@ -70,6 +85,8 @@ __all__ = [
     "quiet_decoding",
     "top_layers",
     "unknown",
+    "unread_types",
+    "values_of",
 ]
 
 

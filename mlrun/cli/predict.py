@@ -86,7 +86,7 @@ def command(
 
     if top and form == "csv":
         raise click.UsageError("--top goes with a table or JSON; a CSV has a column for each class")
-    paths = find_images(files)
+    listen(quiet=True)
     run = find_run(run_id)
     failures: list[str] = []
 
@@ -97,6 +97,7 @@ def command(
     torch_device = devices.resolve(device)
     with devices.torch_settings(torch_device, run.settings().threads):
         restored = restore(run, torch_device, plugins, options)
+        paths = find_images(files, unreadable=unreadable)  # decoders come with the plugins
         predictions = predict(restored, paths, unreadable=unreadable)
         classes = restored.weights.classes
         if form == "csv":

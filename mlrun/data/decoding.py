@@ -3,43 +3,90 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import importlib.util
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mlrun.data import wide
+from mlrun.data.unread import unread_type
+from mlrun.data.wide import Range
 from mlrun.errors import MlrunError, one_line
 from mlrun.seam.files import fault_of_file
 
+LOG = logging.getLogger("mlrun.data")
+
 # goes up when `decode` gives other pixels, so that what was kept of it is made again
-DECODING_RULE = 1
+DECODING_RULE = 2
 LEFT_OUT = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # Pillow has no decoder of its own
+OPTIONAL = ("pillow_heif.HeifImagePlugin", "pillow_jxl")  # decoders that are there once imported
 
 Pixels = NDArray[np.uint8]
 
 
+class Decoded(NamedTuple):
+    """An image file's pixels, uint8 (C, H, W).
+
+    levels: of a file of more than 8 bits, how many of its values became each of 0 to 255 (before
+        they were scaled to a size), int64 (256,); None of others.
+    """
+
+    pixels: Pixels
+    levels: NDArray[np.int64] | None
+
+
 @functools.cache
-def formats() -> tuple[str, ...]:
-    """Returns the names of the formats that are read: Pillow's, but those it cannot decode."""
+def add_decoders() -> None:
+    """Registers Pillow's decoders, and those of the packages in `OPTIONAL` that are installed."""
     Image.init()
+    for module in OPTIONAL:
+        package = module.partition(".")[0]
+        if importlib.util.find_spec(package) is None:
+            continue
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            LOG.warning("%s cannot be used: %s", package, one_line(error))
+
+
+def formats() -> tuple[str, ...]:
+    """Returns the names of the formats that are read.
+
+    They are Pillow's, but those it cannot decode, and what installed packages and plugins add.
+    """
+    add_decoders()
     return tuple(name for name in Image.OPEN if name not in LEFT_OUT)
 
 
-@functools.cache
 def suffixes() -> frozenset[str]:
     """Returns the suffixes of those formats, in small letters, with the dot."""
-    extensions = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, name in extensions if name in (*formats(), "MPO"))
+    return frozenset(suffix for suffix in Image.registered_extensions() if is_image(f"a{suffix}"))
 
 
-def is_image(path: Path) -> bool:
+def is_image(path: Path | str) -> bool:
     """Whether the file's suffix is that of an image; the file is not opened."""
-    return path.suffix.lower() in suffixes()
+    add_decoders()
+    name = Image.registered_extensions().get(Path(path).suffix.lower(), "")
+    return name == "MPO" or (name in Image.OPEN and name not in LEFT_OUT)
+
+
+def decoders_added() -> bool:
+    """Whether there are decoders of others than Pillow and mlrun, such as those of a plugin.
+
+    A process that is started to decode needs the plugins then: `Worker(…, plugins=True)`.
+    """
+    add_decoders()
+    known = ("PIL", *(module.partition(".")[0] for module in OPTIONAL))
+    modules = {getattr(opener, "__module__", "") for opener, _ in Image.OPEN.values()}
+    return any(module.partition(".")[0] not in known for module in modules)
 
 
 @contextmanager
@@ -53,38 +100,108 @@ def quiet_decoding() -> Iterator[None]:
         yield
 
 
-def decode(path: Path, *, channels: Literal[1, 3], size: tuple[int, int] | None = None) -> Pixels:
+def decode(
+    path: Path,
+    *,
+    channels: Literal[1, 3],
+    size: tuple[int, int] | None = None,
+    value_range: Range | None = None,
+) -> Pixels:
     """Returns an image file as uint8 (C, H, W), 0–255; a NumPy array, so no torch is needed.
 
-    The rule: the first frame, turned as its EXIF orientation says; transparency on white;
-    16-bit grey divided by 257 (16-bit colour by Pillow, which takes the high byte); whole
-    numbers of 32 bits likewise if they lie in 0–65,535; floats times 255 if they lie in 0–1,
-    else rounded if they lie in 0–255. Colour becomes grey as 0.299 R + 0.587 G + 0.114 B. At
-    last, if the size differs: scaled, aspect kept and antialiased (bilinear), until it covers
-    `size`, and the centre cut out. Pillow may warn of what harms no pixel; see `quiet_decoding`.
+    The rule: the first frame, turned as its EXIF orientation says; transparency on white. Values
+    of more than 8 bits (16-bit grey; 16-bit colour of PNG and TIFF; whole numbers of 32 bits;
+    floats) become 0–255 so that `value_range` covers it, what lies beyond is clamped, and NaN is
+    0; where no range is known, whole numbers are taken as 0–65,535, and floats as 0–1 if they lie
+    there, else as 0–255. Colour becomes grey as 0.299 R + 0.587 G + 0.114 B. At last, if the size
+    differs: scaled, aspect kept and antialiased (bilinear), until it covers `size`, and the
+    centre cut out. Pillow may warn of what harms no pixel; see `quiet_decoding`.
 
     Args:
-        path: a file of any format and mode that Pillow decodes itself.
+        path: a file of any format and mode that Pillow decodes itself, or a plugin of Pillow.
         channels: 1 for grey, 3 for RGB.
         size: (H, W) in pixels; None keeps the image's own.
+        value_range: the values that become 0 and 255 where there are more than 8 bits; the one
+            of a whole data set, so that its images are alike.
 
     Raises:
-        MlrunError: the file cannot be read, is a pipe or a device, is cut short, or has more
-            pixels than Pillow takes for a decompression bomb (178,956,970); the message names
-            the file.
+        MlrunError: the file cannot be read, is a pipe or a device, is cut short, has values but
+            no range for them, or more pixels than Pillow takes for a decompression bomb
+            (178,956,970); the message names the file.
+    """
+    return decode_with_levels(path, channels=channels, size=size, value_range=value_range).pixels
+
+
+def decode_with_levels(
+    path: Path,
+    *,
+    channels: Literal[1, 3],
+    size: tuple[int, int] | None = None,
+    value_range: Range | None = None,
+) -> Decoded:
+    """Returns what `decode` does, and which of 256 levels the values of a wide image came to."""
+    levels = None
+    with reading(path), Image.open(path, formats=formats()) as opened:
+        if wide.is_wide(opened):
+            values = wide.wide_values(functools.partial(load_upright, path), opened)
+            wide.limits(values)  # raises where there are none
+            narrow = wide.eight_bits(values, value_range or wide.assumed_range(values))
+            shades = np.asarray(narrow)
+            levels = np.bincount(wide.colours_of(shades).ravel(), minlength=256)
+            image = colours(narrow, channels)
+        else:
+            image = colours(ImageOps.exif_transpose(opened), channels)
+    if size is not None and image.size != size[::-1]:
+        image = ImageOps.fit(image, size[::-1], Image.Resampling.BILINEAR)
+    return Decoded(pixels_of(image), levels)
+
+
+def values_of(path: Path) -> Range | None:
+    """Returns the lowest and highest value of an image file; None if it has 8 bits or fewer.
+
+    Raises:
+        MlrunError: as for `decode`.
+    """
+    with reading(path), Image.open(path, formats=formats()) as opened:
+        if not wide.is_wide(opened):
+            return None
+        return wide.limits(wide.wide_values(functools.partial(load_upright, path), opened))
+
+
+def load_upright(path: Path, raw_mode: str | None) -> Image.Image:
+    """Returns an image file, turned as its EXIF orientation says.
+
+    Args:
+        path: of the file.
+        raw_mode: how its bytes are taken; None as Pillow does.
+    """
+    with Image.open(path, formats=formats()) as opened:
+        if raw_mode is not None:
+            opened.tile = [
+                tile._replace(
+                    args=(raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
+                )
+                for tile in opened.tile
+            ]
+        return ImageOps.exif_transpose(opened)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns whatever a decoder raises into an MlrunError that names the file.
+
+    What is no file is refused before it is opened.
     """
     if fault := fault_of_file(path):
         raise MlrunError(f"cannot read {path}: {fault}")
     try:
-        with Image.open(path, formats=formats()) as opened:
-            image = colours(ImageOps.exif_transpose(opened), channels)
+        yield
     except UnidentifiedImageError as error:
-        raise MlrunError(f"cannot read {path}: it is not an image that Pillow knows") from error
+        kind = unread_type(path, inside=True)
+        what = f"{kind.name}; {kind.advice}" if kind else "not an image that Pillow knows"
+        raise MlrunError(f"cannot read {path}: it is {what}") from error
     except Exception as error:  # decoders of broken files raise whatever they like
         raise MlrunError(f"cannot read {path}: {reason(error)}") from error
-    if size is not None and image.size != size[::-1]:
-        image = ImageOps.fit(image, size[::-1], Image.Resampling.BILINEAR)
-    return pixels_of(image)
 
 
 def pixels_of(image: Image.Image) -> Pixels:
@@ -102,27 +219,10 @@ def reason(error: Exception) -> str:
 
 
 def colours(image: Image.Image, channels: Literal[1, 3]) -> Image.Image:
-    """Returns `image` in mode L or RGB."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = eight_bits(image)
-    elif image.has_transparency_data:
+    """Returns an image of 8 bits or fewer in mode L or RGB."""
+    if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode not in ("1", "L"):
         image = image.convert("RGB")
     return image.convert("L" if channels == 1 else "RGB")
-
-
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Returns an image of 16 or 32 bits as mode L.
-
-    Raises:
-        MlrunError: its values have no known range.
-    """
-    values = np.asarray(image, dtype=np.float64)
-    low, high = float(values.min()), float(values.max())
-    limit = 65535 if image.mode.startswith("I") else 1 if high <= 1 else 255
-    if not (low >= 0 and high <= limit):  # a NaN is neither
-        expected = "0 to 65535" if limit == 65535 else "0 to 1 or 0 to 255"
-        raise MlrunError(f"its values run from {low:g} to {high:g}; expected {expected}")
-    return Image.fromarray(np.rint(values * (255 / limit)).astype(np.uint8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,9 @@ class ImageData:
         source: where the data are from: a title or address.
         licence: the licence they are under.
         mean, std: the published mean and standard deviation of each channel, pixels as 0–1.
+        value_range: the values of the files that became 0 and 255, where they have more than 8
+            bits. It is kept with the weights: `mlrun predict` reads files by it, and `mlrun
+            evaluate` hands it to a data set that has an option `range`.
     """
 
     train: Part
@@ -43,6 +47,7 @@ class ImageData:
     licence: str = ""
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
@@ -95,8 +100,22 @@ class ImageData:
                     f"{name} is {figure!r}; expected a tuple with a value from 0 to 1 for each "
                     "channel, pixels as 0–1"
                 )
+        check_range(self.value_range)
         if self.std is not None and 0 in self.std:
             raise MlrunError(f"std is {self.std!r}; expected values above 0")
+
+
+def check_range(value_range: object) -> None:
+    """Raises MlrunError unless `value_range` is None or two finite numbers, the lower first."""
+    if value_range is None:
+        return
+    if isinstance(value_range, tuple | list) and len(value_range) == 2:
+        low, high = value_range
+        if -math.inf < low < high < math.inf:
+            return
+    raise MlrunError(
+        f"value_range is {value_range!r}; expected two numbers, the lower first, or None"
+    )
 
 
 def check_part(name: str, part: Part, classes: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet_decoding
+from mlrun.data.wide import Range
 from mlrun.errors import MlrunError
 from mlrun.seam.files import fault_of_file
 from mlrun.settings.values import PHOTOGRAPHS
@@ -29,12 +30,13 @@ class Probe:
     image: Tensor
 
 
-def load_probe(probe: str, channels: int) -> Probe:
+def load_probe(probe: str, channels: int, value_range: Range | None = None) -> Probe:
     """Returns a photograph of scikit-learn's by name, or any image file, in its own size.
 
     Args:
         probe: `china`, `flower` or the path of a file.
         channels: those of the data set: 1 makes it grey, 3 makes it RGB.
+        value_range: that of the data set, for a file of more than 8 bits.
 
     Raises:
         MlrunError: there is no such file, it cannot be read, or the data set has other channels.
@@ -51,7 +53,7 @@ def load_probe(probe: str, channels: int) -> Probe:
         path = existing_file(probe)
         try:
             with quiet_decoding():
-                name, pixels = path.name, decode(path, channels=mode)
+                name, pixels = path.name, decode(path, channels=mode, value_range=value_range)
         except MlrunError as error:
             raise MlrunError(f"probe: {error}") from error
     return Probe(name, torch.tensor(pixels)[None])  # a copy: some pixels are read-only

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mlrun.data.batches import Batches, Batching
 from mlrun.data.examples import ExampleStore
-from mlrun.data.images import ImageData
 from mlrun.data.splits import Selection, data_digest, select, split
 from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
+from mlrun.finished.likeness import check_like, warn_of_range
 from mlrun.machine import devices
 from mlrun.preparing.components import load_data, named
 from mlrun.preparing.inputs import evaluated_at_once
@@ -170,13 +170,17 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
     run = restored.run
     settings = run.settings(*(() if request.part == "test" else SPLIT))
     component = restored.registry.find("dataset", dataset_of(run, request))
+    options = dict(request.options)
+    if restored.weights.value_range and "range" in {option.name for option in component.options}:
+        options.setdefault("range", restored.weights.value_range)
     if request.dataset is None:
-        dataset = configure_again(run, "dataset", component, request.options)
+        dataset = configure_again(run, "dataset", component, options)
     else:
-        dataset = configure("dataset", component, request.options)
+        dataset = configure("dataset", component, options)
     data = load_data(dataset, data_folder(run, request.data_dir))
     with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
+        warn_of_range(data, restored)
         if request.part == "test":
             if data.test is None:
                 raise MlrunError("it has no test part; add --part val")
@@ -187,22 +191,6 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
             subset="all" if request.elsewhere(run) else settings.subset,
             seed=settings.seed,
         )[request.part]
-
-
-def check_like(data: ImageData, restored: Restored) -> None:
-    """Raises MlrunError unless `data` have the shape and the classes of the run's images."""
-    run, weights = restored.run.run_id, restored.weights
-    if data.shape != weights.shape:
-        raise MlrunError(f"its images are {data.shape}, those of run {run} {weights.shape}")
-    theirs, ours = tuple(data.classes), weights.classes
-    if len(theirs) != len(ours):
-        raise MlrunError(f"it has {len(theirs)} classes, run {run} has {len(ours)}")
-    for place, (their, our) in enumerate(zip(theirs, ours, strict=True)):
-        if their != our:
-            raise MlrunError(
-                f"its classes are not those of run {run}: class {place} is {their}, there it is "
-                f"{our}"
-            )
 
 
 def evaluated_images(run: LoggedRun, request: EvaluationRequest, selection: Selection) -> str:

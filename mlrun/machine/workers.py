@@ -15,11 +15,15 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import Any, NoReturn
+
+from mlrun.seam.sources import loaded_files
 
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mlrun.machine.workers import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
+    "from mlrun.machine.workers import serve; "
+    "serve(int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))"
 )
 
 
@@ -45,11 +49,20 @@ class Worker:
         function: of a module that can be imported: no lambda, not of a plugin that is one file.
         nice: how far the process stands back behind others; 19 at most.
         quiet: drop what the process prints, errors too.
+        plugins: have it load the plugins that this process has, the single files among them too.
     """
 
-    def __init__(self, function: Callable[..., Any], *, nice: int = 0, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        nice: int = 0,
+        quiet: bool = False,
+        plugins: bool = False,
+    ) -> None:
         self._connection, theirs = Pipe()
-        arguments = (json.dumps(sys.path), str(theirs.fileno()), str(nice))
+        files = [str(path) for path in loaded_files()] if plugins else None
+        arguments = (json.dumps(sys.path), str(theirs.fileno()), str(nice), json.dumps(files))
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", START, *arguments],
@@ -84,17 +97,22 @@ class Worker:
         return self.process.wait()
 
 
-def serve(descriptor: int, nice: int) -> NoReturn:
+def serve(descriptor: int, nice: int, plugin_files: list[str] | None = None) -> NoReturn:
     """Calls the function that comes first with the arguments that come then: a worker's part.
 
     Args:
         descriptor: of the connection to the process that asks; it is read until that is gone.
         nice: as `Worker` has it.
+        plugin_files: plugins to load besides the installed ones; None loads none at all.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(nice)
     os.set_inheritable(descriptor, False)  # what the function starts must not keep it open
+    if plugin_files is not None:
+        from mlrun.seam.registry import discover
+
+        discover([Path(file) for file in plugin_files])
     connection = Connection(os.dup(descriptor))  # `descriptor` is open until the process is over
     function = received(connection)
     while True:

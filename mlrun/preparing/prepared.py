@@ -93,13 +93,14 @@ class Prepared:
         return evaluate(model, batches, part=part, precision=self.precision)
 
     @property
-    def about(self) -> dict[str, list[str] | list[int] | list[float]]:
+    def about(self) -> dict[str, list[str] | list[int] | list[float] | None]:
         """The metadata that the weights need where there is no data set; plain values."""
         return {
             "classes": [str(name) for name in self.data.classes],
             "shape": list(self.data.shape),
             "mean": [float(value) for value in self.normalisation.mean],
             "std": [float(value) for value in self.normalisation.std],
+            "value_range": self.data.value_range and [float(v) for v in self.data.value_range],
         }
 
 
@@ -128,7 +129,9 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
         normalisation = make_normalisation(
             settings.normalisation, (data.mean, data.std), selections["train"]
         )
-    probe = None if settings.probe is None else load_probe(settings.probe, data.shape[0])
+    probe = None
+    if settings.probe is not None:
+        probe = load_probe(settings.probe, data.shape[0], data.value_range)
     normalisation = normalisation.to(device)
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
     check_fit(plan, model, data, normalisation, device)

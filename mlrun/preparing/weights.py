@@ -35,6 +35,7 @@ class Weights:
     classes: the name of each class.
     shape: of one image, (C, H, W).
     mean, std: of the normalisation, by channel, pixels as 0–1.
+    value_range: the values of files that became 0 and 255; None where they had 8 bits.
     """
 
     epoch: int
@@ -43,6 +44,7 @@ class Weights:
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    value_range: tuple[float, float] | None = None
 
 
 def best_weights(run: LoggedRun) -> Weights:
@@ -65,6 +67,7 @@ def best_weights(run: LoggedRun) -> Weights:
                 shape=tuple(content["shape"]),
                 mean=tuple(content["mean"]),
                 std=tuple(content["std"]),
+                value_range=content.get("value_range") and tuple(content["value_range"]),
             )
         except Exception as error:  # cut short, not ours, or with more in it than tensors
             raise MlrunError(

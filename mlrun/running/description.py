@@ -64,6 +64,9 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
         "mlrun.torch": torch.__version__,
         "mlrun.python": platform.python_version(),
     }
+    if prepared.data.value_range:
+        low, high = prepared.data.value_range
+        tags["mlrun.value_range"] = f"{low:.9g},{high:.9g}"
     if plan.recipe_name:
         tags["mlrun.recipe"] = plan.recipe_name
     for configured in plan.components:

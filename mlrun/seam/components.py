@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Literal
 
 from mlrun.errors import MlrunError
@@ -97,6 +99,14 @@ def component_name(function: Callable[..., Any], name: str | None) -> str:
     if label in ("model", "dataset", "none"):
         raise MlrunError(f"{label} is a reserved name; use register(…, name='…')")
     return label
+
+
+def registers_decoder(module: ModuleType) -> bool:
+    """Whether a module, or one below it, has registered a decoder of its own with Pillow."""
+    pillow = sys.modules.get("PIL.Image")
+    openers = [] if pillow is None else [opener for opener, _ in pillow.OPEN.values()]
+    places = [str(getattr(opener, "__module__", "")) for opener in openers]
+    return any(f"{place}.".startswith(f"{module.__name__}.") for place in places)
 
 
 def check_call(signature: inspect.Signature, kind: Kind, label: str) -> None:

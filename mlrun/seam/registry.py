@@ -23,6 +23,7 @@ from mlrun.seam.components import (
     check_call,
     check_needs,
     component_name,
+    registers_decoder,
     times,
 )
 from mlrun.seam.options import options_of
@@ -188,7 +189,7 @@ def components_of(
     finally:
         if manager.is_registered(plugin):
             manager.unregister(plugin)
-    if not components:
+    if not components and not registers_decoder(plugin):
         raise MlrunError(
             "it registers nothing; decorate register_models, register_datasets or "
             "register_visualisers with @mlrun.hookimpl"

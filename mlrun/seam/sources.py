@@ -18,6 +18,7 @@ from mlrun.version import __version__
 
 GROUP = "mlrun"
 DISTRIBUTION = "mlrun-vision"
+FILE_MODULE = "mlrun_plugin_"  # the module of a single file is called so, and as the file
 FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 
 
@@ -99,7 +100,7 @@ def source_of_file(path: Path) -> tuple[Source, ModuleType]:
     if fault := fault_of_file(path):
         raise MlrunError(f"--plugin {path}: {fault}; give the path of a Python file")
     name = path.stem.replace("_", "-").lower()
-    module_name = f"mlrun_plugin_{path.stem}"
+    module_name = f"{FILE_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise MlrunError(f"--plugin {path}: not a Python file; its name must end in .py")
@@ -112,6 +113,13 @@ def source_of_file(path: Path) -> tuple[Source, ModuleType]:
         raise MlrunError(f"--plugin {path}: {one_line(error)}") from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Source(name, path.name, digest[:12], EntryPoint(name, module_name, GROUP)), module
+
+
+def loaded_files() -> list[Path]:
+    """Returns the single files that were imported as plugins in this process and are there."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(FILE_MODULE)]
+    files = [Path(str(module.__file__)) for module in modules]
+    return [path for path in files if path.is_file()]
 
 
 def normalised(name: str) -> str:

@@ -151,12 +151,14 @@ def image_folder(
     workers: int = 0,
     skip_unreadable: bool = False,
     cache: str | None = None,
+    range: tuple[float, float] | None = None,
 ) -> ImageData:
     """Images from folders of files: one folder a class, or train, val and test with those.
 
     Any format, mode and size that Pillow reads, in subfolders too. Also called training;
-    valid, validation; testing. Transparency goes on white, 16 bits are scaled to 8, EXIF
-    turns are made; then the image is scaled until it covers the size, and its centre cut out.
+    valid, validation; testing. Transparency goes on white, EXIF turns are made; values of more
+    than 8 bits become 0–255 by one range for all images, that of the training images. Then the
+    image is scaled until it covers the size, and its centre cut out.
     The images are decoded once, into a cache that is mapped into memory, so they need not fit
     there; it is made again when a file is added, removed or changed. Source: the user's own
     files. Licence: theirs.
@@ -168,11 +170,14 @@ def image_folder(
         workers: processes that decode; 0 for one a core.
         skip_unreadable: leave out, and name, images that cannot be read, or differ with size none.
         cache: folder for the decoded images; none: below MLRUN_HOME, or the system's cache.
+        range: values that become 0 and 255 in images of more than 8 bits; none: the lowest and
+            highest of the training images.
     """
     from mlrun_datasets.image_cache import Decoding, load_image_folder
 
     sides = (size, size) if isinstance(size, int) else size
-    return load_image_folder(root, path, Decoding(sides, channels, workers, skip_unreadable, cache))
+    decoding = Decoding(sides, channels, workers, skip_unreadable, cache, range)
+    return load_image_folder(root, path, decoding)
 
 
 @hookimpl

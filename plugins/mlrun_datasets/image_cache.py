@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +19,14 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun.plugin import DECODING_RULE, cache_folder, decode, quiet_decoding
-from mlrun_datasets.decoders import Rule, decode_all
-from mlrun_datasets.decoding_progress import LOG, log_info, progress_bar
+from mlrun.plugin import DECODING_RULE, cache_folder
+from mlrun_datasets.decoders import Range
+from mlrun_datasets.decoding_progress import LOG, log_info
 from mlrun_datasets.files import resolve_path
+from mlrun_datasets.folder_parts import say_left_out
 from mlrun_datasets.image_files import Listing, list_images
+from mlrun_datasets.pixel_file import fill
+from mlrun_datasets.value_range import check_range, report_range
 
 NAMED = 10  # images left out that are named one by one
 
@@ -41,10 +43,12 @@ class Decoding:
     workers: int
     skip_unreadable: bool
     cache: str | None
+    value_range: Range | None  # of more than 8 bits, the values that become 0 and 255; or found
 
     def __post_init__(self) -> None:
         if self.workers < 0 or (self.size is not None and min(self.size) < 1):
             raise MlrunError("--dataset.workers must be 0 or more, --dataset.size 1 or more")
+        check_range(self.value_range)
 
 
 def load_image_folder(root: Path, path: str, decoding: Decoding) -> ImageData:
@@ -62,30 +66,47 @@ def load_images(listing: Listing, decoding: Decoding) -> ImageData:
     Raises:
         MlrunError: images cannot be read, or the cache cannot be written.
     """
-    size, channels, workers = decoding.size, decoding.channels, decoding.workers
-    place = place_of(listing, size, channels, decoding.cache)
-    about = fingerprint(listing, size, channels)
-    manifest = read_manifest(place, about)
-    if manifest is None:
-        with writing(place), locked(place, listing.dataset):
-            manifest = read_manifest(place, about)
-            if manifest is None:
-                manifest = build(place, listing, about, workers or cores())
+    if listing.unread:
+        say_left_out(listing.unread)
+    place, manifest = copy_of(listing, decoding) or make_copy(listing, decoding)
     report(manifest["skipped"], listing, place, decoding.skip_unreadable)
+    report_range(manifest, listing, decoding.value_range)
     return assemble(place, listing, manifest)
 
 
-def place_of(
-    listing: Listing, size: tuple[int, int] | None, channels: int, cache: str | None
-) -> Path:
-    """Returns the cache's own folder: one for each source of images, size and channels."""
+def copy_of(listing: Listing, decoding: Decoding) -> tuple[Path, dict[str, Any]] | None:
+    """Returns the cache with these images, if there is one, and its manifest.
+
+    A range that is given may be the one that was found before.
+    """
+    given = decoding.value_range
+    for one in [decoding] if given is None else [decoding, replace(decoding, value_range=None)]:
+        place = place_of(listing, one)
+        manifest = read_manifest(place, fingerprint(listing, one))
+        if manifest and (one is decoding or manifest["range"] in (None, list(given or ()))):
+            return place, manifest
+    return None
+
+
+def make_copy(listing: Listing, decoding: Decoding) -> tuple[Path, dict[str, Any]]:
+    """Decodes the images, unless another process just has; returns the cache and its manifest."""
+    place, about = place_of(listing, decoding), fingerprint(listing, decoding)
+    with writing(place), locked(place, listing.dataset):
+        manifest = read_manifest(place, about)
+        return place, manifest or build(place, listing, about, decoding.workers or cores())
+
+
+def place_of(listing: Listing, decoding: Decoding) -> Path:
+    """Returns the cache's own folder: one for each source of images, size, channels and range."""
+    cache = decoding.cache
     base = Path(cache).expanduser().absolute() if cache else cache_folder() / listing.dataset
     sources = [path.resolve() for path in listing.source]
-    key = json.dumps([*map(str, sources), size, channels])
+    given = [] if decoding.value_range is None else [decoding.value_range]
+    key = json.dumps([*map(str, sources), decoding.size, decoding.channels, *given])
     return base / f"{sources[0].name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def fingerprint(listing: Listing, size: tuple[int, int] | None, channels: int) -> dict[str, Any]:
+def fingerprint(listing: Listing, decoding: Decoding) -> dict[str, Any]:
     """Returns the sources of the cache; a cache made from any other is stale."""
     files = {
         part: [[file.path, file.size, file.modified] for file in files]
@@ -93,8 +114,9 @@ def fingerprint(listing: Listing, size: tuple[int, int] | None, channels: int) -
     }
     return {
         "rule": DECODING_RULE,
-        "size": size and list(size),
-        "channels": channels,
+        "size": decoding.size and list(decoding.size),
+        "channels": decoding.channels,
+        "range": decoding.value_range and list(decoding.value_range),
         "files": files,
     }
 
@@ -153,50 +175,6 @@ def build(place: Path, listing: Listing, about: dict[str, Any], workers: int) ->
     return manifest
 
 
-def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> dict[str, Any]:
-    """Writes the pixels of every image to `path`, one after another.
-
-    Returns the shape of each, (C, H, W), how many bytes were written, and the images that were
-    left out, by path, with the reason.
-
-    Raises:
-        MlrunError: none can be read, or there is no room.
-    """
-    files = [file.path for part in listing.parts.values() for file in part]
-    paths = [str(listing.folder / file) for file in files]
-    rule = rule_for(paths, about["size"], about["channels"])
-    needed = len(paths) * math.prod(rule.shape)
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise OSError(None, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
-    ignored = f", {listing.ignored} other files ignored" if listing.ignored else ""
-    where = path.parent.with_suffix("")
-    log_info(listing.dataset, f"decoding {len(paths):,} images into {where}{ignored}")
-    skipped: dict[str, str] = {}
-    done = 0
-    with path.open("wb") as file, progress_bar(len(paths)) as advance:
-        for chunk in decode_all(paths, rule, workers):
-            count = len(chunk.errors) + len(chunk.pixels) // math.prod(rule.shape)
-            skipped |= {files[done + place]: why for place, why in chunk.errors.items()}
-            done += count
-            file.write(chunk.pixels)
-            advance(count)
-        file.flush()
-        os.fsync(file.fileno())
-        return {"shape": rule.shape, "bytes": file.tell(), "skipped": skipped}
-
-
-def rule_for(paths: list[str], size: list[int] | None, channels: Literal[1, 3]) -> Rule:
-    """Returns the rule of decoding: to `size`, or to that of the first image that can be read."""
-    if size is not None:
-        return Rule(channels, (size[0], size[1]), (channels, size[0], size[1]))
-    for path in paths:
-        with contextlib.suppress(MlrunError), quiet_decoding():
-            _, height, width = decode(Path(path), channels=channels).shape
-            return Rule(channels, None, (channels, height, width))
-    raise MlrunError(f"none of {len(paths):,} images can be read; the first is {paths[0]}")
-
-
 def report(skipped: dict[str, str], listing: Listing, place: Path, skip: bool) -> None:
     """Warns of the images that were left out.
 
@@ -253,6 +231,7 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         classes=listing.classes,
         source=", ".join(str(path.resolve()) for path in listing.source),
         licence="not stated",
+        value_range=manifest["range"] and tuple(manifest["range"]),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrun import MlrunError
-from mlrun.plugin import files_below, is_image, is_left_out
+from mlrun.plugin import files_below, is_image, is_left_out, unread_types
 from mlrun_datasets.folder_parts import part_folders, subfolders, warn_beside
 
 
@@ -32,6 +32,7 @@ class Listing:
     parts: the files of `train`, and of `validation` and `test` if present, in their order.
     ignored: how many files are hidden or no images.
     tables: the files that name them, or none.
+    unread: of how many more, images of types that cannot be read, and what reads them, in words.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Listing:
     parts: dict[str, list[ImageFile]]
     ignored: int
     tables: tuple[Path, ...] = ()
+    unread: str = ""
 
     @property
     def dataset(self) -> str:
@@ -81,6 +83,7 @@ def listing_of(folder: Path) -> Listing:
         warn_beside(place)
     parts: dict[str, list[ImageFile]] = {}
     ignored = 0
+    unread: list[Path] = []
     for part, place in places.items():
         parts[part] = []
         for name in subfolders(place):
@@ -90,13 +93,19 @@ def listing_of(folder: Path) -> Listing:
                     "remove it"
                 )
             paths = list(files_below(place / name))
-            images = sorted(p for p in paths if not is_left_out(p.name) and is_image(p))
+            visible = [path for path in paths if not is_left_out(path.name)]
+            images = sorted(path for path in visible if is_image(path))
+            odd = [path for path in visible if not is_image(path) and unread_types([path])]
             if not images:
-                raise MlrunError(f"no images in {place / name}; add some or remove the folder")
-            ignored += len(paths) - len(images)
+                what = f" that can be read, but {unread_types(odd)}" if odd else ""
+                raise MlrunError(
+                    f"no images in {place / name}{what}; add some or remove the folder"
+                )
+            ignored += len(paths) - len(images) - len(odd)
+            unread += odd
             label = classes.index(name)
             parts[part] += [image_file(path, folder, label) for path in images]
-    return Listing(folder, classes, parts, ignored)
+    return Listing(folder, classes, parts, ignored, unread=unread_types(unread))
 
 
 def image_file(path: Path, folder: Path, label: int, place: str = "") -> ImageFile:

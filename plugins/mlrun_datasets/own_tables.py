@@ -28,6 +28,7 @@ def csv(
     workers: int = 0,
     skip_unreadable: bool = False,
     cache: str | None = None,
+    range: tuple[float, float] | None = None,
 ) -> ImageData:
     """Images from CSV files: a row for each image, its label and its pixels, or its file.
 
@@ -55,6 +56,8 @@ def csv(
         workers: processes that decode image files; 0 for one a core.
         skip_unreadable: leave out, and name, image files that cannot be read.
         cache: folder for decoded image files; none: below MLRUN_HOME, or the system's cache.
+        range: values that become 0 and 255 in image files of more than 8 bits; none: the lowest
+            and highest of the training images.
     """
     from mlrun_datasets.csv_files import open_tables
 
@@ -62,6 +65,7 @@ def csv(
         root, {"train": train, "validation": validation, "test": test}, header=header
     )
     if path_column is None:
+        from mlrun_datasets.decoding_progress import LOG
         from mlrun_datasets.tables import Layout, load_csv
 
         if size != 64 or skip_unreadable:
@@ -69,6 +73,8 @@ def csv(
                 "--dataset.size and --dataset.skip-unreadable are for image files: name their "
                 "column with --dataset.path-column, or give --dataset.height and --dataset.width"
             )
+        if range is not None:
+            LOG.warning("csv: --dataset.range changes nothing: it is for image files")
         shape = Layout(label, pixels, height, width, channels or 1, layout)
         return load_csv(tables, shape, classes=classes, num_classes=num_classes)
 
@@ -81,5 +87,5 @@ def csv(
             "--dataset.path-column give --dataset.size"
         )
     sides = (size, size) if isinstance(size, int) else size
-    decoding = Decoding(sides, channels or 3, workers, skip_unreadable, cache)
+    decoding = Decoding(sides, channels or 3, workers, skip_unreadable, cache, range)
     return load_images(list_files(tables, path_column, label, classes, num_classes), decoding)

@@ -143,7 +143,7 @@ def lose(cache: Path) -> None:
 
 def age(cache: Path) -> None:
     path = cache / "manifest.json"
-    path.write_text(path.read_text().replace('"rule": 1', '"rule": 0'))
+    path.write_text(path.read_text().replace('"rule": 2', '"rule": 1'))
 
 
 @pytest.mark.parametrize("damage", [cut, garble, empty, lose, age])

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlrun.cli import completion
+from mlrun.cli.display import listen
 from mlrun.cli.pages import check_output, write_page
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
@@ -52,6 +53,7 @@ def command(
         output = Path("comparison.html")
     if output is not None:
         check_output(output, force=force)
+    listen(quiet=False)
     with undisturbed():
         from mlrun.finished.compare import compare
 

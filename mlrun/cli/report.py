@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from mlrun.cli import completion
+from mlrun.cli.display import listen
 from mlrun.cli.pages import check_output, write_page
 from mlrun.machine.interrupts import undisturbed
 
@@ -31,13 +33,14 @@ def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
     """
     if output is not None:
         check_output(output, force=force)
+    listen(quiet=False)
     with undisturbed():
         from mlrun.finished.report import make_report
         from mlrun.record.logged import find_run
 
     run = find_run(run_id)
     if output is None and not log:
-        output = Path(f"report-{run.run_id[:8]}.html")
+        output = Path(f"report-{re.sub('[^0-9A-Za-z]', '-', run.run_id[:8])}.html")
         check_output(output, force=force)
     report = make_report(run)
     if output is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -58,7 +59,7 @@ def command(limit: int, experiment: str | None, as_json: bool) -> None:
 
 
 def as_dict(rows: Sequence[Row], differs: list[str]) -> dict[str, object]:
-    """Returns the listing as plain values."""
+    """Returns the listing as plain values; None for a figure that JSON cannot hold."""
     return {
         "differs": differs,
         "runs": [
@@ -70,7 +71,7 @@ def as_dict(rows: Sequence[Row], differs: list[str]) -> dict[str, object]:
                 "started": moment(row.started),
                 "seconds": round(row.seconds, 1),
                 "best_epoch": row.best_epoch,
-                "metrics": dict(row.metrics),
+                "metrics": {n: v if math.isfinite(v) else None for n, v in row.metrics.items()},
                 "params": dict(row.params),
             }
             for row in rows
@@ -155,8 +156,11 @@ def table(columns: list[list[str]]) -> list[str]:
 
 
 def moment(seconds: float) -> str:
-    """Returns a time as ISO 8601, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    """Returns a time as ISO 8601, UTC; nothing for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def span(seconds: float) -> str:

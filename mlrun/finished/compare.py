@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from mlrun.record.lookup import answering
 from mlrun.record.opening import launch_tags
 from mlrun.record.overview import last_runs
 
+LOG = logging.getLogger(__name__)
 MOST_RUNS = 50  # in one page
 PICTURES = 120  # of each key, in all runs together, at most
 COMPARES = "mlrun.compares"  # the tag with the ids of the runs, with commas between
@@ -78,13 +80,22 @@ def find_runs(references: Sequence[str], last: int, experiment: str | None) -> l
         runs.append(run)
     if last:
         ids = [row.run_id for row in reversed(last_runs(last, experiment))]
-        runs += [find_run(run_id) for run_id in ids if run_id not in reference_of]
+        runs += readable(run_id for run_id in ids if run_id not in reference_of)
     if not 2 <= len(runs) <= MOST_RUNS:
         raise MlrunError(
             f"{len(runs)} run{'' if len(runs) == 1 else 's'} to compare; expected 2 to "
             f"{MOST_RUNS}: give ids that mlrun runs lists, or --last N"
         )
     return runs
+
+
+def readable(run_ids: Iterable[str]) -> Iterator[LoggedRun]:
+    """Yields those of the runs that can be read, and tells the user of each other one."""
+    for run_id in run_ids:
+        try:
+            yield find_run(run_id)
+        except MlrunError as error:
+            LOG.warning("run %s is left out: %s", run_id, error)
 
 
 def log_comparison(runs: Sequence[LoggedRun], page: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlrun.errors import MlrunError, one_line
+from mlrun.finished.artifacts import Artifacts, arrays_in, picture_in
 from mlrun.pages.account import Account, Thumbnails
+from mlrun.pages.results import ROBUSTNESS, robustness
+from mlrun.pages.thumbnails import of_archive
 from mlrun.record.evaluations import FOLDER, evaluation_tag, predictions_file, thumbnails_file
 from mlrun.record.failures import failures_of
 from mlrun.record.logged import LoggedRun
@@ -22,7 +22,6 @@ from mlrun.record.tables import Table, read_table
 from mlrun.training.predictions import Predictions
 
 T = TypeVar("T")
-AT_ONCE = 8  # downloads that wait for the store side by side
 MOST_STEPS = 2000  # points of a curve by optimiser step: more than a screen has columns
 
 
@@ -30,6 +29,8 @@ def read_account(
     run: LoggedRun, folder: Path, *, most_epochs: int | None = None, steps: bool = True
 ) -> Account:
     """Returns all that a page shows of a run, in any state; what MLflow does not have is empty.
+
+    So is what cannot be read, which the account names with the reason.
 
     Args:
         run: one that ended in any way, or is still running.
@@ -40,12 +41,12 @@ def read_account(
         steps: whether to read the curves by optimiser step, which may take seconds each.
 
     Raises:
-        MlrunError: the store does not answer, or a file of the run cannot be had or read.
+        MlrunError: the store does not answer.
     """
-    place = folder / run.run_id
-    place.mkdir(parents=True, exist_ok=True)
-    tables = read_tables(run, place)
-    predictions = read_predictions(run, place)
+    artifacts = Artifacts(run, folder)
+    tables = read_tables(artifacts)
+    evaluations = artifacts.listed(FOLDER, ".npz")
+    predictions = read_predictions(artifacts, evaluations)
     part = "" if predictions is None else predictions.part
     return Account(
         run_id=run.run_id,
@@ -61,11 +62,12 @@ def read_account(
         classes=tuple(str(name) for name in tables.get("per-class", {}).get("class", ())),
         predictions=predictions,
         evaluated_on=run.tags.get(evaluation_tag(part), ""),
-        thumbnails=read_thumbnails(run, part, place) if part else None,
-        pictures=read_pictures(run, place, most_epochs),
-        figures=read_figures(run, place),
+        thumbnails=read_thumbnails(artifacts, evaluations, predictions),
+        pictures=read_pictures(artifacts, most_epochs),
+        figures=read_figures(artifacts),
         tables=tables,
         failures=failures_of(run.tags),
+        unreadable=artifacts.unreadable,
     )
 
 
@@ -99,42 +101,47 @@ def spread(items: Sequence[T], most: int) -> list[T]:
     return [items[place] for place in places]
 
 
-def read_tables(run: LoggedRun, folder: Path) -> dict[str, Table]:
+def read_tables(artifacts: Artifacts) -> dict[str, Table]:
     """Returns the tables of the run by name, but for those with images."""
-    paths = [path for path in files_in(run, "tables") if path.suffix == ".json"]
-    tables = {}
-    for path, file in fetch(run, paths, folder).items():
-        try:
-            table = read_table(file.read_text(encoding="utf-8"))
-        except (MlrunError, UnicodeDecodeError) as error:
-            raise unreadable(run, path, error) from None
-        if table is not None:
-            tables[path.stem] = table
-    return tables
+    tables = artifacts.read(artifacts.listed("tables", ".json"), table_in)
+    return {path.stem: table for path, table in tables.items() if table is not None}
 
 
-def read_pictures(
-    run: LoggedRun, folder: Path, most_epochs: int | None
-) -> dict[str, dict[int, Path]]:
+def table_in(file: Path) -> Table | None:
+    """Returns the table in a JSON file; None if images are among its cells.
+
+    Raises:
+        MlrunError: it is no table, or not the one that its name says.
+    """
+    table = read_table(file.read_text(encoding="utf-8"))
+    if table is not None and file.stem == ROBUSTNESS:
+        robustness(table)
+    return table
+
+
+def read_pictures(artifacts: Artifacts, most_epochs: int | None) -> dict[str, dict[int, Path]]:
     """Returns the pictures under a slider, PNG files, by key and epoch in ascending order.
 
     The keys come in the order in which the run drew them, as far as it logged that.
     """
-    order = run.tags.get(ORDER_TAG, "").split(",")
+    order = artifacts.run.tags.get(ORDER_TAG, "").split(",")
     by_key: dict[str, dict[int, PurePosixPath]] = {}
-    for path in files_in(run, "images"):
+    for path in artifacts.listed("images", ".png"):
         key_and_epoch = key_and_step(path.name)
         if key_and_epoch is not None:
             key, epoch = key_and_epoch
             by_key.setdefault(key, {})[epoch] = path
-    epochs = {
-        key: spread(sorted(paths), most_epochs or len(paths)) for key, paths in by_key.items()
+    chosen = {
+        key: {epoch: paths[epoch] for epoch in spread(sorted(paths), most_epochs or len(paths))}
+        for key, paths in sorted(by_key.items(), key=lambda item: place_in(order, item[0]))
     }
-    files = fetch(run, (by_key[key][epoch] for key in epochs for epoch in epochs[key]), folder)
-    return {
-        key: {epoch: files[by_key[key][epoch]] for epoch in epochs[key]}
-        for key in sorted(epochs, key=lambda key: place_in(order, key))
+    wanted = (path for paths in chosen.values() for path in paths.values())
+    files = artifacts.read(wanted, picture_in)
+    pictures = {
+        key: {epoch: files[path] for epoch, path in paths.items() if path in files}
+        for key, paths in chosen.items()
     }
+    return {key: by_epoch for key, by_epoch in pictures.items() if by_epoch}
 
 
 def place_in(order: Sequence[str], key: str) -> tuple[int, str]:
@@ -142,70 +149,44 @@ def place_in(order: Sequence[str], key: str) -> tuple[int, str]:
     return (order.index(key) if key in order else len(order), key)
 
 
-def read_figures(run: LoggedRun, folder: Path) -> dict[str, Path]:
+def read_figures(artifacts: Artifacts) -> dict[str, Path]:
     """Returns the final figures, PNG files, by name."""
-    paths = [path for path in files_in(run, "figures") if path.suffix == ".png"]
-    return {path.stem: file for path, file in fetch(run, paths, folder).items()}
+    files = artifacts.read(artifacts.listed("figures", ".png"), picture_in)
+    return {path.stem: file for path, file in files.items()}
 
 
-def read_predictions(run: LoggedRun, folder: Path) -> Predictions | None:
+def read_predictions(artifacts: Artifacts, paths: Sequence[PurePosixPath]) -> Predictions | None:
     """Returns the predictions of the best weights for the test part, or else the validation part.
 
-    None of a run that logged neither.
+    None of a run that logged neither, or whose predictions cannot be read.
+
+    Args:
+        artifacts: of the run.
+        paths: of those of its evaluations.
     """
-    artifacts = files_in(run, FOLDER)
     for part in ("test", "val"):
         path = PurePosixPath(predictions_file(part))
-        if path in artifacts:
-            arrays = read_arrays(run, path, folder)
-            try:
-                return Predictions.of_archive(part, arrays)
-            except KeyError as error:
-                raise unreadable(run, path, error) from None
+        if path in paths:
+            return artifacts.read([path], partial(predictions_in, part=part)).get(path)
     return None
 
 
-def read_thumbnails(run: LoggedRun, part: str, folder: Path) -> Thumbnails | None:
-    """Returns small copies of the images of a part; None of a run that kept none."""
-    path = PurePosixPath(thumbnails_file(part))
-    if path not in files_in(run, FOLDER):
+def predictions_in(file: Path, *, part: str) -> Predictions:
+    """Returns the predictions for a part in an `.npz` file; raises MlrunError."""
+    return Predictions.of_archive(part, arrays_in(file, Predictions.ARRAYS))
+
+
+def read_thumbnails(
+    artifacts: Artifacts, paths: Sequence[PurePosixPath], predictions: Predictions | None
+) -> Thumbnails | None:
+    """Returns small copies of the images that were predicted; None of a run that kept none."""
+    if predictions is None:
         return None
-    arrays = read_arrays(run, path, folder)
-    try:
-        return Thumbnails(arrays["places"], arrays["images"])
-    except KeyError as error:
-        raise unreadable(run, path, error) from None
+    path = PurePosixPath(thumbnails_file(predictions.part))
+    reader = partial(thumbnails_in, tested=len(predictions.labels))
+    return artifacts.read([path] if path in paths else [], reader).get(path)
 
 
-def read_arrays(run: LoggedRun, path: PurePosixPath, folder: Path) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of an `.npz` artifact by name; raises MlrunError."""
-    (file,) = fetch(run, [path], folder).values()
-    try:
-        with np.load(file) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise unreadable(run, path, error) from None
-
-
-def unreadable(run: LoggedRun, path: PurePosixPath, error: Exception) -> MlrunError:
-    """Returns the error for an artifact of the run that cannot be read."""
-    return MlrunError(f"run {run.run_id}: its artifact {path} cannot be read ({one_line(error)})")
-
-
-def files_in(run: LoggedRun, folder: str) -> list[PurePosixPath]:
-    """Returns the paths of the run's artifacts in `folder`; none if there is no such folder."""
-    with answering():
-        artifacts = run.client.list_artifacts(run.run_id, folder)
-    return [PurePosixPath(artifact.path) for artifact in artifacts if not artifact.is_dir]
-
-
-def fetch(
-    run: LoggedRun, paths: Iterable[PurePosixPath], folder: Path
-) -> dict[PurePosixPath, Path]:
-    """Downloads artifacts into `folder`, under their own paths; returns where each lies."""
-    artifacts = list(paths)
-    for parent in {path.parent for path in artifacts}:  # MLflow puts a file into the folder itself
-        (folder / parent).mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        files = pool.map(lambda path: run.download(str(path), folder / path.parent), artifacts)
-        return dict(zip(artifacts, files, strict=True))
+def thumbnails_in(file: Path, *, tested: int) -> Thumbnails:
+    """Returns the small copies in an `.npz` file; raises MlrunError."""
+    return of_archive(arrays_in(file, ("places", "images")), tested)

@@ -35,10 +35,10 @@ class Report:
 
 
 def make_report(run: LoggedRun) -> Report:
-    """Returns the page of a run in any state.
+    """Returns the page of a run in any state; of what cannot be read, it and the log say why.
 
     Raises:
-        MlrunError: a file of it cannot be had or read.
+        MlrunError: the store does not answer.
     """
     with tempfile.TemporaryDirectory() as folder:
         account = replace(read_account(run, Path(folder)), defaults=defaults_of(run))

@@ -45,6 +45,7 @@ class Account:
     figures: PNG files of the final figures, by name.
     tables: the final tables by name, without those that hold images.
     failures: the reason of each failure that did not stop the run, by what was lost.
+    unreadable: why an artifact of the run cannot be read, by its path; the page is without it.
     defaults: of the params, where they are known: settings that differ are listed first.
     """
 
@@ -66,4 +67,5 @@ class Account:
     figures: Mapping[str, Path] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)

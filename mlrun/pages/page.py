@@ -105,6 +105,8 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     """
     if fraction is None or not math.isfinite(fraction):
         return "–"
+    if abs(fraction) >= 100:  # no fraction, whatever was logged under the name of one
+        return f"{100 * fraction:.3g} %"
     text = f"{100 * fraction:.{digits}f}"
     return f"{'100' if float(text) == 100 else text} %"
 

@@ -16,8 +16,10 @@ from mlrun.record.per_class import per_class
 from mlrun.training.predictions import Predictions
 from mlrun.training.statistics import calibration, interval
 
-ROBUSTNESS = "robustness-table"
-OWN_SECTION = {ROBUSTNESS, "per-class"}  # tables that the page shows in a section of their own
+OWN_SECTION = {
+    results.ROBUSTNESS,
+    "per-class",
+}  # tables that the page shows in a section of their own
 LONGEST_TABLE = 100  # rows of another table in the page
 PART_NAMES = {"test": "Test", "val": "Validation"}
 
@@ -32,8 +34,8 @@ def report(account: Account, *, budget: int = stills.BUDGET) -> str:
     charts = run_charts(account.history, account.best_epoch)
     inside = looking_inside(account, budget)
     result, data = results_of(account)
-    if ROBUSTNESS in account.tables:
-        charts |= results.robustness(account.tables[ROBUSTNESS])
+    if results.ROBUSTNESS in account.tables:
+        charts |= results.robustness(account.tables[results.ROBUSTNESS])
     return render(
         "report.html",
         scripts=("images.js", "confusion.js"),
@@ -64,7 +66,7 @@ def head(account: Account) -> dict[str, Any]:
     params, tags = account.params, account.tags
     epochs = max((points[-1][0] for points in metrics_by_epoch(account)), default=0)
     return {
-        "when": datetime.fromtimestamp(account.started / 1000, UTC).strftime("%d %B %Y, %H:%M UTC"),
+        "when": moment(account.started),
         "took": "–" if account.seconds is None else duration(account.seconds),
         "epochs": epochs,
         "model": params.get("model", ""),
@@ -72,6 +74,19 @@ def head(account: Account) -> dict[str, Any]:
         "device": tags.get("mlrun.device_name", tags.get("mlrun.device", "")),
         "reason": tags.get("mlrun.reason") or tags.get("mlrun.stopped", ""),
     }
+
+
+def moment(milliseconds: int) -> str:
+    """Returns a time since 1970 as the page shows it; a dash for one that no calendar has.
+
+    >>> moment(1_700_000_000_000), moment(10**18)
+    ('14 November 2023, 22:13 UTC', '–')
+    """
+    try:
+        when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "–"
+    return when.strftime("%d %B %Y, %H:%M UTC")
 
 
 def metrics_by_epoch(account: Account) -> list[Points]:
@@ -164,7 +179,8 @@ def variants(account: Account) -> list[tuple[str, float, float | None, float | N
         part, _, metric = name.partition("/")
         if part.startswith("test-") and metric == "accuracy" and points:
             accuracy = points[-1][1]
-            ends = interval(round(accuracy * count), count) if count else (None, None)
+            known = count and 0 <= accuracy <= 1
+            ends = interval(round(accuracy * count), count) if known else (None, None)
             rows.append((part, accuracy, *ends))
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlrun.errors import MlrunError
 from mlrun.pages.account import Account, Thumbnails
 from mlrun.pages.charts import Chart, line
 from mlrun.pages.thumbnails import LOSSES, sprite
@@ -16,6 +18,8 @@ from mlrun.record.tables import Table
 from mlrun.training.predictions import Predictions
 from mlrun.training.statistics import Calibration, interval
 
+ROBUSTNESS = "robustness-table"
+POINT = ("change", "amount", "accuracy", "low", "high")  # the columns of that table
 LARGEST_TABLE = 30  # classes: of more, a map and a list of the pairs that are mixed up most
 
 
@@ -129,14 +133,22 @@ def robustness(table: Table) -> dict[str, Chart]:
     """Returns a chart for each way in which the images are changed, on one scale.
 
     Args:
-        table: `robustness-table`, with the columns change, amount, accuracy, low and high.
+        table: `ROBUSTNESS`, with the columns of `POINT`.
+
+    Raises:
+        MlrunError: it has other columns, or a figure in them is no number.
     """
-    columns = [table[name] for name in ("change", "amount", "accuracy", "low", "high")]
+    missing = [name for name in POINT if name not in table]
+    if missing:
+        raise MlrunError(f"it has no column {missing[0]}; expected {', '.join(POINT)}")
     by_change: dict[str, list[tuple[float, ...]]] = {}
-    for change, *figures in zip(*columns, strict=True):
-        if change is not None and None not in figures:
-            row = tuple(float(str(figure)) for figure in figures)
-            by_change.setdefault(str(change), []).append(row)
+    for change, *figures in zip(*(table[name] for name in POINT), strict=True):
+        if change is None or None in figures:
+            continue
+        row = [float(figure) for figure in figures if isinstance(figure, int | float)]
+        if len(row) < len(figures) or not all(map(math.isfinite, row)):
+            raise MlrunError(f"a row of {change} is {figures}; expected numbers")
+        by_change.setdefault(str(change), []).append(tuple(row))
     lowest = min((low for rows in by_change.values() for _, _, low, _ in rows), default=0.0)
     return {
         f"robustness/{change}": {

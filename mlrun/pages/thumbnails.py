@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mlrun.errors import MlrunError
 from mlrun.pages.account import Thumbnails
 from mlrun.pages.stills import data_uri
-from mlrun.training.predictions import Predictions
+from mlrun.training.predictions import Predictions, kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,6 +103,28 @@ def archive(thumbnails: Thumbnails) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, places=thumbnails.places, images=thumbnails.images)
     return buffer.getvalue()
+
+
+def of_archive(arrays: Mapping[str, NDArray[Any]], tested: int) -> Thumbnails:
+    """Returns the thumbnails whose archive has these arrays.
+
+    Args:
+        arrays: `places` and `images`, by name.
+        tested: how many images were tested.
+
+    Raises:
+        MlrunError: an array has another shape or type, or a place is none of a tested image.
+    """
+    places, images = arrays["places"], arrays["images"]
+    if images.ndim != 4 or images.dtype != np.uint8 or not images.size:
+        raise MlrunError(f"images is {kind(images)}; expected uint8 (M, C, h, w)")
+    if len(images) > MOST or max(images.shape[2:]) > SIDE:
+        raise MlrunError(f"images is {kind(images)}; expected {MOST} of {SIDE} pixels at most")
+    if places.shape != images.shape[:1] or places.dtype.kind not in "iu":
+        raise MlrunError(f"places is {kind(places)}; expected int64 ({len(images)},)")
+    if places.min() < 0 or places.max() >= tested or (np.diff(places.astype(np.int64)) <= 0).any():
+        raise MlrunError(f"places do not rise from 0 to at most {tested - 1}")
+    return Thumbnails(places.astype(np.int64), images)
 
 
 def sprite(thumbnails: Thumbnails) -> Sprite:

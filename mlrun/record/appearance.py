@@ -76,7 +76,7 @@ def keys_of(state: str | None) -> list[str]:
         packed = base64.b64decode((state or "").removeprefix("deflate;"))
         charts = json.loads(zlib.decompress(packed))["compareRunCharts"]
         return [key for chart in charts for key in chart["imageKeys"]]
-    except (ValueError, KeyError, TypeError, zlib.error):
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error):
         return []
 
 

@@ -141,9 +141,9 @@ def find_run(reference: str) -> LoggedRun:
     return LoggedRun(
         client=client,
         run_id=run_id,
-        name=run.info.run_name,
+        name=run.info.run_name or run_id[:8],
         status=tags.get("mlrun.status", run.info.status),
-        started=run.info.start_time,
+        started=run.info.start_time or 0,
         ended=run.info.end_time,
         experiment_id=run.info.experiment_id,
         best_epoch=best_epoch_of(tags),

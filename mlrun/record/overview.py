@@ -60,11 +60,11 @@ def last_runs(limit: int, experiment: str | None) -> list[Row]:
 
 def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
     """Returns a run of MLflow's as a row."""
-    tags, started = run.data.tags, run.info.start_time / 1000
+    tags, started = run.data.tags, (run.info.start_time or 0) / 1000
     ended = run.info.end_time / 1000 if run.info.end_time else time.time()
     return Row(
         run_id=run.info.run_id,
-        name=run.info.run_name,
+        name=run.info.run_name or run.info.run_id[:8],
         experiment=experiments[run.info.experiment_id],
         status=tags.get("mlrun.status", run.info.status),
         started=started,

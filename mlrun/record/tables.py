@@ -102,7 +102,7 @@ def read_table(content: str) -> Table | None:
             return None
         cells = zip(*rows, strict=True) if rows else ([] for _ in columns)
         return checked(dict(zip(columns, map(list, cells), strict=True)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MlrunError(f"it is no table ({one_line(error)})") from None
 
 
@@ -128,10 +128,16 @@ def table_path(name: str) -> str:
 def with_table(tag: str, name: str) -> str:
     """Returns the value of `TABLES_TAG` with one more table; the same if it is in, or full.
 
+    A tag that holds no list, which somebody else set, is as good as none.
+
     >>> with_table("[]", "per-class")
     '[{"path": "tables/per-class.json", "type": "table"}]'
     """
-    entries = json.loads(tag)
+    try:
+        entries = json.loads(tag)
+    except (ValueError, RecursionError):
+        entries = []
+    entries = entries if isinstance(entries, list) else []
     entry = {"path": table_path(name), "type": "table"}
     longer = json.dumps([*entries, entry])
     return tag if entry in entries or len(longer) > LONGEST_TAG else longer

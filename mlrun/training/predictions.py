@@ -6,10 +6,12 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlrun.errors import MlrunError
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,8 @@ class Predictions:
     indices: int64 (N,), each image's place in the data set's own part.
     """
 
+    ARRAYS: ClassVar = ("logits", "labels", "indices")  # of the archive
+
     part: str
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -31,10 +35,24 @@ class Predictions:
     def of_archive(cls, part: str, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
         """Returns the predictions whose archive has the content `arrays`.
 
+        Args:
+            part: that they are for.
+            arrays: those of `ARRAYS` by name.
+
         Raises:
-            KeyError: an array is missing.
+            MlrunError: an array has another shape or type, or a label is no class.
         """
-        return cls(part, arrays["logits"], arrays["labels"], arrays["indices"])
+        logits, labels, indices = (arrays[name] for name in cls.ARRAYS)
+        if logits.ndim != 2 or logits.dtype.kind != "f" or not logits.shape[1]:
+            raise MlrunError(f"logits is {kind(logits)}; expected float32 (N, K)")
+        for name, numbers in (("labels", labels), ("indices", indices)):
+            if numbers.shape != logits.shape[:1] or numbers.dtype.kind not in "iu":
+                raise MlrunError(f"{name} is {kind(numbers)}; expected int64 ({len(logits)},)")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
+            ends = f"{labels.min()} to {labels.max()}"
+            raise MlrunError(f"labels are {ends}; expected 0 to {logits.shape[1] - 1}")
+        whole = (numbers.astype(np.int64) for numbers in (labels, indices))
+        return cls(part, logits.astype(np.float32), *whole)
 
     def archive(self) -> bytes:
         """Returns `logits`, `labels` and `indices` as a compressed `.npz`."""
@@ -83,3 +101,12 @@ class Predictions:
         classes = self.logits.shape[1]
         cells = self.labels * classes + self.predicted
         return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def kind(array: NDArray[Any]) -> str:
+    """Returns an array's type and shape in words.
+
+    >>> kind(np.zeros((2, 3), np.float32))
+    'float32 (2, 3)'
+    """
+    return f"{array.dtype} {array.shape}"

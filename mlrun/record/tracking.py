@@ -1,4 +1,4 @@
-"""Logs a run to MLflow; besides `opening`, `logged` and `overview`, no module calls MLflow."""
+"""Logs a run to MLflow, which few other modules call: `opening`, `logged`, `overview`, `models`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -129,32 +128,16 @@ class Tracker:
         """Logs `module` as the run's servable model (pt2), once.
 
         Args:
-            module: a torch module in evaluation mode on the CPU.
+            module: a torch module in evaluation mode on the CPU, which takes any number type.
             example: float32 (2, C, H, W), a batch as it is sent to the server.
             output: float32 (2, K), the module's logits for `example`.
             requirements: what pip must install to serve it.
         """
-        import numpy as np
-        from mlflow.models import Model, ModelSignature
-        from mlflow.types import Schema, TensorSpec
+        from mlrun.record.models import log_model
 
         self.flush()
-        signature = ModelSignature(
-            Schema([TensorSpec(np.dtype("float32"), (-1, *example.shape[1:]), name=None)]),
-            Schema([TensorSpec(np.dtype("float32"), (-1, *output.shape[1:]), name=None)]),
-        )
         with quiet():
-            Model.log(
-                artifact_path=None,
-                name="model",
-                flavor=mlflow.pytorch,
-                run_id=self.run_id,
-                pytorch_model=module,
-                signature=signature,
-                input_example=example,
-                pip_requirements=requirements,
-                serialization_format="pt2",
-            )
+            log_model(self.run_id, module, example, output, requirements)
 
     def show(self, keys: Iterable[str], step: int) -> None:
         """Puts the pictures of these keys first on the experiment's chart page, at `step`.

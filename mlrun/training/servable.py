@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
 from mlrun.data.normalisation import Normalisation
 
 
 class Servable(nn.Module):
-    """Maps raw pixels, float32 (N, C, H, W), 0–255, to logits, float32 (N, K).
+    """Maps raw pixels of any number type, (N, C, H, W), 0–255, to logits, float32 (N, K).
 
     Normalisation is part of it. It holds copies, on the CPU and in evaluation mode.
     """
@@ -23,5 +24,7 @@ class Servable(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the logits of raw `images`."""
-        logits: Tensor = self.model(self.normalisation(images))
+        # not `to`: an exported program checks that what it converts has the example's type
+        pixels = images.unsqueeze(-1).sum(-1, dtype=torch.float32)
+        logits: Tensor = self.model(self.normalisation(pixels))
         return logits

@@ -146,8 +146,9 @@ def test_the_logged_model_takes_raw_pixels_and_gives_our_logits(full: mlrun.Run)
     logits = model.predict(raw)
     with np.load(io.BytesIO(read(full.run_id, "predictions/test.npz"))) as kept:
         np.testing.assert_allclose(logits, kept["logits"], rtol=1e-4, atol=1e-5)
-    signature = model.metadata.signature
-    assert signature.inputs.inputs[0].shape == (-1, 1, 8, 8)
+    about = model.metadata.metadata
+    assert about["input"] == "raw pixels 0–255 of any number type, (N, 1, 8, 8)"
+    assert model.metadata.signature.outputs.inputs[0].shape == (-1, 10)
     requirements = (
         Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "requirements.txt"
     ).read_text()
@@ -156,6 +157,42 @@ def test_the_logged_model_takes_raw_pixels_and_gives_our_logits(full: mlrun.Run)
         f"torch=={torch.__version__.partition('+')[0]}",
         f"numpy=={np.__version__}",
     ]
+
+
+NUMBER_TYPES = (
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    "bool",
+)
+
+
+def test_the_logged_model_takes_pixels_of_any_number_type(
+    full: mlrun.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    (output,) = logged(full.run_id).outputs.model_outputs
+    model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    program = mlflow.pytorch.load_model(f"models:/{output.model_id}")
+    raw = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8))
+    for name in NUMBER_TYPES:
+        pixels = raw.astype(name)
+        expected = model.predict(pixels.astype(np.float32))
+        np.testing.assert_allclose(model.predict(pixels), expected, rtol=1e-5, atol=1e-6)
+        logits = program(torch.from_numpy(pixels)).detach()
+        np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+    fractions = raw / 255
+    near = model.predict(fractions.astype(np.float32))
+    np.testing.assert_allclose(model.predict(fractions), near, rtol=1e-5, atol=1e-6)
+    assert np.abs(near - model.predict(np.zeros_like(fractions))).max() > 1e-4
+    for shape, dimension in (((2, 1, 8, 9), 3), ((2, 3, 8, 8), 1), ((2, 8, 8), 1)):
+        with pytest.raises(AssertionError, match=rf"images\.size\(\)\[{dimension}\]"):
+            model.predict(np.zeros(shape, np.uint8))
 
 
 MANY_CLASSES = """

@@ -39,7 +39,11 @@ def test_the_served_model_gives_the_classes_that_we_computed(store: str) -> None
     server = subprocess.Popen(
         [str(folder / "mlflow"), "models", "serve", "-m", f"models:/{output.model_id}",
          "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
-        env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -47,14 +51,26 @@ def test_the_served_model_gives_the_classes_that_we_computed(store: str) -> None
     base = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{base}/ping", server)
-        for pixels in (raw.astype(int).tolist(), raw.tolist()):  # as JSON has them: ints, floats
-            answer = requests.post(f"{base}/invocations", json={"inputs": pixels}, timeout=60)
-            assert answer.status_code == 200, answer.text
-            logits = np.array(answer.json()["predictions"])
-            assert np.array_equal(logits.argmax(1), computed)
+        for key in ("inputs", "instances"):
+            for pixels in (raw.astype(int), raw):  # as JSON has them: ints, floats
+                logits = ask(base, {key: pixels.tolist()})
+                assert np.array_equal(logits.argmax(1), computed)
+        fractions, nothing = (ask(base, {"inputs": x.tolist()}) for x in (raw / 255, 0 * raw))
+        assert np.abs(fractions - nothing).max() > 1e-4
+        wrong = {"inputs": raw[:, :, 1:].tolist()}
+        answer = requests.post(f"{base}/invocations", json=wrong, timeout=60)
+        assert answer.status_code == 400
+        assert "Guard failed: images.size()[2] == 8" in answer.text
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(120)
+
+
+def ask(base: str, request: dict[str, list[float]]) -> np.ndarray:
+    """The logits that the server answers."""
+    answer = requests.post(f"{base}/invocations", json=request, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return np.array(answer.json()["predictions"])
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

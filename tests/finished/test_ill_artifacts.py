@@ -210,7 +210,7 @@ def test_a_run_that_cannot_be_read_is_left_out_of_the_last_ones(
     assert code == 0
     assert f"Warning: run {ids[0]} is left out: artifacts at hdfs://far/away/" in stderr
     assert f"its artifact {PICTURE} cannot be read (" in Path("comparison.html").read_text()
-    code, _, stderr = command("compare", *ids)
+    code, _, stderr = command("compare", *ids, "--force")
     assert (code, "artifacts at hdfs://far/away" in stderr) == (2, True)  # one that is asked for
 
 

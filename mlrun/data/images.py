@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlrun.errors import MlrunError
@@ -111,7 +112,8 @@ def check_range(value_range: object) -> None:
         return
     if isinstance(value_range, tuple | list) and len(value_range) == 2:
         low, high = value_range
-        if -math.inf < low < high < math.inf:
+        numbers = isinstance(low, Real) and isinstance(high, Real)
+        if numbers and -math.inf < float(low) < float(high) < math.inf:
             return
     raise MlrunError(
         f"value_range is {value_range!r}; expected two numbers, the lower first, or None"

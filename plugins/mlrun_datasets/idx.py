@@ -73,7 +73,7 @@ def load(reader: Any, root: Path, *, download: bool, **about: Any) -> ImageData:
         raise missing_file(missing[0], folder)
     try:
         parts = [reader(root, train=train, download=bool(missing)) for train in (True, False)]
-    except (RuntimeError, ValueError, AssertionError, OSError, EOFError) as error:
+    except (RuntimeError, ValueError, TypeError, AssertionError, OSError, EOFError) as error:
         raise MlrunError(f"cannot read {folder}: {error or type(error).__name__}{AGAIN}") from error
     train, test = (Part(part.data.unsqueeze(1), part.targets.to(torch.int64)) for part in parts)
     return ImageData(train=train, test=test, **about)

@@ -141,6 +141,17 @@ def test_a_broken_file_is_named_by_its_folder(tmp_path: Path) -> None:
         load("mnist", tmp_path)
 
 
+def test_idx_files_of_more_than_8_bits_are_refused_on_one_line(tmp_path: Path) -> None:
+    write_mnist(tmp_path, "MNIST")
+    file = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    content = file.read_bytes()
+    file.write_bytes(content[:2] + b"\x0b" + content[3:16] + 2 * content[16:])  # of 16 bits
+    with pytest.raises(
+        MlrunError, match=r"cannot read .*MNIST.raw: .*uint8 instead of torch.int16"
+    ):
+        load("mnist", tmp_path)
+
+
 def test_a_download_that_is_asked_for_is_checked_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_decoder_of_a_plugin_works_in_the_decoding_processes(tmp_path: Path, t
     with pytest.raises(MlrunError, match="no images in"):
         load("image-folder", tmp_path, path="tree")
     discover([toy])
-    data = load("image-folder", tmp_path, path="tree", size=(400, 400), channels=1, workers=2)
+    data = load("image-folder", tmp_path, path="tree", size=(800, 800), channels=1, workers=2)
     assert data.train.images[:, 0, 0, 0].tolist() == [10 * number for number in range(20)]
 
 
@@ -78,7 +78,7 @@ def test_a_decoder_of_an_installed_plugin_works_there_too(
         write_toy(tmp_path / "tree" / "ab"[number // 10] / f"{number:02}.toy", drawn(8, 8))
     registry = discover()
     assert registry.complaints() == []
-    data = load("image-folder", tmp_path, path="tree", size=(400, 400), channels=1, workers=2)
+    data = load("image-folder", tmp_path, path="tree", size=(800, 800), channels=1, workers=2)
     assert len(data.train.images) == 20
 
 

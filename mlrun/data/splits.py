@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +10,6 @@ from torch import Tensor
 from mlrun.data.images import ImageData
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import generator
-
-HASHED = 64 * 2**20  # bytes of images that go into a data set's digest
 
 
 @dataclass(frozen=True)
@@ -107,19 +104,3 @@ def hold_out(indices: Tensor, validation: str | float, seed: int) -> tuple[Tenso
         return indices[:-held], indices[-held:]
     order = torch.randperm(len(indices), generator=generator(seed, "validation"))
     return indices[order[held:].sort().values], indices[order[:held].sort().values]
-
-
-def data_digest(selection: Selection) -> str:
-    """Returns a digest of a selection: 16 hexadecimal digits of a SHA-256.
-
-    It covers the images' shape, every label and index, and the images; of more than 64 MiB
-    of images, as many as fill them, evenly spread.
-    """
-    sha = hashlib.sha256(str(tuple(selection.images.shape[1:])).encode())
-    labels = selection.labels[selection.indices]
-    sha.update(labels.numpy().tobytes())
-    sha.update(selection.indices.numpy().tobytes())
-    step = -(-len(selection) * selection.images[0].numel() // HASHED)
-    for some in selection.indices[::step].split(4096):
-        sha.update(selection.images[some].contiguous().numpy().tobytes())
-    return sha.hexdigest()[:16]

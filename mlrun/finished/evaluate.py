@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlrun.data.batches import Batches, Batching
+from mlrun.data.digests import data_digest, digest_like
 from mlrun.data.examples import ExampleStore
-from mlrun.data.splits import Selection, data_digest, select, split
+from mlrun.data.splits import Selection, select, split
 from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
 from mlrun.finished.likeness import check_like, warn_of_range
@@ -18,7 +20,7 @@ from mlrun.preparing.components import load_data, named
 from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, configure, configure_again, restore
-from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
+from mlrun.record.evaluations import digest_in, evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.trust import data_folder
 from mlrun.seam.conversion import as_text
@@ -27,6 +29,7 @@ from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.evaluation import evaluate as evaluate_batches
 
+LOG = logging.getLogger("mlrun.data")
 SPLIT = ("validation", "subset", "seed")  # the settings that say which images are in a part
 OWN_SECTIONS = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
 
@@ -102,18 +105,24 @@ def evaluate(reference: str, request: EvaluationRequest) -> LoggedEvaluation:
     run = find_run(reference)
     name = name_of(run, request)
     logged = figures(run, name)
-    if logged and (request.as_trained(run) or evaluation_tag(name) not in run.tags):
-        return logged  # the run's own figures, which training logged
+    if logged and evaluation_tag(name) not in run.tags:
+        return logged  # of a part whose images an older version did not tag
     device = devices.resolve(request.device)
     settings = run.settings()
     with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
-        restored = restore(run, device, request.plugins, request.model_options)
-        use_threads(settings, restored.model, restored.weights.shape, device)
-        selection = select_part(restored, request)
-        images = evaluated_images(run, request, selection)
-        if logged:
-            check_same(run, name, images)
+        try:
+            restored = restore(run, device, request.plugins, request.model_options)
+            selection = select_part(restored, request)
+        except MlrunError as error:
+            if logged is None or not request.as_trained(run):
+                raise
+            LOG.warning("whether its images are as they were cannot be told: %s", error)
             return logged
+        if logged:
+            check_same(run, name, request, selection)
+            return logged
+        use_threads(settings, restored.model, restored.weights.shape, device)
+        images = evaluated_images(run, request, data_digest(selection))
         evaluation = evaluate_on(restored, selection, request)
     run.add(
         evaluation.figures(name),
@@ -193,16 +202,16 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
         )[request.part]
 
 
-def evaluated_images(run: LoggedRun, request: EvaluationRequest, selection: Selection) -> str:
-    """Returns what decides the figures; see `evaluated_on`."""
-    dataset, digest = dataset_of(run, request), data_digest(selection)
+def evaluated_images(run: LoggedRun, request: EvaluationRequest, digest: str) -> str:
+    """Returns what decides the figures, of images with that digest; see `evaluated_on`."""
     seed = seed_of(run, request) if request.variant.active else 0
-    return evaluated_on(request.part, dataset, digest, request.variant, seed)
+    return evaluated_on(request.part, dataset_of(run, request), digest, request.variant, seed)
 
 
-def check_same(run: LoggedRun, name: str, images: str) -> None:
+def check_same(run: LoggedRun, name: str, request: EvaluationRequest, selection: Selection) -> None:
     """Raises MlrunError where something else is logged under `name`."""
     before = run.tags[evaluation_tag(name)]
+    images = evaluated_images(run, request, digest_like(digest_in(before), selection))
     if before != images:
         raise MlrunError(
             f"run {run.run_id} has {name} of something else: {before}; this is {images}; "

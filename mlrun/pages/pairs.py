@@ -10,6 +10,7 @@ import numpy as np
 
 from mlrun.pages.account import Account
 from mlrun.pages.results import accuracy_interval
+from mlrun.record.evaluations import same_images
 from mlrun.training.predictions import Predictions
 from mlrun.training.statistics import Difference, holm, mcnemar
 
@@ -53,17 +54,20 @@ def standing(predictions: Predictions | None) -> Standing | None:
     return Standing(right, total, right / total, low, high)
 
 
-def same_images(first: Account, second: Account) -> bool:
-    """Whether two runs were tested on the same images, in the same order."""
+def alike_in_test(first: Account, second: Account) -> bool | None:
+    """Whether two runs were tested on the same images, in the same order.
+
+    None where that cannot be told.
+    """
     one, other = first.predictions, second.predictions
-    return (
-        one is not None
-        and other is not None
-        and bool(first.evaluated_on)
-        and first.evaluated_on == second.evaluated_on
-        and np.array_equal(one.indices, other.indices)
-        and np.array_equal(one.labels, other.labels)
-    )
+    if (
+        one is None
+        or other is None
+        or not np.array_equal(one.indices, other.indices)
+        or not np.array_equal(one.labels, other.labels)
+    ):
+        return False
+    return same_images(first.evaluated_on, second.evaluated_on)
 
 
 def pairs(accounts: Sequence[Account], labels: Sequence[str]) -> list[Pair]:
@@ -93,7 +97,7 @@ def differences_of(
     differences = {
         (first, second): mcnemar(right[first], right[second])
         for first, second in places
-        if same_images(accounts[first], accounts[second])
+        if alike_in_test(accounts[first], accounts[second])
     }
     p_values = holm([difference.p for difference in differences.values()])
     return {
@@ -115,4 +119,8 @@ def sentence(
     names = [labels[run] for run in place if accounts[run].predictions is None]
     if names:
         return f"{first} and {second} cannot be compared: {' and '.join(names)} was not tested"
-    return f"{first} and {second} cannot be compared: they were tested on different images"
+    if alike_in_test(*(accounts[run] for run in place)) is None:
+        reason = "whether they were tested on the same images cannot be told"
+    else:
+        reason = "they were tested on different images"
+    return f"{first} and {second} cannot be compared: {reason}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from mlrun.settings.changes import Variant
 
 FOLDER = "predictions"  # of the artifacts
+DIGEST = re.compile(r"(?<=\(digest )([\w:]+)(?=\))")
 
 
 def predictions_file(name: str) -> str:
@@ -44,3 +47,39 @@ def evaluated_on(part: str, dataset: str, digest: str, variant: Variant, seed: i
     """
     text = f"{part} of {dataset} (digest {digest})"
     return f"{text}, {variant.name}, seed {seed}" if variant.active else text
+
+
+def digest_in(text: str) -> str:
+    """Returns the digest in a line that `evaluated_on` made; empty where there is none.
+
+    >>> digest_in("test of digits (digest sha256:0123456789abcdef), rotated-25, seed 0")
+    'sha256:0123456789abcdef'
+    """
+    found = DIGEST.search(text)
+    return found[0] if found else ""
+
+
+def same_images(first: str, second: str) -> bool | None:
+    """Whether two lines that `evaluated_on` made mean the same images, changed alike.
+
+    None where that cannot be told: one is empty, or one has a digest of an older version, which
+    names no algorithm and may be of some of the images only. It is of all of them where its
+    digits are those of the other.
+
+    >>> old = "test of digits (digest 0123456789abcdef)"
+    >>> same_images(old, old), same_images(old, "val of digits (digest 0123456789abcdef)")
+    (True, False)
+    >>> same_images(old, "test of digits (digest sha256:0123456789abcdef)")
+    True
+    >>> same_images(old, "test of digits (digest sha256:fedcba9876543210)")
+    """
+    if not first or not second:
+        return None
+    if DIGEST.sub("", first) != DIGEST.sub("", second):
+        return False
+    kinds, digits = zip(
+        *(digest_in(text).rpartition(":")[::2] for text in (first, second)), strict=True
+    )
+    if digits[0] == digits[1] and set(kinds) <= {"", "sha256"}:
+        return True
+    return False if kinds[0] == kinds[1] else None

@@ -9,6 +9,7 @@ from mlrun.preparing.prepared import Prepared
 from mlrun.record.failures import Failures
 from mlrun.record.folders import run_folder
 from mlrun.record.tracking import Tracker
+from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description
 from mlrun.running.progress import Progress
 from mlrun.settings.plan import Plan
@@ -20,7 +21,8 @@ class RunContext:
 
     plan: what was asked for.
     prepared: data, model and the state of its training.
-    description: tags, files and parts of the data set, as they are logged.
+    description: tags and files, as they are logged.
+    digests: of the data set's selections.
     tracker: takes what is logged.
     progress: shows the user how the run is getting on.
     failures: what was lost without ending the run.
@@ -29,6 +31,7 @@ class RunContext:
     plan: Plan
     prepared: Prepared
     description: Description
+    digests: Digests
     tracker: Tracker
     progress: Progress
     failures: Failures

@@ -1,4 +1,4 @@
-"""What is written down about a run besides its figures: tags, files, data sets."""
+"""What is written down about a run besides its figures and data sets: tags and files."""
 
 from __future__ import annotations
 
@@ -12,27 +12,22 @@ from pathlib import Path
 
 import torch
 
-from mlrun.data.splits import data_digest
 from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.preparing.prepared import Prepared
-from mlrun.record.events import LoggedData
 from mlrun.record.pictures import encode
 from mlrun.seam import sources
 from mlrun.seam.sources import name_and_version
 from mlrun.settings.plan import Plan
 from mlrun.version import __version__
 
-CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
-
 
 @dataclass(frozen=True)
 class Description:
-    """Tags, files by their path in the run, and the parts of the data set."""
+    """Tags, and files by their path in the run."""
 
     tags: dict[str, str]
     files: dict[str, str | bytes]
-    inputs: list[LoggedData]
 
 
 def describe_run(plan: Plan, prepared: Prepared) -> Description:
@@ -49,7 +44,7 @@ def describe_run(plan: Plan, prepared: Prepared) -> Description:
         text = Path(name).expanduser().read_bytes()
         tags[f"mlrun.plugin_file.{Path(name).name}"] = hashlib.sha256(text).hexdigest()
         files[f"plugins/{Path(name).name}"] = text.decode(errors="replace")
-    return Description(tags, files, inputs(plan, prepared))
+    return Description(tags, files)
 
 
 def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
@@ -90,28 +85,6 @@ def git_commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def inputs(plan: Plan, prepared: Prepared) -> list[LoggedData]:
-    """Returns the parts of the data set, each under a name of its own."""
-    logged = []
-    for name, selection in prepared.selections.items():
-        logged.append(
-            LoggedData(
-                name=f"{plan.dataset.component.name}/{name}",
-                digest=data_digest(selection),
-                source=prepared.data.source or plan.dataset.component.origin,
-                context=CONTEXTS[name],
-                profile={
-                    "images": len(selection),
-                    "shape": list(prepared.data.shape),
-                    "classes": len(prepared.data.classes),
-                    "part": selection.part,
-                    "licence": prepared.data.licence,
-                },
-            )
-        )
-    return logged
 
 
 def environment(device: torch.device) -> str:

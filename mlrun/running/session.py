@@ -7,16 +7,20 @@ import traceback
 from mlrun.errors import RunFailed, one_line, redact
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import features_of
+from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.tracking import Status
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext
+from mlrun.running.data_sets import logged_data_sets
 from mlrun.running.outputs import log_results
 from mlrun.running.run import Run
 from mlrun.running.testing import Test, Tester
+from mlrun.settings.changes import Variant
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.loop import TrainingFailed, fit
 
 INTERRUPTED = "interrupted (SIGINT)"
+PATIENCE = 10.0  # seconds that the end of a run which is cut short waits for its data's digests
 
 
 class Session:
@@ -62,10 +66,18 @@ class Session:
         """Logs what is known before anything is trained."""
         tracker = self.tracker
         tracker.params(self.context.plan.params())
-        tracker.inputs(self.context.description.inputs)
+        self.context.digests.start(self.log_data_sets)
         for name, content in self.context.description.files.items():
             tracker.artifact(name, content)
         self.progress.note(f"run {tracker.run_name}: {tracker.link}")
+
+    def log_data_sets(self) -> None:
+        """Logs the data sets; called from the thread that digests them."""
+        context = self.context
+        sets = logged_data_sets(context.plan, context.prepared, context.digests)
+        self.tracker.inputs(sets)
+        validated = Tester(context).images("val", Variant())
+        self.tracker.tags({evaluation_tag("val"): validated})
 
     def train(self) -> None:
         """Trains, on features in the images' place where a part is frozen."""
@@ -125,6 +137,10 @@ class Session:
                     callback.close()
                 except Exception as error:
                     self.failures.add(f"end of {type(callback).__name__}", error)
+            try:
+                self.context.digests.close(None if status == "FINISHED" else PATIENCE)
+            except Exception as error:
+                self.failures.add("log of the data sets", error)
             if reason:
                 tracker.tags({"mlrun.reason": reason})
             tracker.close(status)

@@ -9,7 +9,6 @@ from torch import nn
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.per_class import per_class
 from mlrun.running.context import RunContext
-from mlrun.running.description import CONTEXTS
 from mlrun.settings.changes import Variant
 from mlrun.training.evaluation import Evaluation
 
@@ -72,6 +71,5 @@ class Tester:
 
     def images(self, part: str, variant: Variant) -> str:
         """Returns what decides the figures of a part, changed as `variant` says."""
-        settings, inputs = self.context.plan.settings, self.context.description.inputs
-        (digest,) = (data.digest for data in inputs if data.context == CONTEXTS[part])
+        settings, digest = self.context.plan.settings, self.context.digests.of(part)
         return evaluated_on(part, settings.dataset, digest, variant, settings.seed)

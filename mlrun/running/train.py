@@ -13,6 +13,7 @@ from mlrun.record import opening
 from mlrun.record.failures import Failures
 from mlrun.record.trust import trust_file, trust_paths
 from mlrun.running.context import RunContext
+from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
@@ -82,8 +83,9 @@ def run_session(
             trust_paths(tracker.run_id, plan)
             try:
                 failures = Failures(tracker)
+                digests = Digests(prepared.selections)
                 session = Session(
-                    RunContext(plan, prepared, description, tracker, progress, failures)
+                    RunContext(plan, prepared, description, digests, tracker, progress, failures)
                 )
             except Exception as error:
                 tracker.tags({"mlrun.reason": one_line(error)})

@@ -117,7 +117,7 @@ def test_the_figures_and_logits_are_logged_to_the_run_once(finished: str) -> Non
     assert history(finished, "test-rotated-25/accuracy") == [(best, found.accuracy)]
     assert history(finished, "test-rotated-25/loss") == [(best, found.loss)]
     assert re.fullmatch(
-        r"test of digits \(digest [0-9a-f]{16}\), rotated-25, seed 0",
+        r"test of digits \(digest sha256:[0-9a-f]{16}\), rotated-25, seed 0",
         run.data.tags["mlrun.evaluation.test-rotated-25"],
     )
     assert (run.info.status, run.data.tags["mlrun.status"]) == ("FINISHED", "FINISHED")
@@ -143,8 +143,8 @@ def test_the_same_draws_give_the_same_numbers_and_others_need_a_name(finished: s
     with pytest.raises(MlrunError) as caught:
         evaluate(finished, EvaluationRequest(variant=rotated, name="first", seed=1))
     assert re.fullmatch(
-        rf"run {finished} has first of something else: test of digits \(digest \w+\), "
-        r"rotated-40, seed 0; this is test of digits \(digest \w+\), rotated-40, seed 1; "
+        rf"run {finished} has first of something else: test of digits \(digest [\w:]+\), "
+        r"rotated-40, seed 0; this is test of digits \(digest [\w:]+\), rotated-40, seed 1; "
         r"give this one a --name",
         str(caught.value),
     )

@@ -217,8 +217,25 @@ def test_runs_on_different_images_or_not_tested_are_not_compared_but_told() -> N
     ]
     found = pairs(runs, list("abcdef"))
     assert all(pair.difference is None for pair in found)
+    assert found[-2].sentence == "d and f cannot be compared: they were tested on different images"
+    assert found[2].sentence == (
+        "a and d cannot be compared: whether they were tested on the same images cannot be told"
+    )
     assert found[0].sentence == ("a and b cannot be compared: they were tested on different images")
     assert found[1].sentence == "a and c cannot be compared: c was not tested"
+
+
+def test_digests_of_two_versions_tell_what_they_can() -> None:
+    right = np.ones(8, bool)
+    texts = [f"test of digits (digest {d})" for d in ("01", "sha256:01", "sha256:02", "02")]
+    runs = [account(n, predictions=result(right), evaluated_on=t) for n, t in enumerate(texts)]
+    runs.append(account(4, predictions=result(right), evaluated_on="val of digits (digest 01)"))
+    found = {(pair.first, pair.second): pair for pair in pairs(runs, list("abcde"))}
+    alike = {place for place, pair in found.items() if pair.difference is not None}
+    assert alike == {(0, 1), (2, 3)}
+    untold = {place for place, pair in found.items() if "cannot be told" in pair.sentence}
+    assert untold == {(0, 2), (1, 3)}
+    assert all("different images" in found[place].sentence for place in set(found) - alike - untold)
 
 
 def test_disagreements_are_images_that_one_has_right_and_another_wrong() -> None:

@@ -7,7 +7,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mlrun.errors import MlrunError
 from mlrun.training.state import TrainingState
+
+MOST_PLAIN = 2**24  # characters beside the weights: class names, mostly
+MOST_VALUES = 2**28  # of one image
 
 
 @dataclass
@@ -108,6 +113,97 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     """Returns what `write` wrote; tensors and plain values only, nothing is unpickled."""
     content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     return content
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Returns the weights of an epoch, with what they are of, on the CPU, mapped from the file.
+
+    Whoever wrote the store wrote the file: nothing is unpickled but tensors and plain values, and
+    those are held to their kinds and sizes before anything is computed with them.
+
+    Raises:
+        MlrunError: the file holds something else, or is not what the run wrote.
+        Exception: it is none of torch's files, or was cut short; of many kinds.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise MlrunError("it is packed, which torch's files are not")  # and cannot be mapped
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    for name, holds in HELD.items():
+        if not isinstance(content, dict) or not holds(content.get(name)):
+            raise MlrunError(f"its {name} is missing, or no {name} of a run's weights")
+    model, rest = content["model"], {key: content[key] for key in content if key != "model"}
+    size, most = sum(tensor.nbytes for tensor in model.values()), 16 * path.stat().st_size + 2**20
+    if size > most:  # one number may stand for a whole tensor
+        raise MlrunError(f"its tensors have {size:,} bytes, and the file a fraction of that")
+    if math.prod(content["shape"]) > MOST_VALUES:
+        raise MlrunError(f"its images are {tuple(content['shape'])}")
+    if size_of(rest, MOST_PLAIN) > MOST_PLAIN:
+        raise MlrunError(f"it holds more than {MOST_PLAIN:,} characters beside the weights")
+    found = content_digest(content)
+    if content.get("sha256", found) != found:  # older runs kept none
+        raise MlrunError("it is not what the run wrote: its SHA-256 is another")
+    return content
+
+
+def is_model(value: object) -> bool:
+    """Whether a value is a state dict of plain tensors on the CPU."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and (tensor.layout, tensor.device.type) == (torch.strided, "cpu")
+        for name, tensor in value.items()
+    )
+
+
+def all_of(kind: type | tuple[type, ...], length: int | None = None) -> Callable[[object], bool]:
+    """Returns whether a value is a list of that kind, of `length` or at least one."""
+
+    def holds(value: object) -> bool:
+        return (
+            isinstance(value, list)
+            and len(value) >= 1
+            and length in (None, len(value))
+            and all(isinstance(item, kind) for item in value)
+        )
+
+    return holds
+
+
+def is_shape(value: object) -> bool:
+    """Whether a value is the shape of an image, (C, H, W)."""
+    return isinstance(value, list) and len(value) == 3 and all(map(is_positive, value))
+
+
+def is_positive(value: object) -> bool:
+    """Whether a value is a whole number of at least 1."""
+    return type(value) is int and value >= 1
+
+
+def size_of(value: object, most: int) -> int:
+    """Returns about how many characters plain values have as text; above `most`, no more exactly.
+
+    One value may stand in many places, and so a small file for more than any memory holds.
+    """
+    total = 0
+    waiting: list[Any] = [value]
+    while waiting and total <= most:
+        item = waiting.pop()
+        total += 1 + (len(item) if isinstance(item, str | bytes) else 0)
+        waiting += [*item, *item.values()] if isinstance(item, dict) else ()
+        waiting += item if isinstance(item, list | tuple) else ()
+    return total
+
+
+HELD: dict[str, Callable[[object], bool]] = {
+    "epoch": lambda value: type(value) is int and value >= 0,
+    "model": is_model,
+    "classes": all_of(str),
+    "shape": is_shape,
+    "mean": all_of((int, float)),
+    "std": all_of((int, float)),
+    "value_range": lambda value: value is None or all_of((int, float), 2)(value),
+}
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

@@ -28,23 +28,38 @@ def write_png16(path: Path, values: np.ndarray) -> Path:
     return path
 
 
-def write_tiff16(path: Path, values: np.ndarray, order: str) -> Path:
-    """A colour TIFF of 16 bits, of values (H, W, 3), its bytes in `order`: < or >."""
+def write_tiff(
+    path: Path, values: np.ndarray, order: str, *, planes: bool = False, packed: bool = False
+) -> Path:
+    """A TIFF of values (H, W, C), its bytes in `order`, < or >.
+
+    planes: one colour follows the other, not one pixel the other. packed: compressed.
+    """
     height, width, channels = values.shape
-    data = values.astype(f"{order}u2").tobytes()
-    entries = [  # tag, type (3 of 16 bits, 4 of 32), count, value
-        (256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, 122), (259, 3, 1, 1),
-        (262, 3, 1, 2), (273, 4, 1, 128), (277, 3, 1, channels), (278, 4, 1, height),
-        (279, 4, 1, len(data)),
-    ]  # fmt: skip
-    fields = {3: "HHIHxx", 4: "HHII"}
-    table = b"".join(
-        struct.pack(order + (fields[kind] if count == 1 else "HHII"), tag, kind, count, value)
-        for tag, kind, count, value in entries
-    )
-    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
-    end = struct.pack(f"{order}I3H", 0, 16, 16, 16)
-    path.write_bytes(start + table + end + data)
+    ordered = values.astype(values.dtype.newbyteorder(order))
+    parts = np.moveaxis(ordered, -1, 0) if planes else [ordered]
+    strips = [zlib.compress(part.tobytes()) if packed else part.tobytes() for part in parts]
+    ends = np.cumsum([len(strip) for strip in strips])
+    tags = {
+        256: [width], 257: [height], 258: [8 * values.itemsize] * channels,
+        259: [8 if packed else 1], 262: [2 if channels == 3 else 1],
+        273: [1000 + int(end) - len(one) for end, one in zip(ends, strips, strict=True)],
+        277: [channels], 278: [height], 279: [len(one) for one in strips],
+        284: [2 if planes else 1], 339: [3 if values.dtype.kind == "f" else 1] * channels,
+    }  # fmt: skip
+    table, more = b"", b""
+    for tag, numbers in tags.items():
+        kind = 4 if tag in (273, 279) else 3
+        packed_numbers = struct.pack(f"{order}{len(numbers)}{'I' if kind == 4 else 'H'}", *numbers)
+        if len(packed_numbers) > 4:
+            place = struct.pack(f"{order}I", 500 + len(more))
+            more += packed_numbers
+        else:
+            place = packed_numbers.ljust(4, b"\0")
+        table += struct.pack(f"{order}HHI", tag, kind, len(numbers)) + place
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
+    head = (start + table + bytes(4)).ljust(500, b"\0") + more
+    path.write_bytes(head.ljust(1000, b"\0") + b"".join(strips))
     return path
 
 

@@ -7,10 +7,10 @@ import importlib
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def decode_with_levels(
     """Returns what `decode` does, and which of 256 levels the values of a wide image came to."""
     levels = None
     with reading(path), Image.open(path, formats=formats()) as opened:
-        if wide.is_wide(opened):
+        if wide.raw_modes(opened):
             values = wide.wide_values(functools.partial(load_upright, path), opened)
             wide.limits(values)  # raises where there are none
             narrow = wide.eight_bits(values, value_range or wide.assumed_range(values))
@@ -163,27 +163,28 @@ def values_of(path: Path) -> Range | None:
         MlrunError: as for `decode`.
     """
     with reading(path), Image.open(path, formats=formats()) as opened:
-        if not wide.is_wide(opened):
+        if not wide.raw_modes(opened):
             return None
         return wide.limits(wide.wide_values(functools.partial(load_upright, path), opened))
 
 
-def load_upright(path: Path, raw_mode: str | None) -> Image.Image:
+def load_upright(path: Path, modes: Mapping[str, str]) -> Image.Image:
     """Returns an image file, turned as its EXIF orientation says.
 
     Args:
         path: of the file.
-        raw_mode: how its bytes are taken; None as Pillow does.
+        modes: Pillow's raw modes, by which bytes are taken, and others in their place.
     """
     with Image.open(path, formats=formats()) as opened:
-        if raw_mode is not None:
-            opened.tile = [
-                tile._replace(
-                    args=(raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
-                )
-                for tile in opened.tile
-            ]
+        if modes:
+            opened.tile = [tile._replace(args=replaced(tile.args, modes)) for tile in opened.tile]
         return ImageOps.exif_transpose(opened)
+
+
+def replaced(arguments: Any, modes: Mapping[str, str]) -> Any:
+    """Returns the arguments of a decoder with another raw mode."""
+    mode = modes.get(wide.raw_mode(arguments), wide.raw_mode(arguments))
+    return (mode, *arguments[1:]) if isinstance(arguments, tuple) else mode
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,47 +17,65 @@ Values = NDArray[Any]
 Range = tuple[float, float]
 
 # Pillow keeps the high byte of these; the opposite order of bytes gives the low one
-COLOUR = re.compile(r"(RGB|RGBA|RGBX);16([LBN])")
+COLOUR = re.compile(r"(RGB|RGBA|RGBX);16[LBN]")
 OPPOSITE = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
-UNSIGNED = 1  # a TIFF's sample format
+# what libtiff unpacks has this machine's order of bytes; Pillow takes that of the file
+UNPACKED = {"F;32BF": "F;32NF", "I;32BS": "I;32NS", "I;16BS": "I;16NS"}
+BITS, PLANES, SAMPLE_FORMAT = 258, 284, 339  # tags of a TIFF
+UNSIGNED = 1  # a sample format
 
 
-def is_wide(image: Image.Image) -> bool:
-    """Whether the values of an image file, opened and not yet loaded, have more than 8 bits."""
-    return image.mode[:1] in ("I", "F") or kept_high(image) is not None
+def raw_modes(image: Image.Image) -> list[dict[str, str]]:
+    """Returns how a wide image's bytes are taken: Pillow's raw modes, and those in their place.
+
+    Once where that gives its values, else first for their high bytes and then for the low ones;
+    nothing for an image of 8 bits or fewer. The file is opened, and not yet loaded.
+
+    Raises:
+        MlrunError: its low bytes cannot be had.
+    """
+    tags: Any = getattr(image, "tag_v2", {})
+    tiles = getattr(image, "tile", [])
+    modes = {raw_mode(tile.args) for tile in tiles}
+    unpacked = any(tile.codec_name == "libtiff" for tile in tiles)
+    if image.mode[:1] in ("I", "F"):
+        return [UNPACKED if unpacked else {}]
+    if modes == {"LA;16B"}:  # the high and low bytes of both are the four bytes of a pixel
+        return [{"LA;16B": "RGBA"}]
+    if unpacked and tags.get(PLANES) == 2 and set(tags.get(BITS, ())) == {16}:
+        raise MlrunError(
+            "of 16-bit colours in compressed planes Pillow reads only 8 bits; save it with the "
+            "colours of a pixel side by side"
+        )
+    if modes and all(COLOUR.fullmatch(mode) for mode in modes):
+        return [{}, {mode: mode[:-1] + OPPOSITE[mode[-1]] for mode in modes}]
+    if modes and modes <= set("RGBA") and set(tags.get(BITS, ())) == {16}:  # in planes
+        order = "L" if tags.prefix == b"II" else "B"
+        return [{mode: f"{mode};16{o}" for mode in modes} for o in (order, OPPOSITE[order])]
+    return []
 
 
-def kept_high(image: Image.Image) -> str | None:
-    """Returns the raw mode of a colour image of 16 bits, of which Pillow keeps the high bytes."""
-    modes = {first(tile.args) for tile in getattr(image, "tile", [])}
-    mode = modes.pop() if len(modes) == 1 else ""
-    return mode if COLOUR.fullmatch(mode) or mode == "LA;16B" else None
-
-
-def first(arguments: object) -> str:
+def raw_mode(arguments: object) -> str:
     """Returns the raw mode among the arguments of a decoder; nothing if there is none."""
     mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return mode if isinstance(mode, str) else ""
 
 
-def wide_values(load: Callable[[str | None], Image.Image], image: Image.Image) -> Values:
+def wide_values(load: Callable[[Mapping[str, str]], Image.Image], image: Image.Image) -> Values:
     """Returns the values of a wide image: (H, W), or (H, W, C) of colours, alpha last.
 
     Args:
-        load: opens the file anew, with another raw mode if one is given, and loads it upright.
+        load: opens the file anew, with other raw modes in place of Pillow's, and loads it upright.
         image: the file, opened and not yet loaded.
     """
-    mode = kept_high(image)
-    if mode == "LA;16B":  # the high and low bytes of both are the four bytes of a pixel
-        return joined(np.asarray(load("RGBA")))
-    if mode:
-        low = load(f"{mode[:-1]}{OPPOSITE[mode[-1]]}")
-        return joined(np.stack([np.asarray(load(None)), np.asarray(low)], -1))
-    values = np.asarray(load(None))
+    loaded = [np.asarray(load(modes)) for modes in raw_modes(image)]
+    if image.mode[:1] not in ("I", "F"):
+        return joined(loaded[0] if len(loaded) == 1 else np.stack(loaded, -1))
     tags = getattr(image, "tag_v2", {})
-    if image.mode == "I" and tags.get(258) == (32,) and tags.get(339, (UNSIGNED,)) == (UNSIGNED,):
-        return values.view(np.uint32)  # Pillow takes them for signed ones
-    return values
+    unsigned = tags.get(SAMPLE_FORMAT, (UNSIGNED,)) == (UNSIGNED,)
+    if image.mode == "I" and tags.get(BITS) == (32,) and unsigned:
+        return loaded[0].view(np.uint32)  # Pillow takes them for signed ones
+    return loaded[0]
 
 
 def joined(pairs: NDArray[np.uint8]) -> Values:

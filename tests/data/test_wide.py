@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_files import drawn, write_image
-from deep_files import write_png16, write_tiff16
+from deep_files import write_png16, write_tiff
 from PIL import Image
 
 from mlrun import MlrunError
@@ -54,10 +54,33 @@ def test_a_png_of_16_bits_keeps_both_bytes_in_colour_too(channels: int, tmp_path
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_colour_tiff_of_16_bits_keeps_both_bytes(order: str, tmp_path: Path) -> None:
-    path = write_tiff16(tmp_path / "image.tif", DIM[..., :3], order)
+@pytest.mark.parametrize("how", [{}, {"packed": True}, {"planes": True}])
+def test_a_colour_tiff_of_16_bits_keeps_both_bytes(
+    how: dict[str, bool], order: str, tmp_path: Path
+) -> None:
+    path = write_tiff(tmp_path / "image.tif", DIM[..., :3].astype("u2"), order, **how)
     found = decode(path, channels=3, value_range=RANGE)
     assert np.array_equal(found, in_range(DIM[..., :3]).transpose(2, 0, 1))
+
+
+def test_colours_whose_low_bytes_cannot_be_had_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    write_tiff(path, DIM[..., :3].astype("u2"), "<", planes=True, packed=True)
+    with pytest.raises(
+        MlrunError, match=r"16-bit colours in compressed planes .* only 8 bits; save"
+    ):
+        decode(path, channels=3)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_floats_are_read_in_the_order_of_their_bytes(
+    packed: bool, order: str, tmp_path: Path
+) -> None:
+    values = DIM[..., :1].astype("f4")
+    path = write_tiff(tmp_path / "image.tif", values, order, packed=packed)
+    assert values_of(path) == (values.min(), values.max())
+    assert np.array_equal(decode(path, channels=1, value_range=RANGE)[0], in_range(values[..., 0]))
 
 
 def test_a_whole_number_of_32_bits_has_no_sign_that_its_file_lacks(tmp_path: Path) -> None:

@@ -101,23 +101,22 @@ class ImageData:
                     f"{name} is {figure!r}; expected a tuple with a value from 0 to 1 for each "
                     "channel, pixels as 0–1"
                 )
-        check_range(self.value_range)
+        if self.value_range is not None and not is_range(self.value_range):
+            raise MlrunError(
+                f"value_range is {self.value_range!r}; expected two numbers, the lower first, or "
+                "None"
+            )
         if self.std is not None and 0 in self.std:
             raise MlrunError(f"std is {self.std!r}; expected values above 0")
 
 
-def check_range(value_range: object) -> None:
-    """Raises MlrunError unless `value_range` is None or two finite numbers, the lower first."""
-    if value_range is None:
-        return
-    if isinstance(value_range, tuple | list) and len(value_range) == 2:
-        low, high = value_range
-        numbers = isinstance(low, Real) and isinstance(high, Real)
-        if numbers and -math.inf < float(low) < float(high) < math.inf:
-            return
-    raise MlrunError(
-        f"value_range is {value_range!r}; expected two numbers, the lower first, or None"
-    )
+def is_range(value: object) -> bool:
+    """Whether a value is two finite numbers, the lower first."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    low, high = value
+    numbers = isinstance(low, Real) and isinstance(high, Real)
+    return numbers and -math.inf < float(low) < float(high) < math.inf
 
 
 def check_part(name: str, part: Part, classes: int) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mlrun.errors import MlrunError
+from mlrun.data.images import is_range
 from mlrun.training.state import TrainingState
 
 MOST_PLAIN = 2**24  # characters beside the weights: class names, mostly
@@ -156,14 +157,13 @@ def is_model(value: object) -> bool:
     )
 
 
-def all_of(kind: type | tuple[type, ...], length: int | None = None) -> Callable[[object], bool]:
-    """Returns whether a value is a list of that kind, of `length` or at least one."""
+def all_of(kind: type | tuple[type, ...]) -> Callable[[object], bool]:
+    """Returns whether a value is a list of that kind, of at least one."""
 
     def holds(value: object) -> bool:
         return (
             isinstance(value, list)
             and len(value) >= 1
-            and length in (None, len(value))
             and all(isinstance(item, kind) for item in value)
         )
 
@@ -202,7 +202,7 @@ HELD: dict[str, Callable[[object], bool]] = {
     "shape": is_shape,
     "mean": all_of((int, float)),
     "std": all_of((int, float)),
-    "value_range": lambda value: value is None or all_of((int, float), 2)(value),
+    "value_range": lambda value: value is None or is_range(value),
 }
 
 

@@ -47,6 +47,8 @@ ILL: dict[str, tuple[dict[str, object], str]] = {
     "a shape below 1": ({"shape": [1, -8, 8]}, "its shape is missing"),
     "texts as the mean": ({"mean": ["0.5"]}, "its mean is missing"),
     "a range of one": ({"value_range": [0.0]}, "its value_range is missing"),
+    "a range without a width": ({"value_range": [5.0, 5.0]}, "its value_range is missing"),
+    "an endless range": ({"value_range": [0.0, float("inf")]}, "its value_range is missing"),
     "vast images": ({"shape": [3, 10**6, 10**6]}, "its images are (3, 1000000, 1000000)"),
     "a list as weights": ({"model": [1]}, "its model is missing"),
     "a text as a weight": ({"model": {"x": "1"}}, "its model is missing"),

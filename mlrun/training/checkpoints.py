@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlrun.errors import MlrunError
 from mlrun.data.images import is_range
+from mlrun.errors import MlrunError
 from mlrun.training.state import TrainingState
 
 MOST_PLAIN = 2**24  # characters beside the weights: class names, mostly

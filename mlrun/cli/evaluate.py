@@ -45,7 +45,7 @@ def number(name: str, about: str) -> SettingOption:
         SettingOption(
             ["--seed"],
             group="Changed images",
-            type=click.IntRange(0),
+            type=click.IntRange(0, 2**63 - 1),
             metavar="N",
             help="seed of these draws  [the run's]",
         ),

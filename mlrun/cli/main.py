@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -54,6 +55,8 @@ class LazyGroup(click.Group):
             from mlrun.errors import unknown
 
             raise click.UsageError(str(unknown("command", args[0], COMMANDS)))
+        if not ctx.resilient_parsing:
+            check_no_blank(args)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -69,6 +72,18 @@ def cli() -> None:
 
     Models, data sets and visualisers are plugins; runs are logged to MLflow.
     """
+
+
+def check_no_blank(args: Sequence[str]) -> None:
+    """Raises UsageError where an argument is an empty text, such as a variable that is not set."""
+    for before, arg in zip(["", *args], args, strict=False):
+        option, equals, value = arg.partition("=")
+        if not arg.strip():
+            option = before
+        elif not (option.startswith("-") and equals and not value.strip()):
+            continue
+        what = option if option.startswith("-") else f"an argument of {args[0]}"
+        raise click.UsageError(f"{what} is an empty text; give a value, or leave it out")
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -157,7 +157,7 @@ def name_of(run: LoggedRun, request: EvaluationRequest) -> str:
 
 def dataset_of(run: LoggedRun, request: EvaluationRequest) -> str:
     """Returns the name of the data set: the one asked for, or the run's."""
-    return request.dataset or run.settings("dataset").dataset
+    return run.settings("dataset").dataset if request.dataset is None else request.dataset
 
 
 def figures(run: LoggedRun, name: str) -> LoggedEvaluation | None:

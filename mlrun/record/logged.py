@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
@@ -21,6 +20,7 @@ from mlrun.record.experiments import check_run
 from mlrun.record.lookup import answering, look_up, open_store
 from mlrun.record.tracking import quiet
 from mlrun.settings import Settings
+from mlrun.settings.plain_yaml import read_mapping
 from mlrun.settings.recalled import Recalled, recall
 
 OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
@@ -165,14 +165,14 @@ def settings_of(client: MlflowClient, run_id: str) -> Recalled:
     with tempfile.TemporaryDirectory() as folder:
         path = download(client, run_id, "settings.yaml", Path(folder))
         try:
-            return recall(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (MlrunError, yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError) as error:
+            return recall(read_mapping(path))
+        except MlrunError as error:
             raise ill_settings(run_id, error) from None
 
 
-def ill_settings(run_id: str, error: Exception) -> MlrunError:
+def ill_settings(run_id: str, error: MlrunError) -> MlrunError:
     """Returns the error for settings of a run that cannot be read; `error` may name the run."""
-    message = one_line(error)
+    message = str(error)
     start = f"run {run_id}: "
     return MlrunError(
         message if message.startswith(start) else f"{start}its settings.yaml: {message}"

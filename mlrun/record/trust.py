@@ -16,7 +16,8 @@ from mlrun.record.logged import LoggedRun
 from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text
 from mlrun.settings import Settings
-from mlrun.settings.plan import Plan, plain_of, prefixed
+from mlrun.settings.plain_yaml import plain_of
+from mlrun.settings.plan import Plan, prefixed
 
 LOG = logging.getLogger(__name__)
 LEADS_AWAY = (

@@ -20,6 +20,8 @@ from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt
 IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
+LARGEST = 2**63 - 1
+LONGEST_SHOWN = 60  # characters of a value in a message
 
 
 class OutOfBounds(ValueError):
@@ -33,19 +35,19 @@ def convert(annotation: Any, value: object) -> Any:
         for choice in arguments:
             if (type(choice) is type(value) and choice == value) or as_text(choice) == value:
                 return choice
-        raise ValueError(f"expected one of {type_text(annotation)}, got {as_text(value)!r}")
+        raise ValueError(f"expected one of {type_text(annotation)}, got {shown(value)!r}")
     if origin is tuple:
         return convert_tuple(annotation, arguments, value)
     if origin in (typing.Union, types.UnionType):
         return convert_union(annotation, arguments, value)
     if origin is Annotated:
         number: Any = convert_scalar(arguments[0], value)
-        check_within(IN_WORDS[arguments[0]], bounds_of(arguments[1:]), number, as_text(value))
+        check_within(IN_WORDS[arguments[0]], bounds_of(arguments[1:]), number, shown(value))
         return number
     if annotation is types.NoneType:
         if value is None or (isinstance(value, str) and value.lower() in ("none", "null", "")):
             return None
-        raise ValueError(f"expected none, got {as_text(value)!r}")
+        raise ValueError(f"expected none, got {shown(value)!r}")
     return convert_scalar(annotation, value)
 
 
@@ -59,23 +61,25 @@ def convert_scalar(annotation: type, value: object) -> bool | int | float | str:
     elif annotation is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
-            return int(value)
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,4300}\s*", value):
+            return int(value)  # of more digits Python makes no number
     elif annotation is float:
         try:
             number = float(value) if isinstance(value, int | float | str) else math.nan
         except ValueError:
             number = math.nan
+        except OverflowError:
+            number = math.inf
         if not math.isnan(number) and not isinstance(value, bool):
             return number
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError(f"expected {IN_WORDS[annotation]}, got {as_text(value)!r}")
+        return as_text(value)
+    raise ValueError(f"expected {IN_WORDS[annotation]}, got {shown(value)!r}")
 
 
 def convert_union(annotation: Any, arguments: tuple[Any, ...], value: object) -> Any:
     """Returns `value` as the first of `arguments` that takes it; None before all else."""
-    fault = ValueError(f"expected {type_text(annotation)}, got {as_text(value)!r}")
+    fault = ValueError(f"expected {type_text(annotation)}, got {shown(value)!r}")
     for argument in sorted(arguments, key=lambda a: a is not types.NoneType):
         try:
             return convert(argument, value)
@@ -134,7 +138,34 @@ def as_text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return ",".join(as_text(item) for item in value)
+    if isinstance(value, int) and value.bit_length() > 14_000:
+        return hex(value)  # in decimals Python writes 4,300 digits at most
     return str(value)
+
+
+def shown(value: object) -> str:
+    """Returns a value as a message shows it: its text, at most 60 characters."""
+    text = as_text(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def check_usable(value: object) -> None:
+    """Raises OutOfBounds where a number, by itself or in a tuple, is infinite or has over 63 bits.
+
+    No device and no store holds a larger whole number.
+    """
+    if isinstance(value, tuple):
+        for item in value:
+            check_usable(item)
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise OutOfBounds(f"expected a whole number of at most {LARGEST}, got {shown(value)!r}")
+    elif isinstance(value, float) and math.isinf(value):
+        raise OutOfBounds(f"expected a finite number, got {shown(value)!r}")
+
+
+def is_blank(value: object) -> bool:
+    """Whether a value is a text without any character that can be seen."""
+    return isinstance(value, str) and not value.strip()
 
 
 @dataclass(frozen=True)
@@ -195,7 +226,7 @@ def check_within(expected: str, bounds: Sequence[Bound], number: float, text: st
     """
     if all(bound.relation.holds(number, bound.limit) for bound in bounds):
         return
-    relevant = [bound for bound in bounds if not bound.infinite or math.isinf(number)]
+    relevant = [bound for bound in bounds if not bound.infinite or abs(number) == math.inf]
     words = " and ".join(f"{bound.relation.words} {bound.limit:.12g}" for bound in relevant)
     raise OutOfBounds(f"expected {expected} {words}, got {text!r}")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from mlrun.seam.conversion import bounds_of, convert, type_text
+from mlrun.seam.conversion import bounds_of, check_usable, convert, is_blank, type_text
 
 REQUIRED = inspect.Parameter.empty
 SCALARS = (bool, int, float, str)
@@ -36,8 +36,17 @@ class Option:
         return type_text(self.annotation)
 
     def convert(self, value: object) -> Any:
-        """Returns `value` (text or a Python value) as the option's type, or raises ValueError."""
-        return convert(self.annotation, value)
+        """Returns `value` (text or a Python value) as the option's type, or raises ValueError.
+
+        An empty text, infinity and a whole number of more than 63 bits are taken only where they
+        are the default: hardly anybody means them.
+        """
+        if is_blank(value) and value != self.default:
+            raise ValueError(f"expected {self.type}, got an empty text")
+        converted = convert(self.annotation, value)
+        if self.required or converted != self.default:
+            check_usable(converted)
+        return converted
 
 
 def options_of(

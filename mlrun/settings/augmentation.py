@@ -55,5 +55,9 @@ class AugmentationSettings(SettingsGroup):
 class MixingSettings(SettingsGroup):
     """Random mixtures of two images; `mlrun.data.mixing` makes them."""
 
-    mixup: Number = setting(0.0, "alpha of mixup, such as 0.2; 0 for none", "Augmentation", ge=0)
-    cutmix: Number = setting(0.0, "alpha of CutMix, such as 1; 0 for none", "Augmentation", ge=0)
+    mixup: Number = setting(
+        0.0, "alpha of mixup, such as 0.2; 0 for none", "Augmentation", ge=0, le=1000
+    )
+    cutmix: Number = setting(
+        0.0, "alpha of CutMix, such as 1; 0 for none", "Augmentation", ge=0, le=1000
+    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 
 from mlrun.errors import unknown
 from mlrun.seam.conversion import convert
 
+MOST = 1000  # pixels, or standard deviations of pixels as 0–1: an image is long gone by then
 EXAMPLES = "changes such as rotate=25 or rotate=25+noise=0.1"
 
 
@@ -27,16 +27,15 @@ class Variant:
     """
 
     rotate: float = field(default=0.0, metadata={"most": 180})
-    shift: float = 0.0
-    noise: float = 0.0
-    blur: float = 0.0
+    shift: float = field(default=0.0, metadata={"most": MOST})
+    noise: float = field(default=0.0, metadata={"most": MOST})
+    blur: float = field(default=0.0, metadata={"most": MOST})
 
     def __post_init__(self) -> None:
         for change in fields(self):
-            amount, most = getattr(self, change.name), change.metadata.get("most")
-            if not (0 <= amount < math.inf and (most is None or amount <= most)):
-                expected = "of 0 or more" if most is None else f"from 0 to {most}"
-                raise ValueError(f"{change.name} {amount}: expected a number {expected}")
+            amount, most = getattr(self, change.name), change.metadata["most"]
+            if not 0 <= amount <= most:
+                raise ValueError(f"{change.name} {amount}: expected a number from 0 to {most}")
 
     @classmethod
     def parse(cls, text: str) -> Variant:

@@ -59,7 +59,7 @@ def setting(
     default: Any, description: str, group: str, traits: Traits = PLAIN, **bounds: Any
 ) -> Any:
     """Returns a pydantic field with a default, a line of help, a group, traits and bounds."""
-    if "ge" in bounds or "gt" in bounds:
+    if isinstance(default, float):
         bounds = {"allow_inf_nan": False, **bounds}
     extra: Any = {"traits": replace(traits, group=group)}
     return Field(default, description=description, json_schema_extra=extra, **bounds)

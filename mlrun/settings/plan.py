@@ -13,8 +13,9 @@ from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import by_canonical_name, canonical
+from mlrun.settings.plain_yaml import as_yaml, plain_of
 from mlrun.settings.recipes import Recipe
-from mlrun.settings.values import PartRates, names_of
+from mlrun.settings.values import names_of
 from mlrun.settings.versions import KEY, VERSION
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
@@ -89,7 +90,7 @@ class Plan:
     def recipe(self) -> str:
         """Returns the settings as a recipe, YAML, with the version of the settings."""
         values = {name: plain_of(value) for name, value in self.flat().items()}
-        return recipes.as_yaml({KEY: VERSION, **values})
+        return as_yaml({KEY: VERSION, **values})
 
 
 def defaults(components: Mapping[str, Component]) -> dict[str, str]:
@@ -246,16 +247,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def text_of(value: object) -> str:
-    """Returns a setting's value as text; an empty list of names is `none`."""
-    if isinstance(value, dict):
+    """Returns a setting's value as text; no names, and no tags, are `none`."""
+    if isinstance(value, dict) and value:
         return ",".join(f"{name}={text}" for name, text in value.items())
-    return "none" if value == () else as_text(value)
-
-
-def plain_of(value: object) -> object:
-    """Returns a setting's value as YAML can hold it."""
-    if isinstance(value, PartRates):
-        return dict(value.pairs)
-    if isinstance(value, tuple):
-        return [plain_of(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return "none" if value in ((), {}) else as_text(value)

@@ -8,36 +8,16 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-import yaml
-
-from mlrun.errors import MlrunError, one_line, unknown
+from mlrun.errors import MlrunError, unknown
 from mlrun.seam.files import fault_of_file
 from mlrun.settings import Settings
 from mlrun.settings.names import by_canonical_name, canonical
+from mlrun.settings.plain_yaml import Folded, as_yaml, read_mapping
 from mlrun.settings.run import component_settings
 from mlrun.settings.values import names_of
 from mlrun.settings.versions import KEY, VERSION, brought_up, check_known, version_of
 
 ABOUT = ("description", "source", "expect")
-WIDTH = 96  # characters, after which a line is broken
-
-
-class Folded(str):
-    """A text that YAML shows as a folded block."""
-
-    __slots__ = ()
-
-
-class Dumper(yaml.SafeDumper):
-    """Writes what `yaml.safe_load` reads; a list on one line."""
-
-
-Dumper.add_representer(
-    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True)
-)
-Dumper.add_representer(
-    Folded, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style=">")
-)
 
 
 @dataclass(frozen=True)
@@ -134,11 +114,9 @@ def read(name: str, path: Path) -> tuple[dict[str, object], dict[str, str]]:
         MlrunError: it is no flat YAML mapping; it is called `name`.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise MlrunError(f"recipe {name}: {one_line(error)}") from None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise MlrunError(f"recipe {name}: expected lines `name: value`, dotted names for options")
+        content = read_mapping(path)
+    except MlrunError as error:
+        raise MlrunError(f"recipe {name}: {error}") from None
     about = {}
     for key in ABOUT:
         text = content.pop(key, None)
@@ -175,18 +153,6 @@ def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str
         kept = {*single, *map(canonical, asked)}
         merged = {k: v for k, v in merged.items() if "." not in k or k.partition(".")[0] in kept}
     return {**merged, **given}
-
-
-def as_yaml(values: Mapping[str, object]) -> str:
-    """Returns plain values as lines `name: value`, YAML."""
-    return yaml.dump(
-        dict(values),
-        Dumper=Dumper,
-        width=WIDTH,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=False,
-    )
 
 
 def first_sentence(text: str) -> str:

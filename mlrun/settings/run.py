@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.components import Kind
+from mlrun.seam.conversion import is_blank
 from mlrun.settings.augmentation import AugmentationSettings, MixingSettings
 from mlrun.settings.data import DataSettings
 from mlrun.settings.fields import BESIDE, PLAIN, UNNAMED, Traits, setting, traits_of_field
@@ -23,6 +24,7 @@ from mlrun.settings.values import (
     Pairs,
     Text,
     Variants,
+    WholeNumber,
     Word,
     explain,
 )
@@ -39,7 +41,7 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
     dotted names: `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
     """
 
-    seed: Count = setting(0, "seed of every random draw", "Machine", UNNAMED, ge=0, lt=2**63)
+    seed: WholeNumber = setting(0, "seed of every random draw", "Machine", UNNAMED, ge=0, lt=2**63)
     device: str = setting(
         "auto",
         "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
@@ -125,6 +127,17 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
         False, "exit code 1 if a picture or the model log failed", "Record", BESIDE
     )
     options: dict[str, Any] = Field({}, repr=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_blank(cls, value: object, info: ValidationInfo) -> object:
+        if is_blank(value):
+            words = traits_of(str(info.field_name)).words
+            raise ValueError(
+                "expected a value, got an empty text; leave it out, or say what is meant"
+                + (f": {', '.join(words)}, …" if words else "")
+            )
+        return value
 
     @field_validator("device")
     @classmethod

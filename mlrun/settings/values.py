@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from mlrun.seam.conversion import as_text, convert
+from mlrun.seam.conversion import as_text, convert, shown
 from mlrun.settings.changes import EXAMPLES, Variant
 
+MOST = 10**9  # of anything that is counted: epochs, steps, images a batch
+COUNTED = "0*[1-9][0-9]{0,8}"
+LARGEST_FACTOR = 1000
+HUGE = 1e30  # no weight, mean or standard deviation; single precision holds it
 PHOTOGRAPHS = ("china", "flower")  # probe images by name: scikit-learn's, RGB, 427 × 640 pixels
 NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 
@@ -25,10 +29,10 @@ def names_of(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"expected names with commas between, got {as_text(value)!r}")
+        raise ValueError(f"expected names with commas between, got {shown(value)!r}")
     names = [item.strip() for item in value]
     if len(set(names)) != len(names) or "" in names:
-        raise ValueError(f"expected different names with commas between, got {as_text(value)!r}")
+        raise ValueError(f"expected different names with commas between, got {shown(value)!r}")
     return tuple(names)
 
 
@@ -38,24 +42,26 @@ def variants_of(value: object) -> tuple[str, ...]:
         texts = names_of(value)
     except ValueError:
         raise ValueError(
-            f"expected different {EXAMPLES}, with commas between, got {as_text(value)!r}"
+            f"expected different {EXAMPLES}, with commas between, got {shown(value)!r}"
         ) from None
     names = [Variant.parse(text).name for text in texts]
     if len(set(names)) < len(names):
-        raise ValueError(f"expected different changes, got {as_text(value)!r}")
+        raise ValueError(f"expected different changes, got {shown(value)!r}")
     return texts
 
 
 def pairs_of(value: object) -> dict[str, str]:
     """Returns a mapping from a mapping, or from text `name=value,name=value`."""
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return {}
     if isinstance(value, str):
         entries = [entry for entry in value.split(",") if entry.strip()]
         if not all("=" in entry for entry in entries):
-            raise ValueError(f"expected name=value, with commas between, got {value!r}")
+            raise ValueError(f"expected name=value, with commas between, got {shown(value)!r}")
         split = [entry.split("=", 1) for entry in entries]
         return {name.strip(): text.strip() for name, text in split}
     if not isinstance(value, Mapping):
-        raise ValueError(f"expected name=value, with commas between, got {as_text(value)!r}")
+        raise ValueError(f"expected name=value, with commas between, got {shown(value)!r}")
     return {str(name): as_text(text) for name, text in value.items()}
 
 
@@ -90,7 +96,7 @@ def part_rates_of(value: object) -> PartRates:
     pairs = pairs_of(value)
     repeated = isinstance(value, str) and value.count("=") != len(pairs)
     if repeated or "" in pairs:
-        raise ValueError(f"expected different names, each with a rate, got {as_text(value)!r}")
+        raise ValueError(f"expected different names, each with a rate, got {shown(value)!r}")
     return PartRates(tuple((name, rate_of(name, text)) for name, text in pairs.items()))
 
 
@@ -102,23 +108,23 @@ def rate_of(name: str, text: str) -> float:
         rate = math.nan
     if 0 <= rate < math.inf:
         return rate
-    raise ValueError(f"expected rates of 0 (frozen) or above, got {name}={text}")
+    raise ValueError(f"expected rates of 0 (frozen) or above, got {shown(f'{name}={text}')}")
 
 
 def subset_of(value: object) -> str:
     """Returns `all`, `N` or `random:N` as it is written."""
     text = as_text(value)
-    if text == "all" or re.fullmatch(r"(random:)?0*[1-9]\d*", text):
+    if text == "all" or re.fullmatch(f"(random:)?{COUNTED}", text):
         return text
-    raise ValueError(f"expected all, a number of images, or random:NUMBER, got {text!r}")
+    raise ValueError(f"expected all, a number of images, or random:NUMBER, got {shown(text)!r}")
 
 
 def validation_of(value: object) -> str | float:
     """Returns `auto`, `own`, `test`, `last:N` or a fraction between 0 and 1."""
     if value in ("auto", "own", "test"):
         return str(value)
-    if isinstance(value, str) and (last := re.fullmatch(r"last:0*([1-9]\d*)", value.strip())):
-        return f"last:{last[1]}"
+    if isinstance(value, str) and (last := re.fullmatch(f"last:({COUNTED})", value.strip())):
+        return f"last:{int(last[1])}"
     try:
         fraction = float(convert(float, value))
     except ValueError:
@@ -127,7 +133,7 @@ def validation_of(value: object) -> str | float:
         return fraction
     raise ValueError(
         f"expected auto, own, test, a fraction between 0 and 1, or last:NUMBER, got "
-        f"{as_text(value)!r}"
+        f"{shown(value)!r}"
     )
 
 
@@ -137,11 +143,12 @@ def normalisation_of(value: object) -> str:
     if text in ("none", "dataset", "computed"):
         return text
     if re.fullmatch(f"{NUMBER}(,{NUMBER})*/{NUMBER}(,{NUMBER})*", text):
-        if all(float(std) > 0 for std in text.partition("/")[2].split(",")):
+        means, stds = ([float(number) for number in half.split(",")] for half in text.split("/"))
+        if max(map(abs, means)) < HUGE and min(stds) > 0 and max(stds) < HUGE:
             return text
-        raise ValueError(f"expected standard deviations above 0, got {text!r}")
+        raise ValueError(f"expected standard deviations above 0, all finite, got {shown(text)!r}")
     raise ValueError(
-        f"expected none, dataset, computed or MEAN/STD such as 0.1307/0.3081, got {text!r}"
+        f"expected none, dataset, computed or MEAN/STD such as 0.1307/0.3081, got {shown(text)!r}"
     )
 
 
@@ -152,10 +159,11 @@ def evaluate_every_of(value: object) -> str:
     ('5', '100 steps', '1')
     """
     text = as_text(value).strip().lower()
-    match = re.fullmatch(r"0*([1-9]\d*)\s*(epochs?|steps?)?", text)
+    match = re.fullmatch(rf"({COUNTED})\s*(epochs?|steps?)?", text)
     if match is None:
-        raise ValueError(f"expected a number of epochs, or of steps: 100steps, got {text!r}")
-    return f"{match[1]} steps" if (match[2] or "").startswith("step") else match[1]
+        raise ValueError(f"expected a number of epochs, or of steps: 100steps, got {shown(text)!r}")
+    count = str(int(match[1]))
+    return f"{count} steps" if (match[2] or "").startswith("step") else count
 
 
 def class_weights_of(value: object) -> str:
@@ -165,21 +173,22 @@ def class_weights_of(value: object) -> str:
         return text
     if re.fullmatch(f"{NUMBER}(,{NUMBER})+", text):
         weights = [float(number) for number in text.split(",")]
-        if min(weights) >= 0 and max(weights) > 0:
+        if min(weights) >= 0 and 0 < max(weights) < HUGE:
             return text
     raise ValueError(
         f"expected none, balanced, or a number for each class, 0 or above, with commas, "
-        f"got {text!r}"
+        f"got {shown(text)!r}"
     )
 
 
 def factors_of(value: object) -> tuple[float, float]:
     """Returns the lowest and the highest factor, from a pair or text `0.9,1.1`; both above 0."""
     low, high = convert(tuple[float, float], value)
-    if 0 < low <= high < float("inf"):
+    if 0 < low <= high <= LARGEST_FACTOR:
         return low, high
     raise ValueError(
-        f"expected the lowest and the highest factor, such as 0.9,1.1, got {as_text(value)!r}"
+        f"expected the lowest and the highest factor, such as 0.9,1.1, at most {LARGEST_FACTOR}, "
+        f"got {shown(value)!r}"
     )
 
 
@@ -203,10 +212,10 @@ def explain_one(fault: ErrorDetails) -> str:
         return f"{name}: {message}"
     if fault["type"] == "literal_error":
         expected = str(fault["ctx"]["expected"]).replace("'", "")
-        return f"{name}: expected {expected}, got {as_text(fault['input'])!r}"
+        return f"{name}: expected {expected}, got {shown(fault['input'])!r}"
     message = message.replace("Input should be a ", "expected a ")
     message = message.replace("Input should be ", "expected a value ")
-    return f"{name}: {message}, got {as_text(fault['input'])!r}"
+    return f"{name}: {message}, got {shown(fault['input'])!r}"
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
@@ -214,7 +223,8 @@ Variants = Annotated[tuple[str, ...], BeforeValidator(variants_of)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs_of)]
 PartLrs = Annotated[PartRates, BeforeValidator(part_rates_of)]
 Flag = Annotated[bool, BeforeValidator(lambda value: convert(bool, value))]
-Count = Annotated[int, BeforeValidator(lambda value: convert(int, value))]
+WholeNumber = Annotated[int, BeforeValidator(lambda value: convert(int, value))]
+Count = Annotated[WholeNumber, Field(le=MOST)]
 Number = Annotated[float, BeforeValidator(lambda value: convert(float, value))]
 Text = Annotated[str | None, BeforeValidator(lambda value: convert(str | None, value))]
 Word = BeforeValidator(as_text)  # a Literal of texts, which YAML may read as numbers

@@ -235,7 +235,7 @@ def test_the_list_shows_first_sentences_and_names_what_is_broken(home: Path) -> 
     assert "A second sentence" not in text
     assert "bad-base base: unknown recipe digit; did you mean digits?" in text
     assert "bad-name unknown setting epohcs; did you mean epochs?" in text
-    assert "bad-yaml ParserError: while parsing a flow" in text
+    assert "bad-yaml line 1, column 5: while parsing a flow" in text
     found = json.loads(listed("--json").stdout)
     assert [entry["name"] for entry in found["broken"]] == ["bad-base", "bad-name", "bad-yaml"]
     assert {"digits", "long"} <= {entry["name"] for entry in found["recipes"]}

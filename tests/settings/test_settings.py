@@ -113,7 +113,7 @@ def test_text_and_python_values_make_the_same_settings() -> None:
         "visualisers": "none",
         "tags": "team=a,note=b=c",
         "part_lrs": "conv1=1e-4,out=0",
-        "run_name": "",
+        "run_name": "none",
         "model.batch-norm": "true",
         "subset": "100",
     }
@@ -262,7 +262,7 @@ def test_what_is_given_goes_before_the_recipe() -> None:
         ("digit", None, "unknown recipe digit; did you mean digits?"),
         ("absent.yaml", None, "recipe absent.yaml: no such file"),
         ("list.yaml", "- 1\n", "recipe list.yaml: expected lines `name: value`"),
-        ("bad.yaml", "a: [", "recipe bad.yaml: ParserError"),
+        ("bad.yaml", "a: [", "recipe bad.yaml: line 1, column 5: while parsing a flow node"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_one_line(

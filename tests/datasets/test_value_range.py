@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_files import load, write_image, write_tree
+from data_files import load, write_csv_example, write_image, write_tree
 from deep_files import write_dim_tree
 from mlflow import MlflowClient
 
@@ -220,3 +220,12 @@ def test_files_that_a_table_names_share_one_range_too(tmp_path: Path, told: Told
     given = load("csv", tmp_path, **options, range=(0.0, 65535.0))
     assert given.value_range == (0, 65535)
     assert "csv: nearly all pixels of the training images lie on 1 of 256 levels" in told()
+
+
+def test_a_range_for_rows_of_pixels_changes_nothing_and_is_told(tmp_path: Path, told: Told) -> None:
+    write_csv_example(tmp_path)
+    plain = load("csv", tmp_path, train="train.csv")
+    given = load("csv", tmp_path, train="train.csv", range=(0.0, 9.0))
+    assert torch.equal(plain.train.images, given.train.images)
+    assert given.value_range is None
+    assert told() == "csv: --dataset.range changes nothing: it is for image files\n"

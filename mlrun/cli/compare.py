@@ -9,6 +9,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.display import listen
 from mlrun.cli.pages import check_output, write_page
+from mlrun.cli.terminal import echo, one_cell
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 
@@ -61,9 +62,9 @@ def command(
         runs,
         last=last or 0,
         experiment=experiment,
-        progress=lambda text: click.echo(text, err=True),
+        progress=lambda text: echo(one_cell(text), err=True),
     )
     if output is not None:
         write_page(output, comparison.page)
     if log:
-        click.echo(comparison.log())
+        echo(comparison.log())

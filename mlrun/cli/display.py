@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 import mlrun
+from mlrun.cli.terminal import echo, printable
 from mlrun.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,11 +33,11 @@ class Lines:
     def note(self, text: str) -> None:
         """Prints one line."""
         if not self.quiet:
-            click.echo(text, err=True)
+            echo(text, err=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning, also with `quiet`."""
-        click.echo(f"Warning: {text}", err=True)
+        echo(f"Warning: {text}", err=True)
 
     def greet(self, settings: Settings) -> None:
         """Prints version and path of mlrun, model and data set, before the slow imports."""
@@ -125,7 +124,7 @@ class Terminal(Lines):
         if self.bar is None:
             super().note(text)
         else:
-            self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning above the bar."""
@@ -144,7 +143,7 @@ class Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Prints one line, with a prefix for a warning."""
         before = "Warning: " if record.levelno >= logging.WARNING else ""
-        click.echo(f"{before}{record.getMessage()}", err=True)
+        echo(f"{before}{record.getMessage()}", err=True)
 
 
 def listen(*, quiet: bool) -> None:

@@ -16,6 +16,7 @@ from mlrun.cli.arguments import (
     options_of,
 )
 from mlrun.cli.display import listen
+from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 
@@ -114,6 +115,6 @@ def command(ctx: click.Context, /, run_id: str, **values: Any) -> None:
         raise MlrunError(str(error)) from None
     result = evaluate(run_id, EvaluationRequest(variant=variant, **values))
     if not result.fresh:
-        click.echo(f"{result.name}/accuracy is there already", err=True)
-    click.echo(f"{result.name}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
-    click.echo(f"this run: {result.link}", err=True)
+        echo(f"{result.name}/accuracy is there already", err=True)
+    echo(f"{result.name}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
+    echo(f"this run: {result.link}", err=True)

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError, RunFailed, redact
 from mlrun.version import __version__
 
@@ -119,7 +120,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 def fail(message: str, code: int) -> NoReturn:
     """Prints one line to stderr and exits with `code`."""
-    click.echo(f"Error: {' '.join(redact(message).split())}", err=True)
+    echo(f"Error: {' '.join(redact(message).split())}", err=True)
     sys.exit(code)
 
 
@@ -142,7 +143,7 @@ def show_cause(error: MlrunError) -> None:
     bugs = (TypeError, AttributeError, LookupError, NameError, ImportError, AssertionError)
     failed = isinstance(error, RunFailed) and type(cause).__name__ != "TrainingFailed"
     if cause is not None and (failed or isinstance(cause, (*bugs, SyntaxError))):
-        click.echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)
+        echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)
 
 
 def terminate(signum: int, frame: FrameType | None) -> NoReturn:

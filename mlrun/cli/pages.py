@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
+from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError, one_line
 
 
@@ -28,4 +27,4 @@ def write_page(path: Path, page: str) -> None:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise MlrunError(f"{path} cannot be written ({one_line(error)})") from None
-    click.echo(str(path))
+    echo(str(path))

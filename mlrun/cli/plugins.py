@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from mlrun.cli import completion
+from mlrun.cli.terminal import echo
 from mlrun.errors import unknown
 from mlrun.seam.components import KINDS, Component
 from mlrun.seam.conversion import as_text
@@ -35,7 +36,7 @@ def command(name: str | None, files: tuple[str, ...], as_json: bool) -> None:
     """List models, data sets and visualisers, or describe the one called NAME."""
     registry = discover([Path(file) for file in files])
     for warning in registry.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        echo(f"Warning: {warning}", err=True)
     components = registry.components if name is None else find_components(registry, name)
     if as_json:
         click.echo(json.dumps(as_dict(registry, components), indent=2, default=as_text))

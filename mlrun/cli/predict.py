@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.arguments import START_HELP, DottedCommand, options_of
 from mlrun.cli.display import listen
+from mlrun.cli.terminal import as_json, echo, in_spreadsheet, one_cell
 from mlrun.machine.interrupts import undisturbed
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def command(
 
     def unreadable(message: str) -> None:
         failures.append(message)
-        click.echo(f"Warning: {message}", err=True)
+        echo(f"Warning: {message}", err=True)
 
     torch_device = devices.resolve(device)
     with devices.torch_settings(torch_device, run.settings().threads):
@@ -112,17 +112,19 @@ def command(
 def print_lines(lines: Iterable[str]) -> None:
     """Prints each line as soon as it is there."""
     for line in lines:
-        click.echo(line)
+        echo(line)
 
 
 def print_csv(predictions: Iterable[Prediction], classes: tuple[str, ...]) -> None:
     """Prints file, class and its probability, then the probability of each class."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "class", "probability", *classes])
+    names = [in_spreadsheet(name) for name in classes]
+    writer.writerow(["file", "class", "probability", *names])
     for prediction in predictions:
         (best,) = prediction.top(1)
         values = [short(p) for p in prediction.probabilities]
-        writer.writerow([prediction.path, classes[best], values[best], *values])
+        file = in_spreadsheet(str(prediction.path))
+        writer.writerow([file, names[best], values[best], *values])
 
 
 def json_lines(
@@ -139,7 +141,7 @@ def json_lines(
         }
         best = next(iter(probabilities))
         row = {"file": str(prediction.path), "class": best, "probability": probabilities[best]}
-        before = "  " + json.dumps({**row, "probabilities": probabilities}, ensure_ascii=False)
+        before = "  " + as_json({**row, "probabilities": probabilities})
     if before:
         yield before
     yield "]"
@@ -149,16 +151,17 @@ def table_lines(
     predictions: Iterable[Prediction], classes: tuple[str, ...], top: int, paths: list[Path]
 ) -> Iterator[str]:
     """Yields a header, then file, class and probability, and those of the next classes."""
-    width = max(len(str(path)) for path in [*paths, Path("file")])
-    column = max(len(name) for name in [*classes, "class"])
+    names = [one_cell(name) for name in classes]
+    width = max(len(one_cell(str(path))) for path in [*paths, Path("file")])
+    column = max(len(name) for name in [*names, "class"])
     pair = f"  {'class':{column}}  probability"
     yield f"{'file':{width}}{pair * min(top, len(classes))}"
     for prediction in predictions:
         cells = (
-            f"  {classes[k]:{column}}  {prediction.probabilities[k]:<11.4f}"
+            f"  {names[k]:{column}}  {prediction.probabilities[k]:<11.4f}"
             for k in prediction.top(top)
         )
-        yield f"{prediction.path!s:{width}}{''.join(cells)}".rstrip()
+        yield f"{one_cell(str(prediction.path)):{width}}{''.join(cells)}".rstrip()
 
 
 def short(probability: float) -> float:

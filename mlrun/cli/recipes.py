@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import click
 
 from mlrun.cli import completion
+from mlrun.cli.terminal import as_json, echo
 from mlrun.errors import MlrunError
 from mlrun.settings import recipes
 from mlrun.settings.plan import plan_of
@@ -16,21 +16,21 @@ from mlrun.settings.recipes import ABOUT, Recipe
 
 @click.command("recipes")
 @click.argument("name", required=False, shell_complete=completion.recipe_names)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-def command(name: str | None, as_json: bool) -> None:
+@click.option("--json", "json_asked", is_flag=True, help="print JSON")
+def command(name: str | None, json_asked: bool) -> None:
     """List the recipes, or show the one called NAME, or in the file NAME, as a recipe file.
 
     What is shown is whole: the settings of the recipe it is based on are merged in.
     """
     if name is not None:
         recipe = checked(name)
-        click.echo(json_of(as_dict(recipe)) if as_json else recipe.text(), nl=as_json)
+        echo(json_of(as_dict(recipe)) if json_asked else recipe.text(), nl=json_asked)
         return
     valid, broken = all_shipped()
-    if as_json:
-        click.echo(json_of({"recipes": [as_dict(recipe) for recipe in valid], "broken": broken}))
+    if json_asked:
+        echo(json_of({"recipes": [as_dict(recipe) for recipe in valid], "broken": broken}))
     else:
-        click.echo(listing(valid, broken), nl=False)
+        echo(listing(valid, broken), nl=False)
 
 
 def checked(name: str) -> Recipe:
@@ -73,4 +73,4 @@ def as_dict(recipe: Recipe) -> dict[str, object]:
 
 def json_of(content: object) -> str:
     """Returns JSON; a date, which YAML knows, as text."""
-    return json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    return as_json(content, indent=2, default=str)

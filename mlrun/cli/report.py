@@ -10,6 +10,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.display import listen
 from mlrun.cli.pages import check_output, write_page
+from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 
 
@@ -46,4 +47,4 @@ def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
     if output is not None:
         write_page(output, report.page)
     if log:
-        click.echo(report.log())
+        echo(report.log())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrun.cli.terminal import as_json, echo, one_cell
 from mlrun.machine.interrupts import undisturbed
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ LONGEST = 24  # characters of a value on a terminal
     help="how many at most",
 )
 @click.option("--experiment", metavar="NAME", help="those of one experiment; all by default")
-@click.option("--json", "as_json", is_flag=True, help="print JSON, with every metric and param")
-def command(limit: int, experiment: str | None, as_json: bool) -> None:
+@click.option("--json", "json_asked", is_flag=True, help="print JSON, with every metric and param")
+def command(limit: int, experiment: str | None, json_asked: bool) -> None:
     """List the last runs, the newest first: the main figures and the params that differ.
 
     The figures are the last that were logged, those of the test part from the best weights.
@@ -46,16 +46,16 @@ def command(limit: int, experiment: str | None, as_json: bool) -> None:
 
     rows = last_runs(limit, experiment)
     differs = differing(rows)
-    if as_json:
-        click.echo(json.dumps(as_dict(rows, differs), indent=2, ensure_ascii=False))
+    if json_asked:
+        echo(as_json(as_dict(rows, differs), indent=2))
     elif not rows:
         click.echo("there are no runs yet; mlrun train makes one", err=True)
     elif sys.stdout.isatty():
         for line in fitting(rows, differs, shutil.get_terminal_size().columns):
-            click.echo(line)
+            echo(line)
     else:
         for cells in zip(*whole_columns(rows, differs), strict=True):
-            click.echo("\t".join(cells))
+            echo("\t".join(cells))
 
 
 def as_dict(rows: Sequence[Row], differs: list[str]) -> dict[str, object]:
@@ -92,7 +92,8 @@ def whole_columns(rows: Sequence[Row], differs: list[str]) -> list[list[str]]:
     ]
     for key in [*FIGURES, *variants_of(rows)]:
         columns.append([key, *(f"{row.metrics.get(key, '')}" for row in rows)])
-    return [*columns, *([name, *(row.params.get(name, "") for row in rows)] for name in differs)]
+    columns += [[name, *(row.params.get(name, "") for row in rows)] for name in differs]
+    return [[one_cell(cell) for cell in column] for column in columns]
 
 
 def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
@@ -103,7 +104,7 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
         ["run", *(row.run_id[:8] for row in rows)],
         ["age", *(span(time.time() - row.started) for row in rows)],
         ["took", *(span(row.seconds) for row in rows)],
-        ["status", *(row.status for row in rows)],
+        ["status", *(one_cell(row.status) for row in rows)],
         ["epoch", *("-" if row.best_epoch is None else str(row.best_epoch) for row in rows)],
     ]
     for key, short in FIGURES.items():
@@ -118,11 +119,12 @@ def fitting(rows: Sequence[Row], differs: list[str], width: int) -> list[str]:
         candidates.append(["experiment", *(row.experiment for row in rows)])
     names = []
     for column in candidates:
-        cells = [cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 1]}…" for cell in column]
+        cells = [one_cell(cell) for cell in column]
+        cells = [cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 1]}…" for cell in cells]
         if width_of([*columns, cells]) <= width:
             columns.append(cells)
         else:
-            names.append(column[0])
+            names.append(cells[0])
     lines = list(table(columns))
     if names:
         lines += ["", click.wrap_text(f"also differ: {', '.join(names)} (see --json)", width)]

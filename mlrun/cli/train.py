@@ -8,6 +8,7 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
+from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 from mlrun.seam.conversion import convert
 from mlrun.settings.plan import Plan, plan_of
@@ -89,7 +90,7 @@ def rehearse(plan: Plan, *, quiet: bool) -> int:
     lines = Lines(quiet=quiet)
     for text in plan.registry.complaints():
         lines.warn(text)
-    click.echo(dry_run(plan), nl=False)
+    echo(dry_run(plan), nl=False)
     return 0
 
 
@@ -105,7 +106,7 @@ def run(plan: Plan, *, quiet: bool) -> int:
 
     result = train(plan, progress=progress)
     for what, reason in result.failures.items():
-        click.echo(f"Warning: {what} failed: {reason}", err=True)
+        echo(f"Warning: {what} failed: {reason}", err=True)
     progress.note(f"best weights: epoch {result.best_epoch}, {result.best_weights}")
     progress.links(result.link, result.comparison_link, result.report_link)
     click.echo(result.run_id)

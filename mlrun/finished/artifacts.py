@@ -71,7 +71,8 @@ class Artifacts:
     def lose(self, path: PurePosixPath, reason: str) -> None:
         """Files an artifact that cannot be read, and tells the user."""
         self.unreadable[str(path)] = reason
-        LOG.warning("run %s: its artifact %s cannot be read (%s)", self.run.run_id, path, reason)
+        name = " ".join(str(path).split())  # on one line
+        LOG.warning("run %s: its artifact %s cannot be read (%s)", self.run.run_id, name, reason)
 
     def read(
         self, paths: Iterable[PurePosixPath], reader: Callable[[Path], T]

@@ -72,6 +72,7 @@ def cnn(
     *,
     channels: tuple[int, ...] = (16, 32),
     kernel: int = 3,
+    stride: int = 1,
     padding: Literal["same", "none"] = "same",
     pool: bool = True,
     hidden: tuple[int, ...] = (),
@@ -85,10 +86,12 @@ def cnn(
     For each entry of `channels`: convolution, activation, max-pool by 2. Then one linear layer,
     after hidden ones where `hidden` asks for them. With padding same images may be of any size;
     with none each convolution makes them smaller by `kernel` - 1, and they must be large enough.
+    A stride of 2 halves them.
 
     Args:
         channels: output channels of each convolution, at least one.
         kernel: height and width of the kernels; odd with padding same.
+        stride: how many pixels the kernels move at a time.
         padding: same if the convolutions keep the image's size, none for no padding.
         pool: max-pool by 2 after each activation, while the image is at least 2 × 2.
         hidden: units of each hidden linear layer before the last.
@@ -103,7 +106,7 @@ def cnn(
     model = ConvolutionalNetwork(
         shape,
         classes,
-        Convolutions(channels, kernel, padded=padding == "same", pooled=pool),
+        Convolutions(channels, kernel, stride, padded=padding == "same", pooled=pool),
         hidden=hidden,
         activation=activation,
         batch_norm=batch_norm,
@@ -116,6 +119,9 @@ def lenet(
     shape: Shape,
     classes: int,
     *,
+    filters: tuple[int, ...] = (6, 16),
+    kernel: int = 5,
+    widths: tuple[int, ...] = (120, 84),
     activation: Activation = "relu",
     batch_norm: bool = False,
     dropout: float = 0.0,
@@ -127,9 +133,12 @@ def lenet(
     recognition", Proceedings of the IEEE 86 (1998). It deviates as teaching versions do:
     max-pooling for the trained subsampling, ReLU for tanh, all maps connected, a linear last
     layer for the radial basis functions, and no padding of 28 × 28 images. Images must be at
-    least 16 × 16.
+    least 16 × 16, or 3 × `kernel` + 1.
 
     Args:
+        filters: output channels of the two convolutions.
+        kernel: height and width of their kernels.
+        widths: units of each hidden linear layer, at least one.
         activation: what follows each convolution and hidden linear layer.
         batch_norm: batch normalisation after each convolution.
         dropout: the fraction dropped after each hidden linear layer while training.
@@ -138,7 +147,16 @@ def lenet(
     from mlrun_models.lecun import LeNet
     from mlrun_models.losses import with_loss
 
-    model = LeNet(shape, classes, activation=activation, batch_norm=batch_norm, dropout=dropout)
+    model = LeNet(
+        shape,
+        classes,
+        filters=filters,
+        kernel=kernel,
+        widths=widths,
+        activation=activation,
+        batch_norm=batch_norm,
+        dropout=dropout,
+    )
     return with_loss(model, loss)
 
 

@@ -15,7 +15,9 @@ class Convolutions:
 
     channels: output channels of each, at least one.
     kernel: height and width of the kernels.
-    padded: with zeros around the image, so that it keeps its size; else it loses `kernel` - 1.
+    stride: how many pixels the kernels move at a time, in both directions.
+    padded: with zeros around the image, so that at stride 1 it keeps its size; else it loses
+        `kernel` - 1.
     pooled: whether each is followed by max-pooling by 2, while the image is at least 2 × 2.
 
     Raises ValueError where they cannot be made.
@@ -23,6 +25,7 @@ class Convolutions:
 
     channels: tuple[int, ...]
     kernel: int
+    stride: int
     padded: bool
     pooled: bool
 
@@ -34,16 +37,28 @@ class Convolutions:
             odd = "an odd size" if self.padded else "a size"
             raise ValueError(f"kernel {self.kernel}: expected {odd} of at least 1")
 
-    def shrinkage(self, number: int, height: int, width: int) -> int:
-        """Returns how many rows and columns convolution `number` takes off; raises ValueError."""
-        if self.padded:
-            return 0
-        if min(height, width) < self.kernel:
+        if self.stride < 1:
+            raise ValueError(f"stride {self.stride}: expected at least 1")
+
+    @property
+    def padding(self) -> int:
+        """How many zeros are added on each side of the image."""
+        return self.kernel // 2 if self.padded else 0
+
+    def sizes_after(self, number: int, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what convolution `number` puts out; raises ValueError."""
+        what = f"conv{number} gets {height} × {width} pixels, its"
+        if not self.padded and min(height, width) < self.kernel:
             raise ValueError(
-                f"conv{number} gets {height} × {width} pixels, its kernel is {self.kernel} × "
-                f"{self.kernel}; use padding same, a smaller kernel, fewer channels or no pool"
+                f"{what} kernel is {self.kernel} × {self.kernel}; use padding same, a smaller "
+                "kernel or stride, fewer channels or no pool"
             )
-        return self.kernel - 1
+        if self.stride > max(1, min(height, width)):
+            raise ValueError(
+                f"{what} stride is {self.stride}; take a smaller stride, or fewer channels"
+            )
+        beside = 2 * self.padding - self.kernel
+        return (height + beside) // self.stride + 1, (width + beside) // self.stride + 1
 
 
 class ConvolutionalNetwork(nn.Sequential):
@@ -70,15 +85,20 @@ class ConvolutionalNetwork(nn.Sequential):
         check_dropout(dropout)
         act = ACTIVATIONS[activation]
         inputs, height, width = shape
-        padding = convolutions.kernel // 2 if convolutions.padded else 0
         for number, outputs in enumerate(convolutions.channels, start=1):
-            shrinkage = convolutions.shrinkage(number, height, width)
-            convolution = nn.Conv2d(inputs, outputs, convolutions.kernel, padding=padding)
+            height, width = convolutions.sizes_after(number, height, width)
+            convolution = nn.Conv2d(
+                inputs,
+                outputs,
+                convolutions.kernel,
+                stride=convolutions.stride,
+                padding=convolutions.padding,
+            )
             self.add_module(f"conv{number}", convolution)
             if batch_norm:
                 self.add_module(f"norm{number}", nn.BatchNorm2d(outputs))
             self.add_module(f"act{number}", act())
-            inputs, height, width = outputs, height - shrinkage, width - shrinkage
+            inputs = outputs
             if convolutions.pooled and min(height, width) >= 2:
                 self.add_module(f"pool{number}", nn.MaxPool2d(2))
                 height, width = height // 2, width // 2

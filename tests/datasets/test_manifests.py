@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,8 +77,8 @@ def test_without_a_header_the_columns_are_numbers(tmp_path: Path) -> None:
 def test_images_that_cannot_be_read_are_named_with_their_row(
     tmp_path: Path, told: Callable[[], str]
 ) -> None:
-    write_manifest(tmp_path, "file,label\na/0.png,0\na/gone.png,0\nb/0.png,1\nbroken,1\n")
-    (tmp_path / "broken").write_text("no image")
+    write_manifest(tmp_path, "file,label\na/0.png,0\na/gone.png,0\nb/0.png,1\npipe,1\n")
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(MlrunError) as caught:
         load("csv", tmp_path, train="train.csv", path_column="file")
     assert str(caught.value).startswith(
@@ -88,7 +89,7 @@ def test_images_that_cannot_be_read_are_named_with_their_row(
     told()
     data = load("csv", tmp_path, train="train.csv", path_column="file", skip_unreadable=True)
     assert data.train.labels.tolist() == [0, 1]
-    assert told() == "csv: 2 of 4 images cannot be used and are left out: a/gone.png, broken\n"
+    assert told() == "csv: 2 of 4 images cannot be used and are left out: a/gone.png, pipe\n"
 
 
 def test_a_class_whose_images_are_all_skipped_is_an_error(tmp_path: Path) -> None:

@@ -119,6 +119,58 @@ def test_the_layers_of_cnn_have_the_names_that_their_options_give(
         assert model.train(mode)(torch.randn(2, 1, 11, 11)).shape == (2, 3)
 
 
+@pytest.mark.parametrize("padding", ["same", "none"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("pool", [True, False])
+def test_the_stride_of_cnn_divides_the_image(padding: str, stride: int, pool: bool) -> None:
+    model = build(
+        "cnn", (1, 29, 40), 3, channels=(2, 4), kernel=3, padding=padding, stride=stride, pool=pool
+    )
+    first = torch.nn.functional.conv2d(
+        torch.ones(1, 1, 29, 40),
+        torch.ones(2, 1, 3, 3),
+        stride=stride,
+        padding=int(padding == "same"),
+    )
+    assert model.conv1(torch.ones(1, 1, 29, 40)).shape == first.shape
+    assert model(torch.randn(2, 1, 29, 40)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 4, 5, 9])
+def test_the_filters_kernel_and_dense_layers_of_lenet_are_as_asked(kernel: int) -> None:
+    model = build("lenet", (3, 28, 30), 7, filters=(4, 9), kernel=kernel, widths=(20,), dropout=0.1)
+    layers = "conv1 pool1 act1 conv2 pool2 act2 flatten fc1 act3 drop1 out"
+    assert " ".join(name for name, _ in model.named_children()) == layers
+    assert [m.weight.shape for m in (model.conv1, model.conv2)] == [
+        (4, 3, kernel, kernel), (9, 4, kernel, kernel)
+    ]  # fmt: skip
+    assert model.out.weight.shape == (7, 20)
+    assert model(torch.randn(2, 3, 28, 30)).shape == (2, 7)
+    smallest = 3 * kernel + 1
+    build("lenet", (1, smallest, smallest), 3, kernel=kernel)(torch.randn(2, 1, smallest, smallest))
+    with pytest.raises(ValueError, match=f"needs at least {smallest} × {smallest}"):
+        build("lenet", (1, smallest - 1, smallest), 3, kernel=kernel)
+
+
+def test_by_default_lenet_and_cnn_are_the_published_networks_to_the_last_weight() -> None:
+    torch.manual_seed(0)
+    lenet = nn.ModuleDict({
+        "conv1": nn.Conv2d(1, 6, 5), "conv2": nn.Conv2d(6, 16, 5),
+        "fc1": nn.Linear(256, 120), "fc2": nn.Linear(120, 84), "out": nn.Linear(84, 10),
+    })  # fmt: skip
+    torch.manual_seed(0)
+    cnn = nn.ModuleDict({
+        "conv1": nn.Conv2d(1, 16, 3, padding=1), "conv2": nn.Conv2d(16, 32, 3, padding=1),
+        "out": nn.Linear(32 * 7 * 7, 10),
+    })  # fmt: skip
+    for name, expected in (("lenet", lenet), ("cnn", cnn)):
+        built = build(name, (1, 28, 28), 10).state_dict()
+        assert list(built) == list(expected.state_dict())
+        for key, weights in expected.state_dict().items():
+            assert torch.equal(built[key], weights)
+    assert sum(p.numel() for p in lenet.parameters()) == 44_426
+
+
 @pytest.mark.parametrize(("kernel", "pool"), [(5, False), (3, True), (4, True), (1, False)])
 def test_without_padding_a_convolution_takes_its_kernel_off(kernel: int, pool: bool) -> None:
     shape = (1, 20, 26)
@@ -150,7 +202,28 @@ def test_images_that_are_too_small_for_unpadded_kernels_are_refused() -> None:
         ("cnn", {"kernel": 2}, "kernel 2: expected an odd size"),
         ("cnn", {"kernel": 0, "padding": "none"}, "kernel 0: expected a size of at least 1"),
         ("cnn", {"hidden": (8, 0)}, r"hidden \(8, 0\): expected sizes of at least 1"),
+        ("cnn", {"stride": 0}, "stride 0: expected at least 1"),
+        ("cnn", {"stride": 29}, "conv1 gets 28 × 28 pixels, its stride is 29; take a smaller"),
+        (
+            "cnn",
+            {"stride": 6, "kernel": 5, "padding": "none"},
+            "conv2 gets 2 × 2 .* kernel is 5 × 5",
+        ),
         ("lenet", {"dropout": -0.1}, "dropout -0.1"),
+        ("lenet", {"widths": (0,)}, "widths"),
+        ("lenet", {"widths": ()}, "widths is empty: expected a hidden layer at least"),
+        ("lenet", {"filters": (0, 3)}, "filters"),
+        (
+            "lenet",
+            {"filters": (3,)},
+            r"filters \(3,\): expected two sizes; model cnn takes any num",
+        ),
+        ("lenet", {"kernel": 0}, "kernel 0: expected a size of at least 1"),
+        (
+            "lenet",
+            {"kernel": 10},
+            "images are 28 × 28; LeNet with kernels of 10 × 10 needs at least 31",
+        ),
     ],
 )
 def test_an_impossible_option_is_refused(name: str, options: dict[str, Any], message: str) -> None:

@@ -117,10 +117,17 @@ def check_fit(
         raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
 
 
-def check_last_batch(model: nn.Module, train: Batches) -> None:
-    """Raises MlrunError where batch normalisation cannot train on a last batch of one image."""
-    last_batch = train.examples % train.batch_size or train.batch_size
-    if last_batch != 1:
+def check_single_images(model: nn.Module, train: Batches, steps: int) -> None:
+    """Raises MlrunError where batch normalisation comes upon a batch of one image.
+
+    Args:
+        model: that is trained.
+        train: batches to train on, of which only an epoch's last may be short.
+        steps: that training takes; it may end before the last batch of an epoch.
+    """
+    size, last_step = train.batch_size, len(train)
+    reached = steps > 0 if size == 1 else train.examples % size == 1 and steps >= last_step
+    if not reached:
         return
     twin = copy.deepcopy(model)
     set_training_mode(twin)
@@ -129,10 +136,20 @@ def check_last_batch(model: nn.Module, train: Batches) -> None:
             twin(train.gather(torch.zeros(1, dtype=torch.int64)))
     except ValueError as error:
         if "more than 1 value per channel" in str(error):
-            raise MlrunError(
-                f"batch_size {train.batch_size} leaves a last batch of one image, which batch "
-                "normalisation cannot train on; add --drop-last or change the batch size"
-            ) from error
+            raise MlrunError(single_images(size, train.examples)) from error
+
+
+def single_images(size: int, examples: int) -> str:
+    """Returns that batches of `size` leave one image alone, and what helps against it."""
+    advice = "add --drop-last true or change the batch size"
+    if examples == 1:
+        advice = "it is the only training image: take more"
+    elif size == 1:
+        advice = "take a larger batch size"
+    return (
+        f"batch_size {size} leaves a last batch of one image, which batch normalisation cannot "
+        f"train on; {advice}"
+    )
 
 
 def reason(error: Exception) -> str:

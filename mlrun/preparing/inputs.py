@@ -57,7 +57,7 @@ def make_batches(
         batch_size=settings.batch_size,
         accumulate=settings.accumulate,
         shuffle=settings.shuffle,
-        drop_last=settings.drop_last,
+        drop_last=settings.drop_last and settings.trains,  # else there is nothing to leave out
         seed=settings.seed,
         change=augment if augmentation.active else None,
     )

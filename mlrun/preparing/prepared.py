@@ -21,7 +21,7 @@ from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.machine.garbage import old_objects_frozen
 from mlrun.machine.precision import Precision, choose_precision
-from mlrun.preparing.components import build_model, check_fit, check_last_batch, load_data, named
+from mlrun.preparing.components import build_model, check_fit, check_single_images, load_data, named
 from mlrun.preparing.inputs import Inputs, make_batches
 from mlrun.preparing.threads import use_threads
 from mlrun.settings.changes import Variant
@@ -120,10 +120,12 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
         )
         if settings.test_variants and "test" not in selections:
             raise MlrunError("it has no test part; leave test_variants out")
-        if settings.drop_last and len(selections["train"]) < settings.batch_size:
+        count = len(selections["train"])
+        if settings.drop_last and settings.trains and count < settings.batch_size:
             raise MlrunError(
                 f"drop_last with batch_size {settings.batch_size} leaves no batch of "
-                f"{len(selections['train'])} training images"
+                f"{count} training images; take a smaller batch_size, or "
+                "leave drop_last out"
             )
         warn_of_absent(selections, data.classes)
         normalisation = make_normalisation(
@@ -141,7 +143,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     with named(f"model {plan.model.component.name}"):
         state = make_state(model, settings, precision, steps, len(train))
         procedure = make_procedure(model, settings, precision, weights, steps)
-    check_last_batch(model, train)
+    check_single_images(model, train, steps)
     return Prepared(
         device, data, selections, normalisation, precision, train, parts, state, procedure, probe
     )

@@ -21,6 +21,7 @@ IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
 LARGEST = 2**63 - 1
+NO_TEXT = "a text with NUL or half a character in it"
 LONGEST_SHOWN = 60  # characters of a value in a message
 
 
@@ -166,6 +167,21 @@ def check_usable(value: object) -> None:
 def is_blank(value: object) -> bool:
     """Whether a value is a text without any character that can be seen."""
     return isinstance(value, str) and not value.strip()
+
+
+def is_text(value: object) -> bool:
+    """Whether every text in a value can be written: without NUL, and without halves of characters.
+
+    Bytes of a file's name that are no UTF-8, as Python holds them, can.
+    """
+    if isinstance(value, list | tuple):
+        return all(map(is_text, value))
+    if isinstance(value, dict):
+        return all(map(is_text, value.items()))
+    try:
+        return not isinstance(value, str) or b"\0" not in value.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from mlrun.seam.conversion import bounds_of, check_usable, convert, is_blank, type_text
+from mlrun.seam.conversion import (
+    NO_TEXT,
+    bounds_of,
+    check_usable,
+    convert,
+    is_blank,
+    is_text,
+    type_text,
+)
 
 REQUIRED = inspect.Parameter.empty
 SCALARS = (bool, int, float, str)
@@ -43,6 +51,8 @@ class Option:
         """
         if is_blank(value) and value != self.default:
             raise ValueError(f"expected {self.type}, got an empty text")
+        if not is_text(value):
+            raise ValueError(f"expected {self.type}, got {NO_TEXT}")
         converted = convert(self.annotation, value)
         if self.required or converted != self.default:
             check_usable(converted)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.components import Component
-from mlrun.seam.conversion import as_text
+from mlrun.seam.conversion import as_text, is_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import by_canonical_name, canonical
@@ -139,8 +139,8 @@ def check_plugins(recipe: Recipe) -> None:
     try:
         files = names_of(recipe.values.get("plugin"))
     except ValueError:
-        return  # which the settings will say
-    for name in files:
+        return  # which the settings will say, as they say what no file can be called
+    for name in filter(is_text, files):
         if Path(name).expanduser().resolve().parent != recipe.path.parent:
             raise MlrunError(
                 f"recipe {recipe.name}: plugin {name} does not lie beside it; if you trust that "

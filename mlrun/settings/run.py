@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.components import Kind
-from mlrun.seam.conversion import is_blank
+from mlrun.seam.conversion import NO_TEXT, is_blank, is_text
 from mlrun.settings.augmentation import AugmentationSettings, MixingSettings
 from mlrun.settings.data import DataSettings
 from mlrun.settings.fields import BESIDE, PLAIN, UNNAMED, Traits, setting, traits_of_field
@@ -130,7 +130,9 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
 
     @field_validator("*", mode="before")
     @classmethod
-    def _not_blank(cls, value: object, info: ValidationInfo) -> object:
+    def _a_text(cls, value: object, info: ValidationInfo) -> object:
+        if not is_text(value):
+            raise ValueError(f"expected a value, got {NO_TEXT}")
         if is_blank(value):
             words = traits_of(str(info.field_name)).words
             raise ValueError(

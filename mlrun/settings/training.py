@@ -155,3 +155,8 @@ class TrainingSettings(SettingsGroup):
         gt=0,
         lt=1,
     )
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is trained."""
+        return bool(self.steps or self.epochs)

@@ -32,8 +32,9 @@ def make_state(
     """
     freeze_parts(model, settings.part_lrs)
     if steps and not any(parameter.requires_grad for parameter in model.parameters()):
+        without = "epochs 0 and without steps" if settings.steps else "epochs 0"
         raise MlrunError(
-            "it has no parameter that is trained, and is not frozen; with epochs 0 it is only "
+            f"it has no parameter that is trained, and is not frozen; with {without} it is only "
             "evaluated and drawn"
         )
     initialise(model, settings.initialisation, settings.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from mlrun.errors import MlrunError
 from mlrun.seam.components import KINDS, Component
 from mlrun.seam.registry import discover
 from mlrun.settings import Settings
+from mlrun.settings.plain_yaml import as_yaml
 from mlrun.settings.plan import resolve
 from mlrun.settings.run import setting_traits
 
@@ -64,6 +66,22 @@ def test_no_setting_takes_an_empty_text_for_a_value(name: str, blank: str) -> No
         MlrunError, match=rf"^{name}: expected a value, got an empty text; leave it"
     ):
         Settings.parse({name: blank})
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_no_setting_takes_a_text_that_cannot_be_written(
+    home: Path, command: Command, text: str
+) -> None:
+    for name in setting_traits():
+        for value in (text, [text], {"a": text}):
+            with pytest.raises(
+                MlrunError, match=rf"^{name}: expected a value, got a text with NUL"
+            ):
+                Settings.parse({name: value})
+    (home / "ill.yaml").write_text(as_yaml({"plugin": text}))
+    code, _, stderr = command("train", "--recipe", "ill.yaml")
+    assert (code, len(stderr.splitlines())) == (2, 1)
+    assert "plugin: expected a value, got a text with NUL or half a character in it" in stderr
 
 
 def test_none_is_how_nothing_is_said() -> None:

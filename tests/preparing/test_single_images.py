@@ -1,0 +1,64 @@
+"""Batches of one image, on which batch normalisation cannot train: told where one is reached."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from runs import QUICK
+
+from mlrun.errors import MlrunError
+from mlrun.preparing.prepared import prepare
+from mlrun.settings.plan import plan_of
+
+NORMED = {**QUICK, "model.batch_norm": True, "validation": "last:100"}
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({"subset": 109, "batch_size": 4}, "add --drop-last true or change the batch size"),
+        ({"subset": 109, "batch_size": 4, "steps": 3}, "add --drop-last true or change the batch"),
+        ({"subset": 109, "batch_size": 1, "steps": 1}, "take a larger batch size"),
+        ({"subset": 109, "batch_size": 1, "drop_last": True}, "take a larger batch size"),
+        ({"subset": 101, "batch_size": 4, "steps": 1}, "it is the only training image: take more"),
+        ({"subset": 109, "batch_size": 4, "accumulate": 2, "steps": 2}, "add --drop-last true"),
+    ],
+)
+def test_one_that_is_reached_is_told_with_what_helps(
+    home: object, given: dict[str, object], advice: str
+) -> None:
+    with pytest.raises(MlrunError, match=f"leaves a last batch of one image, .*; {advice}"):
+        prepare(plan_of({**NORMED, **given}), CPU)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"subset": 109, "batch_size": 4, "steps": 2},
+        {"subset": 109, "batch_size": 4, "epochs": 0},
+        {"subset": 109, "batch_size": 1, "epochs": 0},
+        {"subset": 109, "batch_size": 4, "accumulate": 2, "steps": 1},
+        {"subset": 109, "batch_size": 4, "drop_last": True},
+        {"subset": 109, "batch_size": 50, "drop_last": True, "epochs": 0},
+    ],
+)
+def test_one_that_is_never_reached_stops_nothing(home: object, given: dict[str, object]) -> None:
+    assert prepare(plan_of({**NORMED, **given}), CPU).procedure.steps in (0, 1, 2)
+
+
+def test_a_batch_that_is_never_filled_is_told_with_what_helps(home: object) -> None:
+    given = {"subset": 109, "batch_size": 50, "drop_last": True, "steps": 1}
+    with pytest.raises(
+        MlrunError, match="no batch of 9 training images; take a smaller batch_size"
+    ):
+        prepare(plan_of({**NORMED, **given}), CPU)
+
+
+def test_what_only_evaluates_is_told_as_it_has_to_be_asked_for(home: object) -> None:
+    frozen = {**QUICK, "part_lrs": "*=0"}
+    with pytest.raises(MlrunError, match="; with epochs 0 it is only evaluated and drawn"):
+        prepare(plan_of(frozen), CPU)
+    with pytest.raises(MlrunError, match="; with epochs 0 and without steps it is only evaluated"):
+        prepare(plan_of({**frozen, "epochs": 0, "steps": 3}), CPU)
+    assert prepare(plan_of({**frozen, "epochs": 0}), CPU).procedure.steps == 0

@@ -73,6 +73,9 @@ def cli() -> None:
 
     Models, data sets and visualisers are plugins; runs are logged to MLflow.
     """
+    from mlrun.record.folders import working_directory
+
+    working_directory()
 
 
 def check_no_blank(args: Sequence[str]) -> None:

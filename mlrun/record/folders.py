@@ -1,4 +1,4 @@
-"""The folders of state and caches, the same wherever the command is started."""
+"""The folders of state and caches, the same wherever the command is started, and where that is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import platformdirs
+
+from mlrun.errors import MlrunError
 
 
 def state_folder() -> Path:
@@ -23,3 +25,13 @@ def cache_folder() -> Path:
     """Returns the folder of caches: `cache` in `MLRUN_HOME`, else the system's."""
     home = os.environ.get("MLRUN_HOME")
     return Path(home).expanduser() / "cache" if home else platformdirs.user_cache_path("mlrun")
+
+
+def working_directory() -> str:
+    """Returns the working directory; raises MlrunError where it was deleted."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        raise MlrunError(
+            "the working directory was deleted; go to a folder that is there: cd"
+        ) from None

@@ -32,7 +32,8 @@ def open_store() -> MlflowClient:
         )
     store.check(uri)
     with answering(), FileLock(store.lock_path(uri)):
-        client = MlflowClient(uri)
+        with store.artifacts_beside(uri):
+            client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # it may have to bring its tables up to date
     return client
 

@@ -58,7 +58,8 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     existing_id = os.environ.get("MLFLOW_RUN_ID")
     try:
         with quiet(), FileLock(store.lock_path(uri)):
-            client = MlflowClient(uri)
+            with store.artifacts_beside(uri):
+                client = MlflowClient(uri)
             if existing_id:
                 run = client.get_run(existing_id)
                 check_run(client, run)
@@ -103,7 +104,8 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     store.check(uri)
     try:
         with quiet(), FileLock(store.lock_path(uri)):
-            client = MlflowClient(uri)
+            with store.artifacts_beside(uri):
+                client = MlflowClient(uri)
             match = client.get_experiment_by_name(experiment) if experiment else None
             if experiment and match is None:
                 names = [e.name for e in client.search_experiments()]

@@ -7,15 +7,20 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from mlrun.errors import MlrunError, one_line, redact
 from mlrun.record.drivers import check_driver
-from mlrun.record.folders import state_folder
+from mlrun.record.folders import state_folder, working_directory
 
 PATIENCE = 10.0  # seconds: how long a server may take to answer before a run is refused
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+DEFAULT = "mlflow.db"  # MLflow's store in the working directory
+FOLDERS: dict[str, str] = {}  # by the address that this process made of it
+ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # read by MLflow where it opens a store
 LOCAL_UI = "http://127.0.0.1:5000"
 
 
@@ -33,16 +38,63 @@ def address() -> str:
     MLflow percent-encodes that of its default, a file in the working directory, and then takes the
     encoded text for a path: in `my project` it would make a folder `my%20project`. Here that
     default is the file itself, for MLflow's own calls in this process and its children too.
+
+    Raises:
+        MlrunError: the working directory was deleted, or has a name that MLflow cannot address.
     """
     import mlflow
 
-    uri: str = mlflow.get_tracking_uri()
-    path = str(Path.cwd() / "mlflow.db")
-    encoded = quote(path)
-    if uri == f"sqlite:///{encoded}" and encoded != path and "?" not in path:
-        # not with a question mark, after which SQLAlchemy expects options
-        uri = os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{path}"
+    folder = working_directory()
+    if FOLDERS.get(os.environ.get("MLFLOW_TRACKING_URI", ""), folder) != folder:
+        del os.environ["MLFLOW_TRACKING_URI"]  # which was set below, for another folder
+    try:
+        uri: str = mlflow.get_tracking_uri()
+    except UnicodeEncodeError:
+        raise MlrunError(
+            f"working directory {folder!a}: MLflow cannot log into a folder whose name is not "
+            "UTF-8; go to another folder, or set MLFLOW_TRACKING_URI"
+        ) from None
+    path = f"{folder}/{DEFAULT}"
+    encoded = quote(path, errors="surrogateescape")
+    if uri == f"sqlite:///{encoded}" and encoded != path:
+        uri = os.environ["MLFLOW_TRACKING_URI"] = own_address(folder)
     return uri
+
+
+def own_address(folder: str) -> str:
+    """Returns the address of MLflow's default store in a folder, without percent-encoding.
+
+    Where SQLAlchemy would read the path otherwise, it is relative: after a question mark it expects
+    options, and from version 2.1 on it decodes percent signs. Of one address MLflow remembers the
+    file, so that each folder of a process has its own.
+    """
+    for uri, known in FOLDERS.items():
+        if known == folder:
+            return uri
+    path = f"{folder}/{DEFAULT}"
+    uri = (
+        f"sqlite:///{'./' * len(FOLDERS)}{DEFAULT}"
+        if {"?", "%"} & set(path)
+        else f"sqlite:///{path}"
+    )
+    FOLDERS[uri] = folder
+    return uri
+
+
+@contextmanager
+def artifacts_beside(uri: str) -> Iterator[None]:
+    """Has MLflow, while it opens the store at `uri`, address artifacts beside it rightly.
+
+    By itself it takes the folder's name, as it is, for an address: `a%20b` for `a b`.
+    """
+    if uri not in FOLDERS or ARTIFACT_ROOT in os.environ:
+        yield
+        return
+    os.environ[ARTIFACT_ROOT] = Path(FOLDERS[uri], "mlruns").as_uri()
+    try:
+        yield
+    finally:
+        del os.environ[ARTIFACT_ROOT]
 
 
 def check(uri: str) -> None:
@@ -71,10 +123,38 @@ def check(uri: str) -> None:
         ) from error
 
 
+def file_of(uri: str) -> Path | None:
+    """Returns the file that an SQLite store is, as SQLAlchemy reads its address.
+
+    None of any other store, and of one that is in memory or an SQLite address of its own.
+
+    Raises:
+        MlrunError: it is not an address, or names a folder with a question mark.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if urlsplit(uri).scheme.partition("+")[0] != "sqlite":
+        return None
+    try:
+        url = make_url(uri)
+    except ArgumentError as error:
+        raise MlrunError(
+            f"tracking store {uri}: {one_line(error)}; expected sqlite:///PATH"
+        ) from None
+    if "/" in uri.partition("?")[2]:
+        raise MlrunError(
+            f"tracking store {uri}: after a question mark SQLAlchemy expects options; go to the "
+            "folder of the store and unset MLFLOW_TRACKING_URI"
+        )
+    name = url.database or ":memory:"
+    return None if name == ":memory:" or name.startswith("file:") else Path(name)
+
+
 def check_file(uri: str) -> None:
     """Raises MlrunError unless the SQLite file of the store can be written; MLflow retries long."""
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or str(path) == ":memory:":
+    path = file_of(uri)
+    if path is None:
         return
     try:
         if path.exists():
@@ -142,7 +222,5 @@ def comparison_link(base: str, experiment_id: str, view_key: str = "") -> str:
 
 def first_use(uri: str) -> bool:
     """Whether `uri` is an SQLite file that is not there yet; making it takes some seconds."""
-    if not uri.startswith("sqlite:///"):
-        return False
-    path = uri.removeprefix("sqlite:///")
-    return path != ":memory:" and not Path(path).exists() and sys.platform != "win32"
+    path = file_of(uri)
+    return path is not None and not path.exists() and sys.platform != "win32"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlrun.settings.fields import BESIDE, UNNAMED, SettingsGroup, Traits, setting
+from mlrun.settings.files import Files
 from mlrun.settings.values import (
     PHOTOGRAPHS,
     Count,
@@ -46,7 +47,7 @@ class DataSettings(SettingsGroup):
         "Components",
         replace(BESIDE, words=(*PHOTOGRAPHS, "none"), path="file"),
     )
-    plugin: Names = setting(
+    plugin: Files = setting(
         (),
         "a plugin that is one Python file; repeatable",
         "Components",

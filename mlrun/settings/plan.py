@@ -12,10 +12,10 @@ from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text, is_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
+from mlrun.settings.files import files_of
 from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.plain_yaml import as_yaml, plain_of
 from mlrun.settings.recipes import Recipe
-from mlrun.settings.values import names_of
 from mlrun.settings.versions import KEY, VERSION
 
 LONGEST_TITLE, LONGEST_NAME = 80, 200  # characters
@@ -137,7 +137,7 @@ def check_plugins(recipe: Recipe) -> None:
     A recipe may be somebody else's: a file elsewhere is executed only if the user names it.
     """
     try:
-        files = names_of(recipe.values.get("plugin"))
+        files = files_of(recipe.values.get("plugin"))
     except ValueError:
         return  # which the settings will say, as they say what no file can be called
     for name in filter(is_text, files):

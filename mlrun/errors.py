@@ -46,6 +46,40 @@ def one_line(error: BaseException) -> str:
     return line if len(line) <= 500 else line[:497] + "..."
 
 
+def encodable(text: str) -> str:
+    """Returns `text` with an escape for each byte of a file's name that is no UTF-8.
+
+    Python holds such bytes as characters that nothing can be written with.
+
+    >>> encodable(b"caf\\xe9".decode(errors="surrogateescape"))
+    'caf\\\\xe9'
+    """
+    return re.sub(r"[\ud800-\udfff]", lambda match: escape(match[0]), text)
+
+
+def legible(text: str) -> str:
+    """Returns `text` as it can be shown on one line: control characters are escaped too.
+
+    >>> legible("two\\nlines")
+    'two\\\\nlines'
+    """
+    controls = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+    return re.sub(controls, lambda match: escape(match[0]), encodable(text))
+
+
+def escape(character: str) -> str:
+    """Returns a character as its number, `\\x1b`, a byte of a file's name that is no text likewise.
+
+    A newline is `\\n`, a tab `\\t`.
+    """
+    code = ord(character)
+    if character in "\n\t" or code > 0xFFFF:
+        return ascii(character)[1:-1]
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
 def redact(text: str) -> str:
     """Returns `text` without the user and password of any address in it.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import signal
 import sys
@@ -13,7 +15,7 @@ from typing import NoReturn
 import click
 
 from mlrun.cli.terminal import echo
-from mlrun.errors import MlrunError, RunFailed, redact
+from mlrun.errors import MlrunError, RunFailed, escape, redact
 from mlrun.version import __version__
 
 COMMANDS = {
@@ -96,6 +98,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     Exit codes: 0 done, 1 the run failed, 2 usage, 130 interrupted, 143 terminated.
     """
     signal.signal(signal.SIGTERM, terminate)
+    escape_the_unwritable()
     try:
         code = cli.main(args, prog_name="mlrun", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -119,6 +122,21 @@ def main(args: list[str] | None = None) -> NoReturn:
             fail("terminated", 128 + signal.SIGTERM)
         fail("interrupted", 128 + signal.SIGINT)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def escape_the_unwritable() -> None:
+    """Has stdout and stderr escape the characters that their encoding lacks, not fail on them."""
+    codecs.register_error("mlrun", escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="mlrun")
+
+
+def escaped(error: UnicodeError) -> tuple[str, int]:
+    """Returns escapes in place of what cannot be encoded, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(escape, error.object[error.start : error.end])), error.end
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlrun.cli.terminal import echo
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError, encodable, one_line
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -24,7 +24,7 @@ def check_output(path: Path, *, force: bool) -> None:
 def write_page(path: Path, page: str) -> None:
     """Writes a page and prints its path; raises MlrunError."""
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(encodable(page), encoding="utf-8")
     except OSError as error:
         raise MlrunError(f"{path} cannot be written ({one_line(error)})") from None
     echo(str(path))

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mlrun.errors import escape
+
 COMMANDS = re.compile(
     "["
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"  # control characters, but for tab and newline
@@ -30,7 +32,7 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[2Jb\u202ec\udcff")
     'a\\x1b[2Jb\\u202ec\\xff'
     """
-    return COMMANDS.sub(lambda match: escaped(match[0]), text)
+    return COMMANDS.sub(lambda match: escape(match[0]), text)
 
 
 def one_cell(text: str) -> str:
@@ -40,14 +42,6 @@ def one_cell(text: str) -> str:
     'a\\nb\\tc'
     """
     return printable(text).translate(WHITE)
-
-
-def escaped(character: str) -> str:
-    """Returns a character as its number; a byte of a file's name that is no text as that byte."""
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def as_json(value: Any, **options: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, legible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,8 @@ class ImageData:
 
     Args:
         train: the part to train on.
-        classes: the name of each class; K of them.
+        classes: the name of each class; K of them. Control characters, and bytes of a folder's
+            name that are no UTF-8, become escapes: `\\n`, `\\xff`.
         validation, test: parts that the data set brings along, if any.
         source: where the data are from: a title or address.
         licence: the licence they are under.
@@ -55,6 +56,8 @@ class ImageData:
             part = getattr(self, name)
             if isinstance(part, tuple | list) and len(part) == 2:
                 object.__setattr__(self, name, Part(*part))
+        if is_names(self.classes):
+            object.__setattr__(self, "classes", tuple(map(legible, self.classes)))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -87,7 +90,7 @@ class ImageData:
     def check_description(self) -> None:
         """Raises MlrunError unless classes, mean and std are what their docstrings say."""
         classes = self.classes
-        if not isinstance(classes, tuple | list) or not all(isinstance(c, str) for c in classes):
+        if not is_names(classes):
             raise MlrunError(
                 f"classes are {classes!r}; expected a tuple with the name of each class"
             )
@@ -117,6 +120,11 @@ def is_range(value: object) -> bool:
     low, high = value
     numbers = isinstance(low, Real) and isinstance(high, Real)
     return numbers and -math.inf < float(low) < float(high) < math.inf
+
+
+def is_names(classes: object) -> bool:
+    """Whether these are texts in a tuple or list."""
+    return isinstance(classes, tuple | list) and all(isinstance(name, str) for name in classes)
 
 
 def check_part(name: str, part: Part, classes: int) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet_decoding
 from mlrun.data.wide import Range
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, legible
 from mlrun.seam.files import fault_of_file
 from mlrun.settings.values import PHOTOGRAPHS
 
@@ -53,7 +53,8 @@ def load_probe(probe: str, channels: int, value_range: Range | None = None) -> P
         path = existing_file(probe)
         try:
             with quiet_decoding():
-                name, pixels = path.name, decode(path, channels=mode, value_range=value_range)
+                pixels = decode(path, channels=mode, value_range=value_range)
+            name = legible(path.name)
         except MlrunError as error:
             raise MlrunError(f"probe: {error}") from error
     return Probe(name, torch.tensor(pixels)[None])  # a copy: some pixels are read-only

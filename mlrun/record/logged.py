@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError, encodable, one_line
 from mlrun.record import store
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
@@ -118,7 +118,7 @@ class LoggedRun:
             self.client.log_batch(
                 self.run_id,
                 metrics=[Metric(name, value, now, step) for name, value in metrics.items()],
-                tags=[RunTag(name, text) for name, text in tags.items()],
+                tags=[RunTag(name, encodable(text)) for name, text in tags.items()],
             )
 
 

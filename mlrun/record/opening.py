@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from mlrun.errors import MlrunError, one_line, redact, unknown
+from mlrun.errors import MlrunError, encodable, legible, one_line, redact, unknown
 from mlrun.record import appearance, store
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import (
@@ -49,7 +49,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
         MlrunError: the store cannot be opened, the run to take over does not exist, or it or
             the experiment was deleted.
     """
-    uri = store.address()
+    uri, run_name = store.address(), legible(run_name)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the outbox does the waiting
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print links
@@ -64,7 +64,9 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
                 run = client.get_run(existing_id)
                 check_run(client, run)
             else:
-                run = new_run(client, run_name, experiment, {**tags, **launch_tags()})
+                named = {**tags, **launch_tags()}.items()
+                texts = {encodable(name): encodable(text) for name, text in named}
+                run = new_run(client, run_name, experiment, texts)
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
@@ -129,7 +131,7 @@ def end_waiting_run(status: Status, reason: str) -> None:
     with suppress(Exception):
         store.check(store.address())
         client = MlflowClient()
-        client.set_tag(run_id, "mlrun.reason", reason[:5000])
+        client.set_tag(run_id, "mlrun.reason", encodable(reason)[:5000])
         client.set_tag(run_id, "mlrun.status", status)
         client.set_terminated(run_id, status)
 

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from mlrun.errors import one_line
+from mlrun.errors import encodable, one_line
 from mlrun.record import appearance, store
 from mlrun.record.colours import COLOUR_TAG, give_colour
 from mlrun.record.events import Event, Kind, LoggedData
@@ -96,17 +96,17 @@ class Tracker:
         """Logs the params that the run does not have yet; those it has cannot be changed."""
         for name, value in values.items():
             if name not in self.earlier_params:
-                self.log(Event("param", name, value[:6000]))
+                self.log(Event("param", encodable(name), encodable(value)[:6000]))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Sets tags."""
         for name, value in values.items():
-            self.log(Event("tag", name, value[:5000]))
+            self.log(Event("tag", encodable(name), encodable(value)[:5000]))
 
     def artifact(self, name: str, content: bytes | str | Path) -> None:
         """Logs a file under the path `name` in the run; a text is written as UTF-8."""
-        value = content.encode() if isinstance(content, str) else content
-        self.log(Event("artifact", name, value))
+        value = encodable(content).encode() if isinstance(content, str) else content
+        self.log(Event("artifact", encodable(name), value))
 
     def table(self, name: str, table: Table) -> None:
         """Logs a table as `tables/<name>.json`, and its images; MLflow's pages show both."""
@@ -222,7 +222,7 @@ def as_input(part: LoggedData) -> DatasetInput:
         name=part.name,
         digest=part.digest,
         source_type="local",
-        source=json.dumps({"uri": part.source}),
+        source=json.dumps({"uri": encodable(part.source)}),
         profile=json.dumps(dict(part.profile)),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", part.context)])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlrun.errors import MlrunError, one_line
 from mlrun.inside.drawing.draw import Drawing, draw
 from mlrun.inside.kept import END, Kept
+from mlrun.record.keys import Keys
 from mlrun.record.tables import Table
 from mlrun.running.context import RunContext
 from mlrun.running.picture_log import Job, PictureLog
@@ -39,6 +40,7 @@ class DrawPictures(Callback):
         self.log = PictureLog(context.tracker, context.folder, context.prepared.device)
         self.tables: dict[str, Table] = {}
         self._notes: list[str] = []
+        self._keys = Keys()
         self._kept = {one.prefix: Kept(context.folder / "values") for one in self._visualisers}
 
     def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
@@ -105,7 +107,7 @@ class DrawPictures(Callback):
             )
             view.final, view.kept = final, self._kept[visualiser.prefix]
             name = visualiser.prefix.replace("/", "-")
-            return draw(visualiser.component.function, name, visualiser.options, view)
+            return draw(visualiser.component.function, name, visualiser.options, view, self._keys)
         except (Exception, SystemExit) as error:
             self._fail(visualiser, epoch, error)
             return []

@@ -43,7 +43,7 @@ def checkout() -> Path | None:
     project = root / "pyproject.toml"
     if not project.is_file():
         return None
-    name = tomllib.loads(project.read_text()).get("project", {}).get("name", "")
+    name = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name", "")
     return root if normalised(name) == DISTRIBUTION else None
 
 
@@ -68,7 +68,7 @@ def sources() -> list[Source]:
 
 def checkout_sources(root: Path) -> list[Source]:
     """Returns the entry points that the checkout's `pyproject.toml` declares, importable."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     entries = project.get("entry-points", {}).get(GROUP, {})
     folder = str(root / "plugins")
     if sys.path[:1] != [folder]:

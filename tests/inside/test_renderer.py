@@ -249,7 +249,7 @@ def test_a_run_ends_though_its_pictures_process_gets_no_time(store: str, tmp_pat
     ("values", "message"),
     [
         ({"a": np.array(["x"])}, "it keeps <U1 values called 'a'; expected numbers"),
-        ({"a/b": np.zeros(2), "a_b": np.zeros(2)}, "it keeps two arrays called 'a_b'"),
+        ({"a\n": np.zeros(2), "a\\n": np.zeros(2)}, r"it keeps two arrays called .a\\\\n."),
     ],
 )
 def test_values_that_are_no_numbers_are_refused(values: Any, message: str) -> None:

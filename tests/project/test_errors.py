@@ -1,6 +1,6 @@
 import pytest
 
-from mlrun.errors import MlrunError, RunFailed, one_line, redact, unknown
+from mlrun.errors import MlrunError, RunFailed, encodable, legible, one_line, redact, unknown
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_then_all() -> None:
@@ -50,3 +50,10 @@ def test_one_line_is_one_line_of_bounded_length() -> None:
     assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
     assert one_line(MlrunError("say this")) == "say this"
     assert len(one_line(ValueError("x" * 9999))) == 500
+
+
+def test_what_cannot_be_written_or_shown_is_escaped() -> None:
+    name = b"caf\xe9 \n\xff".decode(errors="surrogateescape") + "\ud800猫"
+    assert encodable(name) == "caf\\xe9 \n\\xff\\ud800猫"
+    assert legible(name) == "caf\\xe9 \\n\\xff\\ud800猫"
+    assert legible("plain, 猫 and é") == "plain, 猫 and é"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +10,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, legible
 from mlrun.inside.drawing.rendering import ignore_missing_glyphs, packed
 from mlrun.inside.kept import Values
 from mlrun.inside.picture import Picture
 from mlrun.inside.sandbox import untouched
 from mlrun.inside.view import View
+from mlrun.record.keys import Keys
 from mlrun.record.tables import Table, checked
 
 Pixels = NDArray[np.uint8]
-LONGEST_LABEL = 100  # characters: a file's name has room for little more
 MOST_KEPT = 64 * 2**20  # bytes of raw values behind one picture
 
 
@@ -43,23 +42,36 @@ class Drawing:
 
 
 def draw(
-    visualiser: Callable[..., Any], name: str, options: Mapping[str, Any], view: View
+    visualiser: Callable[..., Any],
+    name: str,
+    options: Mapping[str, Any],
+    view: View,
+    keys: Keys | None = None,
 ) -> list[Drawing]:
     """Returns the pictures and tables that a visualiser draws of `view`, each with its key.
 
-    The key is the visualiser's name, `-`, and the name that the picture was given.
+    The key is the visualiser's name, `-`, and the name that the picture was given, as far as
+    MLflow takes it; see `Keys`.
+
+    Args:
+        visualiser: the function, called with `view` and `options`.
+        name: the visualiser's name.
+        options: of the visualiser.
+        view: what it draws.
+        keys: of the run so far; none: of a run that begins.
 
     Raises:
         MlrunError: the visualiser returned something else.
         Exception: whatever the visualiser raises.
     """
+    keys = Keys() if keys is None else keys
     drawings: dict[tuple[str, int | None], Drawing] = {}
     with untouched(view.device):
         ignore_missing_glyphs()
         for label, item in named(visualiser(view, **options)):
             picture = item if isinstance(item, Picture) else None
             epoch = None if picture is None else picture.epoch
-            key = key_of(name, label)
+            key = keys.of(name, label)
             if (key, epoch) in drawings:
                 raise MlrunError(f"it drew two pictures named {label!r}")
             if picture is None:
@@ -88,7 +100,7 @@ def values_of(picture: Picture, key: str, view: View) -> dict[str, NDArray[Any]]
     """
     values: dict[str, NDArray[Any]] = {}
     for label, value in picture.values.items():
-        array, name = np.asarray(value), clean(label)
+        array, name = np.asarray(value), legible(label)
         if array.dtype.kind not in "biuf":
             raise MlrunError(f"it keeps {array.dtype} values called {label!r}; expected numbers")
         if name in values:
@@ -115,17 +127,6 @@ def named(result: object) -> Iterator[tuple[str, object]]:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
             raise MlrunError(f"it yielded {type(pair).__name__}; expected (name, picture)")
         yield pair
-
-
-def key_of(visualiser: str, label: str) -> str:
-    """Returns the key of a picture in MLflow."""
-    name = clean(label)[:LONGEST_LABEL]
-    return f"{visualiser}-{name}" if name else visualiser
-
-
-def clean(name: str) -> str:
-    """Returns a name with `_` for each character that MLflow does not allow in a key."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
 def pixels_of(picture: object) -> Pixels:

@@ -56,7 +56,7 @@ class Schedule:
         figures = {"lr": float(first["lr"])}
         for group in others:
             if "part" in group:
-                name = "lr/" + re.sub(r"[^A-Za-z0-9_.-]", "_", group["part"])
+                name = "lr/" + re.sub(r"[^\w.-]", "_", group["part"])
                 while name in figures:
                     name += "_"
                 figures[name] = float(group["lr"])

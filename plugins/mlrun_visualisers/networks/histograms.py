@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,11 +58,11 @@ def draw_weight_statistics(view: View, *, names: Sequence[str], images: int) -> 
     gradient_counts = draw_gradients(panel(figure, 1, len(layers)), layers, gradients)
     values: dict[str, NDArray[Any]] = {}
     for row, layer in enumerate(layers):
-        name = cleaned(layer.name)
+        name = layer.name
         values[f"{name}-weights"], values[f"{name}-weights-counts"] = weights[row].row, counts[row]
         values[f"{name}-gradients"] = gradients[row].row
         values[f"{name}-gradients-counts"] = gradient_counts[row]
-    draw_past(figure, view, values, [cleaned(layer.name) for layer in layers])
+    draw_past(figure, view, values, [layer.name for layer in layers])
     used = min(images, len(view.labels("train")))
     write_title(
         figure,
@@ -81,11 +80,6 @@ def draw_past(
     for column, (what, kind, place) in enumerate(CURVES_OF):
         rows = [[figures[f"{name}-{kind}"][place] for name in names] for figures in past.values()]
         draw_curves(panel(figure, column), list(past), np.array(rows), what)
-
-
-def cleaned(name: str) -> str:
-    """Returns a parameter's name as values may be called."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
 def sheet(layers: int) -> Figure:

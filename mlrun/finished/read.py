@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from mlrun.errors import MlrunError
 from mlrun.finished.artifacts import Artifacts, arrays_in, picture_in
 from mlrun.pages.account import Account, Thumbnails
 from mlrun.pages.results import ROBUSTNESS, robustness
@@ -19,6 +20,7 @@ from mlrun.record.logged import LoggedRun
 from mlrun.record.lookup import answering
 from mlrun.record.pictures import ORDER_TAG, key_and_step
 from mlrun.record.tables import Table, read_table
+from mlrun.settings.plan import text_of
 from mlrun.training.predictions import Predictions
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ def read_account(
         started=run.started,
         seconds=None if run.ended is None else (run.ended - run.started) / 1000,
         best_epoch=run.best_epoch,
-        params=run.params,
+        params=read_params(artifacts),
         tags=run.tags,
         history=read_history(run, steps=steps),
         classes=tuple(str(name) for name in tables.get("per-class", {}).get("class", ())),
@@ -69,6 +71,25 @@ def read_account(
         failures=failures_of(run.tags),
         unreadable=artifacts.unreadable,
     )
+
+
+def read_params(artifacts: Artifacts) -> dict[str, str]:
+    """Returns the params of the run, and those lines of its settings that are no param of it.
+
+    Both are as they were written, whatever of it this version understands.
+    """
+    run = artifacts.run
+    if not run.params:  # it has just begun
+        return {}
+    try:
+        recalled = run.recalled
+    except MlrunError as error:
+        reason = str(error).removeprefix(f"run {run.run_id}: its settings.yaml: ")
+        artifacts.lose(PurePosixPath("settings.yaml"), reason)
+        return dict(run.params)
+    lines = {**recalled.unknown, **recalled.settings.options}
+    others = {name: text_of(value) for name, value in lines.items() if name not in run.params}
+    return {**run.params, **others}
 
 
 def read_history(run: LoggedRun, *, steps: bool) -> dict[str, list[tuple[int, float]]]:

@@ -142,8 +142,8 @@ def configure_again(
     try:
         return configure(kind, component, options)
     except MlrunError as error:
-        if options.keys() <= given.keys():
-            raise
+        if not any(str(error).startswith(f"{kind}.{n}: ") for n in options.keys() - given.keys()):
+            raise  # it is not the run's
         raise MlrunError(
             f"run {run.run_id}: {error}; another value may be given, as --{kind}.NAME VALUE"
         ) from None

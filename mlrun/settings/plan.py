@@ -250,4 +250,4 @@ def text_of(value: object) -> str:
     """Returns a setting's value as text; no names, and no tags, are `none`."""
     if isinstance(value, dict) and value:
         return ",".join(f"{name}={text}" for name, text in value.items())
-    return "none" if value in ((), {}) else as_text(value)
+    return "none" if value in ((), [], {}) else as_text(value)

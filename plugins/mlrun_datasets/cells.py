@@ -16,10 +16,12 @@ def is_text(text: str) -> bool:
 
 def shown(cell: str) -> str:
     """Returns the text of a cell for a message: printable, at most 40 characters."""
-    text = cell.strip() if is_text(cell) and cell.isprintable() else ascii(cell)[1:-1]
+    text = cell.strip()
+    if not text.isprintable():
+        text = repr(cell.encode(errors="surrogateescape"))[2:-1]
     return (text if len(text) <= 40 else text[:39] + "…") or "nothing"
 
 
 def first_names(names: Sequence[str]) -> str:
     """Returns the first names."""
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return ", ".join(map(shown, names[:5])) + (", …" if len(names) > 5 else "")

@@ -121,15 +121,14 @@ def find_column(table: Table, text: str, option: str) -> int:
             f"{table.path} has 1 to {len(table.names)}"
         )
     near = {name.casefold(): name for name in table.names}
-    hints = [headless(table.names)]
-    if matches := difflib.get_close_matches(text.casefold(), near, n=1):
-        hints.append(f"did you mean {near[matches[0]]}?")
-    if len(table.names) == 1:
-        hints.append("columns are parted by a comma, a semicolon, a tab or |")
+    matches = difflib.get_close_matches(text.casefold(), near, n=1)
+    parted = "columns are parted by a comma, a semicolon, a tab or |"
+    hints = [headless(table.names), parted if len(table.names) == 1 else ""]
+    name = f"did you mean {near[matches[0]]}? Name" if matches else "name"
     raise MlrunError(
         f"{table.path} has no column {text} in its first row, but {len(table.names)}: "
         f"{first_names(table.names)}; "
-        + "; ".join([*filter(None, hints), f"name the column with --dataset.{option}"])
+        + "; ".join([*filter(None, hints), f"{name} the column with --dataset.{option}"])
     )
 
 
@@ -141,8 +140,8 @@ def headless(names: Sequence[str]) -> str:
 
 def label_column(table: Table, label: str | None, taken: int | None = None) -> int:
     """Returns the place of the labels' column: the first that is not `taken` without a header."""
-    if label is None and not table.header and len(table.names) > 1:
-        return 1 if taken == 0 else 0
+    if label is None and not table.header:
+        return 1 if taken == 0 and len(table.names) > 1 else 0
     return find_column(table, label or "label", "label")
 
 

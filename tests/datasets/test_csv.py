@@ -175,6 +175,7 @@ def test_without_a_header_columns_are_numbers_and_the_label_is_the_first(tmp_pat
         (ROWS + "1,2,3\n", {}, "row 3, column 4: nothing; this row has 3 fields, the first one 5"),
         (ROWS, {"test": "0,1,2,3\n"}, "test.csv has 3 pixel columns, .* has 4; 5 only in one"),
         ("", {}, "train.csv is empty; expected a row for each image"),
+        ("1\n2\n", {}, "train.csv has no pixel columns"),
     ],
 )
 def test_a_file_without_a_header_is_checked_likewise(
@@ -208,7 +209,10 @@ def test_numbers_among_names_are_names_where_all_are_listed(tmp_path: Path) -> N
             "7,0,0,0,4\n" + ROWS,
             "has 3 columns called 0; if it has no header row, say so with --dataset",
         ),
-        ("labl,a,b,c,d\n" + ROWS, "has no column label .*; did you mean labl"),
+        (
+            "labl,a,b,c,d\n" + ROWS,
+            "has no column label .*; did you mean labl\\? Name the column with --",
+        ),
         (HEAD + ROWS + "1,2,3,4,256\n", r"row 4, column d \(5\): 256; expected a whole number 0–"),
         (HEAD + ROWS + "1,2,3,-4,5\n", r"row 4, column c \(4\): -4; expected a whole number 0–255"),
         (HEAD + "1,2,0.5,4,5\n" + ROWS, r"row 2, column b \(3\): 0.5; expected a whole number"),
@@ -238,7 +242,10 @@ def test_numbers_among_names_are_names_where_all_are_listed(tmp_path: Path) -> N
         (HEAD + ROWS + "1\000,2,3,4,5\n", r"row 4, column 1: a zero byte \(NUL\) in 1.x00;"),
         ("label,a,b\000,c,d\n" + ROWS, r"row 1, column 3: a zero byte \(NUL\) in b"),
         ((HEAD + ROWS).encode("utf-16"), r"row 1, column 1: .*; expected text, saved as UTF-8"),
-        (HEAD.encode() + b"caf\xe9,1,2,3,4\n", "row 2, column 1: bytes that are not UTF-8 in caf"),
+        (
+            HEAD.encode() + b"caf\xe9,1,2,3,4\n",
+            r"row 2, column 1: bytes that are not UTF-8 in caf.xe9; ",
+        ),
         (HEAD + ROWS + '1,"2,3,4,5\n1,2,3,4,5\n', "row 4: .*; is a quotation mark in it never"),
         (
             HEAD + ROWS + "-1,2,3,4,5\n",

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mlrun.errors import MlrunError, one_line
 from mlrun.record.logged import LoggedRun
-from mlrun.record.lookup import answering
+from mlrun.record.tracking import quiet
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -42,10 +42,15 @@ class Artifacts:
     def listed(self, folder: str, suffix: str) -> list[PurePosixPath]:
         """Returns the paths of the artifacts in `folder` with that suffix; none without a folder.
 
-        One whose name or size is out of bounds is unreadable.
+        One whose name or size is out of bounds is unreadable, and so is a folder that is none, such
+        as a link out of the run.
         """
-        with answering():
-            artifacts = self.run.client.list_artifacts(self.run.run_id, folder)
+        try:
+            with quiet():
+                artifacts = self.run.client.list_artifacts(self.run.run_id, folder)
+        except Exception as error:  # MLflow's own, and those of each store that it reads from
+            self.lose(PurePosixPath(folder), one_line(error))
+            return []
         paths = []
         for artifact in artifacts:
             path = PurePosixPath(artifact.path)

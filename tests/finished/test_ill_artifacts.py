@@ -253,6 +253,18 @@ def test_figures_out_of_all_bounds_are_shown(finished: str, tmp_path: Path) -> N
     assert all(f"test-rotated-{number}" in page for number in range(4))
 
 
+def test_a_folder_that_is_a_link_out_of_the_run_is_not_listed(
+    finished: str, tmp_path: Path, home: Path
+) -> None:
+    folder = Path(MlflowClient().get_run(finished).info.artifact_uri.removeprefix("file://"))
+    (folder / "tables").rename(home / "tables")
+    (folder / "tables").symlink_to(home / "tables")
+    found = account(finished, tmp_path)
+    assert (found.tables, list(found.unreadable)) == ({}, ["tables"])
+    assert "outside the artifact directory" in found.unreadable["tables"]
+    assert found.predictions is not None
+
+
 @pytest.mark.parametrize("tag", ["{", "{}", "3", "[" * 5000])
 def test_a_tag_of_tables_that_is_no_list_is_as_good_as_none(tag: str) -> None:
     assert json.loads(with_table(tag, "x")) == [{"path": "tables/x.json", "type": "table"}]

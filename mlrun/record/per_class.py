@@ -38,6 +38,13 @@ def per_class(predictions: Predictions, classes: Sequence[str]) -> Table:
     }
 
 
+def with_dashes(table: Table) -> Table:
+    """Returns the table with a dash for each None, which MLflow's pages would show as `null`."""
+    return {
+        name: ["–" if cell is None else cell for cell in cells] for name, cells in table.items()
+    }
+
+
 def rates(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> list[Cell]:
     """Returns parts / wholes, (K,), with `DIGITS` digits after the point; None of no whole."""
     return [

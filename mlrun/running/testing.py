@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
-from mlrun.record.per_class import per_class
+from mlrun.record.per_class import per_class, with_dashes
 from mlrun.running.context import RunContext
 from mlrun.settings.changes import Variant
 from mlrun.training.evaluation import Evaluation
@@ -41,7 +41,8 @@ class Tester:
         context = self.context
         part = "test" if "test" in context.prepared.parts else "val"
         tested = context.prepared.evaluate(model, part)
-        context.tracker.table("per-class", per_class(tested.arrays, context.prepared.data.classes))
+        table = per_class(tested.arrays, context.prepared.data.classes)
+        context.tracker.table("per-class", with_dashes(table))
         self.log_predictions(tested, part, Variant())
         metrics: dict[str, float] = {}
         if part == "test":

@@ -20,7 +20,7 @@ from views import convolutional, make_view
 import mlrun
 from mlrun import MlrunError
 from mlrun.inside.drawing.draw import draw
-from mlrun.record.per_class import per_class
+from mlrun.record.per_class import per_class, with_dashes
 from mlrun.record.tables import LONGEST_TAG, checked, table_events, with_table
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.predictions import Predictions
@@ -187,6 +187,7 @@ def test_the_table_per_class_is_scikit_learn_s_report(classes: int) -> None:
         assert table[column] == [None if np.isnan(x) else round(x, 4) for x in figures]
     assert (table["precision"][0], table["recall"][0], table["f1"][0]) == (None, 0, 0)
     assert (table["support"][-1], table["recall"][-1]) == (0, None)
+    assert with_dashes(table)["recall"] == [*table["recall"][:-1], "–"]
 
 
 def test_top_5_is_scikit_learn_s_and_none_of_ten_classes() -> None:

@@ -140,9 +140,8 @@ def name_of(run: LoggedRun, request: EvaluationRequest) -> str:
         MlrunError: the name given is one of the run's own, or MLflow would not have it.
     """
     if request.name is not None:
-        if request.name in OWN_SECTIONS or not re.fullmatch(
-            r"[A-Za-z0-9][\w.-]{0,99}", request.name
-        ):
+        fits = re.fullmatch(r"[^\W_][\w.-]*", request.name) and len(request.name.encode()) <= 100
+        if request.name in OWN_SECTIONS or not fits:
             raise MlrunError(
                 f"name {request.name}: expected letters, digits, - _ and . and none of "
                 f"{', '.join(OWN_SECTIONS)}"

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from mlrun.errors import MlrunError, one_line, redact
 from mlrun.record.drivers import check_driver
 from mlrun.record.folders import state_folder, working_directory
+from mlrun.seam.files import NO_FILE, fault_of_file
 
 PATIENCE = 10.0  # seconds: how long a server may take to answer before a run is refused
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -156,16 +157,21 @@ def check_file(uri: str) -> None:
     path = file_of(uri)
     if path is None:
         return
+    path = Path(os.path.realpath(path))  # SQLite makes the file that a link leads to
+    fault = fault_of_file(path)
     try:
-        if path.exists():
+        if not fault:
             path.open("r+b").close()
-        else:
+        elif fault == NO_FILE:
             tempfile.TemporaryFile(dir=path.parent).close()
+            fault = ""
     except OSError as error:
+        fault = one_line(error)
+    if fault:
         raise MlrunError(
-            f"tracking store {uri}: cannot be written ({one_line(error)}); go to a folder that "
-            "you can write, or set MLFLOW_TRACKING_URI"
-        ) from None
+            f"tracking store {uri}: cannot be written ({fault}); go to a folder that you can "
+            "write, or set MLFLOW_TRACKING_URI"
+        )
 
 
 def ask_http(uri: str) -> None:

@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+NO_FILE = "no such file"
+EFFECTIVE = os.access in os.supports_effective_ids
 KINDS = {
     stat.S_IFDIR: "it is a folder",
     stat.S_IFIFO: "it is a pipe",
@@ -27,10 +29,11 @@ def fault_of_file(path: Path, *, folder: bool = False) -> str:
     """
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
-        readable = os.access(path, os.R_OK | (os.X_OK if kind == stat.S_IFDIR else 0))
+        needed = os.R_OK | (os.X_OK if kind == stat.S_IFDIR else 0)
+        readable = os.access(path, needed, effective_ids=EFFECTIVE)
     except (OSError, ValueError) as error:  # a path with a zero byte is a ValueError
         fault = fault_of_path(path, error)
-        return f"{fault} or folder" if folder and fault == "no such file" else fault
+        return f"{fault} or folder" if folder and fault == NO_FILE else fault
     if kind != stat.S_IFREG and not (folder and kind == stat.S_IFDIR):
         return KINDS.get(kind, "it is no file")
     return "" if readable else "permission denied"
@@ -46,4 +49,4 @@ def fault_of_path(path: Path, error: OSError | ValueError) -> str:
         return (error.strerror or str(error)).lower()
     if path.is_symlink():
         return f"it is a link to {path.readlink()}, which is not there"
-    return "no such file"
+    return NO_FILE

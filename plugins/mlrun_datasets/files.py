@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +55,7 @@ def resolve_path(root: Path, text: str, option: str) -> Path:
     fault = fault_of_file(path, folder=True)
     if not fault:
         return path
-    if os.path.lexists(path):
+    if fault != "no such file or folder":
         raise MlrunError(f"--dataset.{option} {text}: cannot read {path}: {fault}")
     hint = "give its full path, or name the folder it is in with --data-dir"
     if not fault_of_file(Path(text), folder=True):

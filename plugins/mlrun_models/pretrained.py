@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 from collections import OrderedDict
@@ -37,7 +36,7 @@ def read_weights(arch: str, weights: str, *, download: bool) -> State:
     fault = fault_of_file(path)
     if not fault:
         return read_file(path, weights)
-    if path.suffix or len(path.parts) > 1 or os.path.lexists(path):
+    if path.suffix or len(path.parts) > 1 or fault != "no such file":
         raise MlrunError(f"weights {weights}: {fault}")
     raise unknown(f"weights of {arch}", weights, members)
 

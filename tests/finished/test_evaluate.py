@@ -136,7 +136,7 @@ def test_the_same_draws_give_the_same_numbers_and_others_need_a_name(finished: s
     rotated = Variant(rotate=40)
     first, second, other = (
         evaluate(finished, EvaluationRequest(variant=rotated, name=name, seed=seed))
-        for name, seed in (("first", None), ("second", 0), ("other", 1))
+        for name, seed in (("first", None), ("猫", 0), ("other", 1))
     )
     assert (first.loss, first.accuracy) == (second.loss, second.accuracy)
     assert first.loss != other.loss

@@ -14,6 +14,7 @@ from data_files import load, write_table, write_tree
 from mlrun import MlrunError
 from mlrun.data.probe import load_probe
 from mlrun.plugin import decode, fault_of_file
+from mlrun.record import store
 from mlrun.seam.registry import discover
 from mlrun.seam.sources import source_of_file
 from mlrun.settings import recipes
@@ -99,6 +100,23 @@ def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("")
     (tmp_path / "secret").chmod(0)
     assert fault_of_file(tmp_path / "secret") == "permission denied"
+
+
+@pytest.mark.parametrize("make", [pipe, itself, folder])
+def test_a_store_that_is_no_file_is_refused_at_once(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(tmp_path / "mlflow.db")
+    with pytest.raises(MlrunError, match=rf"mlflow.db: cannot be written \({KINDS[make]}\); go to"):
+        store.check(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def test_a_store_may_be_a_link_to_a_file_that_is_to_be_made(tmp_path: Path) -> None:
+    nowhere(tmp_path / "mlflow.db")
+    store.check(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (tmp_path / "far.db").symlink_to(tmp_path / "gone" / "far.db")
+    with pytest.raises(MlrunError, match=r"far.db: cannot be written \(FileNotFoundError"):
+        store.check(f"sqlite:///{tmp_path / 'far.db'}")
 
 
 def test_a_folder_of_images_may_be_no_link_to_itself(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class MlrunError(Exception):
@@ -88,3 +89,28 @@ def redact(text: str) -> str:
     """
     text = re.sub(r"://\S*@", "://***@", text)
     return re.sub(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+", r"\1=***", text)
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Turns what would end the process, raised by a plugin, into an MlrunError like others.
+
+    That is SystemExit and whatever else is no Exception; an interrupt passes.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise MlrunError(f"a plugin would end the process ({one_line(error)})") from error
+
+
+def kind_of(value: object) -> str:
+    """Returns what a value is, for the message that it is the wrong one.
+
+    >>> kind_of(None), kind_of(3), kind_of(int)
+    ('None', 'int', 'the class int')
+    """
+    if value is None:
+        return "None"
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

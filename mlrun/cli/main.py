@@ -9,15 +9,17 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 from mlrun.cli.terminal import echo
-from mlrun.errors import MlrunError, RunFailed, escape, redact
+from mlrun.errors import MlrunError, RunFailed, contained, escape, redact
 from mlrun.version import __version__
 
+COMPLETES = "_MLRUN_COMPLETE"  # set by a shell that asks for completions, after which click exits
 COMMANDS = {
     "train": ("mlrun.cli.train", "Train a model and log the run to MLflow."),
     "evaluate": ("mlrun.cli.evaluate", "Evaluate a run's best weights on changed or other data."),
@@ -100,7 +102,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, terminate)
     escape_the_unwritable()
     try:
-        code = cli.main(args, prog_name="mlrun", standalone_mode=False)
+        with nullcontext() if COMPLETES in os.environ else contained():
+            code = cli.main(args, prog_name="mlrun", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         sys.exit(0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlrun.errors import MlrunError, legible
+from mlrun.errors import MlrunError, kind_of, legible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,7 +74,7 @@ class ImageData:
     def check(self) -> None:
         """Raises MlrunError where the parts break the contract of their docstrings."""
         self.check_description()
-        for name, part in self.parts.items():
+        for name, part in {"train": self.train, **self.parts}.items():
             check_part(name, part, len(self.classes))
             if tuple(part.images.shape[1:]) != tuple(self.train.images.shape[1:]):
                 raise MlrunError(
@@ -99,7 +99,9 @@ class ImageData:
         for name, figure in (("mean", self.mean), ("std", self.std)):
             if figure is None:
                 continue
-            if not isinstance(figure, tuple | list) or not all(0 <= v <= 1 for v in figure):
+            if not isinstance(figure, tuple | list) or not all(
+                isinstance(v, Real) and 0 <= float(v) <= 1 for v in figure
+            ):
                 raise MlrunError(
                     f"{name} is {figure!r}; expected a tuple with a value from 0 to 1 for each "
                     "channel, pixels as 0–1"
@@ -111,6 +113,9 @@ class ImageData:
             )
         if self.std is not None and 0 in self.std:
             raise MlrunError(f"std is {self.std!r}; expected values above 0")
+        for name, text in (("source", self.source), ("licence", self.licence)):
+            if not isinstance(text, str):
+                raise MlrunError(f"{name} is {kind_of(text)}; expected a text")
 
 
 def is_range(value: object) -> bool:
@@ -132,11 +137,17 @@ def check_part(name: str, part: Part, classes: int) -> None:
     import torch
 
     if not isinstance(part, Part):
-        raise MlrunError(f"the {name} part is {type(part).__name__}; expected Part(images, labels)")
+        raise MlrunError(f"the {name} part is {kind_of(part)}; expected Part(images, labels)")
     images, labels = part
-    if not (isinstance(images, torch.Tensor) and isinstance(labels, torch.Tensor)):
-        raise MlrunError(f"the {name} part holds {type(images).__name__}; expected torch tensors")
-    if images.dtype != torch.uint8 or images.ndim != 4:
+    for content, values in (("images", images), ("labels", labels)):
+        if not isinstance(values, torch.Tensor):
+            raise MlrunError(f"{name} {content} are {kind_of(values)}; expected a torch tensor")
+        if values.device.type != "cpu" or values.layout != torch.strided:
+            raise MlrunError(
+                f"{name} {content} are a {values.layout} tensor on {values.device}; expected a "
+                "dense one on the CPU"
+            )
+    if images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
         raise MlrunError(
             f"{name} images are {images.dtype} {tuple(images.shape)}; expected uint8 (N, C, H, W)"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mlrun.data.batches import Batches
 from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.sharing import LOADED
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError, contained, kind_of, one_line
 from mlrun.machine.randomness import derive_seed, own_random_states
 from mlrun.settings.plan import ConfiguredComponent, Plan
 from mlrun.training.evaluation import set_training_mode
@@ -46,17 +47,20 @@ def load_anew(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     """Returns the data set as its plugin loads it, checked."""
     with named(f"data set {dataset.component.name}"):
         try:
-            data = dataset.component.function(data_dir.expanduser(), **dataset.options)
+            with contained():
+                data: ImageData = dataset.component.function(
+                    data_dir.expanduser(), **dataset.options
+                )
         except MlrunError:
             raise
         except Exception as error:
             raise MlrunError(reason(error)) from error
-        if not isinstance(data, ImageData):
-            raise MlrunError(
-                f"its plugin {dataset.component.origin} returned {type(data).__name__}; "
-                "expected mlrun.ImageData"
-            )
-        data.check()
+        check_returned(data, ImageData, "mlrun.ImageData", dataset)
+        try:
+            data.check()
+        except Exception as error:
+            origin = dataset.component.origin
+            raise MlrunError(f"{reason(error)} (from its plugin {origin})") from error
     return data
 
 
@@ -67,19 +71,30 @@ def build_model(
     torch.manual_seed(derive_seed(seed, "initialisation"))
     with named(f"model {configured.component.name}"):
         try:
-            model = configured.component.function(shape, classes, **configured.options)
+            with contained():
+                model: nn.Module = configured.component.function(
+                    shape, classes, **configured.options
+                )
         except MlrunError:
             raise
         except Exception as error:
             raise MlrunError(
                 f"cannot be built for images {shape} and {classes} classes: {reason(error)}"
             ) from error
-        if not isinstance(model, nn.Module):
-            raise MlrunError(
-                f"its plugin {configured.component.origin} returned {type(model).__name__}; "
-                "expected torch.nn.Module"
-            )
+        check_returned(model, nn.Module, "torch.nn.Module", configured)
     return model
+
+
+def check_returned(
+    value: object, expected: type, name: str, configured: ConfiguredComponent
+) -> None:
+    """Raises MlrunError unless what a component returned is an instance of `expected`."""
+    if isinstance(value, expected):
+        return
+    if inspect.iscoroutine(value):
+        value.close()  # which Python would warn of
+    origin, given = configured.component.origin, kind_of(value)
+    raise MlrunError(f"its plugin {origin} returned {given}; expected {name}")
 
 
 def check_fit(
@@ -96,7 +111,7 @@ def check_fit(
     what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
     model.eval()
     try:
-        with torch.no_grad(), own_random_states(device):
+        with contained(), torch.no_grad(), own_random_states(device):
             logits: Tensor = model(normalisation(images))
     except Exception as error:
         raise MlrunError(
@@ -104,7 +119,7 @@ def check_fit(
             f"{one_line(error)}"
         ) from error
     if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
-        output = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        output = tuple(logits.shape) if isinstance(logits, Tensor) else kind_of(logits)
         raise MlrunError(
             f"{what} do not fit: of images {tuple(images.shape)} the model makes {output}, "
             f"expected logits {expected}"
@@ -112,7 +127,8 @@ def check_fit(
     if not logits.is_floating_point():
         raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")
     try:
-        criterion(model)(logits, torch.zeros(2, dtype=torch.int64, device=device))
+        with contained():
+            criterion(model)(logits, torch.zeros(2, dtype=torch.int64, device=device))
     except Exception as error:
         raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
 
@@ -132,7 +148,7 @@ def check_single_images(model: nn.Module, train: Batches, steps: int) -> None:
     twin = copy.deepcopy(model)
     set_training_mode(twin)
     try:
-        with torch.no_grad(), own_random_states(train.device):
+        with contained(), torch.no_grad(), own_random_states(train.device):
             twin(train.gather(torch.zeros(1, dtype=torch.int64)))
     except ValueError as error:
         if "more than 1 value per channel" in str(error):

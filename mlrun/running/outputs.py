@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlrun.errors import contained
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.evaluations import thumbnails_file
 from mlrun.running.context import RunContext
@@ -30,7 +31,8 @@ def log_results(context: RunContext, test: Test, pictures: DrawPictures | None) 
     settings, state, link = context.plan.settings, context.prepared.state, ""
     if settings.log_model:
         try:
-            log_servable(context)
+            with contained():
+                log_servable(context)
         except Exception as error:
             context.failures.add("servable model", error)
     if pictures is None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from mlrun.errors import contained
 from mlrun.inside.drawing.renderer import Renderer
 from mlrun.inside.drawing.rendering import Rendered, render
 from mlrun.inside.kept import file_name, write_values
@@ -100,10 +101,10 @@ class PictureLog:
         while self._unrendered:
             job = self._unrendered[0]
             try:
-                with untouched(self._device):
+                with contained(), untouched(self._device):
                     rendered = render(job.content)
                 self._log(job, rendered)
-            except (Exception, SystemExit) as error:
+            except Exception as error:
                 job.failed(error)
             del self._unrendered[0]  # now, so that an interrupt does not lose it
 

@@ -53,7 +53,7 @@ class Session:
             raise
         except RunFailed:  # it has been ended
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # of a plugin, SystemExit too
             run_id = self.tracker.run_id
             reason = str(error) if isinstance(error, TrainingFailed) else one_line(error)
             self.tracker.artifact("failure.txt", redact(traceback.format_exc()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlrun.errors import MlrunError, RunFailed, one_line
+from mlrun.errors import MlrunError, RunFailed, contained, one_line
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
@@ -43,19 +43,20 @@ def train(
     """
     shown = progress or Silent()
     try:
-        plan = plan_of(settings)
-        opening.check_store()
-        for text in plan.registry.complaints():
-            shown.warn(text)
-        with ready(plan) as prepared:
-            start = start_from(plan, prepared)
-            description = describe_run(plan, prepared)
-            for name in plan.settings.plugin:
-                trust_file(Path(name).expanduser())
-            if start is not None:
-                description.tags["mlrun.init_from"] = start.tag
-                shown.note(str(start))
-            return run_session(plan, prepared, description, shown)
+        with contained():
+            plan = plan_of(settings)
+            opening.check_store()
+            for text in plan.registry.complaints():
+                shown.warn(text)
+            with ready(plan) as prepared:
+                start = start_from(plan, prepared)
+                description = describe_run(plan, prepared)
+                for name in plan.settings.plugin:
+                    trust_file(Path(name).expanduser())
+                if start is not None:
+                    description.tags["mlrun.init_from"] = start.tag
+                    shown.note(str(start))
+                return run_session(plan, prepared, description, shown)
     except RunFailed:
         raise
     except MlrunError as error:

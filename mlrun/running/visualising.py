@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError, contained, one_line
 from mlrun.inside.drawing.draw import Drawing, draw
 from mlrun.inside.kept import END, Kept
 from mlrun.record.keys import Keys
@@ -107,8 +107,11 @@ class DrawPictures(Callback):
             )
             view.final, view.kept = final, self._kept[visualiser.prefix]
             name = visualiser.prefix.replace("/", "-")
-            return draw(visualiser.component.function, name, visualiser.options, view, self._keys)
-        except (Exception, SystemExit) as error:
+            with contained():
+                return draw(
+                    visualiser.component.function, name, visualiser.options, view, self._keys
+                )
+        except Exception as error:
             self._fail(visualiser, epoch, error)
             return []
         finally:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pluggy
 
-from mlrun.errors import MlrunError, one_line, unknown
+from mlrun.errors import MlrunError, contained, one_line, unknown
 from mlrun.seam import hookspecs, sources
 from mlrun.seam.components import (
     Component,
@@ -112,10 +112,11 @@ def discover(files: Sequence[Path] = ()) -> Registry:
             continue
         started = time.perf_counter()
         try:
-            module = source.load()
-            elapsed = time.perf_counter() - started
-            registry.components += components_of(source, module, manager)
-        except (Exception, SystemExit) as error:
+            with contained():
+                module = source.load()
+                elapsed = time.perf_counter() - started
+                registry.components += components_of(source, module, manager)
+        except Exception as error:
             note_broken(
                 registry, source, str(error) if type(error) is MlrunError else one_line(error)
             )
@@ -133,7 +134,8 @@ def discover(files: Sequence[Path] = ()) -> Registry:
                 "rename the file"
             )
         try:
-            registry.components += components_of(source, module, manager)
+            with contained():
+                registry.components += components_of(source, module, manager)
         except Exception as error:
             reason = str(error) if type(error) is MlrunError else one_line(error)
             raise MlrunError(f"--plugin {path}: {reason}") from error

@@ -12,7 +12,7 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError, contained, one_line
 from mlrun.seam.files import fault_of_file
 from mlrun.version import __version__
 
@@ -107,8 +107,9 @@ def source_of_file(path: Path) -> tuple[Source, ModuleType]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+        with contained():
+            spec.loader.exec_module(module)
+    except Exception as error:
         del sys.modules[module_name]
         raise MlrunError(f"--plugin {path}: {one_line(error)}") from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

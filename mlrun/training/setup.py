@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mlrun.data.mixing import Mixing
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError, contained, one_line
 from mlrun.machine.precision import Precision
 from mlrun.settings import Settings
 from mlrun.training.average import Average
@@ -39,7 +39,8 @@ def make_state(
         )
     initialise(model, settings.initialisation, settings.seed)
     try:
-        optimiser = make_optimiser(model, settings)
+        with contained():
+            optimiser = make_optimiser(model, settings)
     except Exception as error:
         raise MlrunError(
             f"the optimiser cannot be made of its parameters: {one_line(error)}"

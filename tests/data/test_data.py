@@ -42,7 +42,7 @@ def whole(given: Part) -> Selection:
         (Part(part().images[:0], part().labels[:0]), "the train part is empty"),
         (Part(part().images, part().labels + 1), "train labels run from 1 to 3; with 3 classes"),
         (Part(part().images, part().labels - 1), "train labels run from -1 to 1"),
-        (Part(np.zeros(3), np.zeros(3)), "the train part holds ndarray; expected torch tensors"),
+        (Part(np.zeros(3), np.zeros(3)), "train images are ndarray; expected a torch tensor"),
     ],
 )
 def test_data_that_break_the_contract_are_refused(broken: Part, message: str) -> None:

@@ -159,7 +159,7 @@ def test_pictures_are_named_after_visualiser_and_label() -> None:
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        (None, "it returned NoneType; expected a Figure, a uint8 array"),
+        (None, "it returned None; expected a Figure, a uint8 array"),
         ("path.png", "it returned str"),
         ([np.zeros((2, 2, 3), dtype=np.uint8)], r"it yielded ndarray; expected \(name, picture\)"),
         (np.zeros((2, 2), dtype=np.uint8), r"it drew an array uint8 \(2, 2\); expected uint8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mlrun.errors import MlrunError, legible
+from mlrun.errors import MlrunError, kind_of, legible
 from mlrun.inside.drawing.rendering import ignore_missing_glyphs, packed
 from mlrun.inside.kept import Values
 from mlrun.inside.picture import Picture
@@ -118,14 +119,16 @@ def named(result: object) -> Iterator[tuple[str, object]]:
     if isinstance(result, Figure | np.ndarray | Mapping | Picture):
         yield "", result
         return
-    if not isinstance(result, Iterable) or isinstance(result, str):
+    if inspect.iscoroutine(result):
+        result.close()  # which Python would warn of
+    if not isinstance(result, Iterable) or isinstance(result, str | type):
         raise MlrunError(
-            f"it returned {type(result).__name__}; expected a Figure, a uint8 array (H, W, 3), "
+            f"it returned {kind_of(result)}; expected a Figure, a uint8 array (H, W, 3), "
             "a Picture, a table {column: list}, or pairs of a name and one of these"
         )
     for pair in result:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise MlrunError(f"it yielded {type(pair).__name__}; expected (name, picture)")
+            raise MlrunError(f"it yielded {kind_of(pair)}; expected (name, picture)")
         yield pair
 
 
@@ -143,5 +146,5 @@ def pixels_of(picture: object) -> Pixels:
             f"it drew an array {picture.dtype} {picture.shape}; expected uint8 (H, W, 3), not empty"
         )
     raise MlrunError(
-        f"it drew {type(picture).__name__}; expected a Figure, a uint8 array, a Picture or a table"
+        f"it drew {kind_of(picture)}; expected a Figure, a uint8 array, a Picture or a table"
     )

@@ -7,15 +7,13 @@ and each of their messages would have to be put into other words.
 from __future__ import annotations
 
 import math
-import operator
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Annotated, Any
 
-from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt
+from mlrun.seam.bounds import OutOfBounds, bounds_of, bounds_text, check_within
 
 IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 TRUE = ("true", "yes", "on", "1")
@@ -23,10 +21,6 @@ FALSE = ("false", "no", "off", "0")
 LARGEST = 2**63 - 1
 NO_TEXT = "a text with NUL or half a character in it"
 LONGEST_SHOWN = 60  # characters of a value in a message
-
-
-class OutOfBounds(ValueError):
-    """A number of the right type beyond a bound of its option."""
 
 
 def convert(annotation: Any, value: object) -> Any:
@@ -62,8 +56,10 @@ def convert_scalar(annotation: type, value: object) -> bool | int | float | str:
     elif annotation is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,4300}\s*", value):
-            return int(value)  # of more digits Python makes no number
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
+            with suppress(ValueError):  # of more than 4,300 digits Python makes no number
+                return int(value)
+            raise OutOfBounds(f"expected a whole number of at most {LARGEST}, got {shown(value)!r}")
     elif annotation is float:
         try:
             number = float(value) if isinstance(value, int | float | str) else math.nan
@@ -182,71 +178,3 @@ def is_text(value: object) -> bool:
         return not isinstance(value, str) or b"\0" not in value.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         return False
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A kind of bound: its comparison of value and limit, its sign, its words."""
-
-    holds: Callable[[Any, Any], bool]
-    sign: str
-    words: str
-
-
-RELATIONS = {
-    Ge: Relation(operator.ge, "≥", "of at least"),
-    Gt: Relation(operator.gt, ">", "above"),
-    Le: Relation(operator.le, "≤", "of at most"),
-    Lt: Relation(operator.lt, "<", "below"),
-}
-
-
-@dataclass(frozen=True)
-class Bound:
-    """One bound: a relation and its limit."""
-
-    relation: Relation
-    limit: float
-
-    @property
-    def infinite(self) -> bool:
-        """Whether it excludes only infinity."""
-        return math.isinf(self.limit)
-
-
-def bounds_of(metadata: Iterable[object]) -> tuple[Bound, ...]:
-    """Returns the bounds in the metadata of an `Annotated`, those of an `Interval` one by one.
-
-    Raises:
-        TypeError: a constraint of `annotated_types` that is none of Ge, Gt, Le and Lt.
-    """
-    bounds: list[Bound] = []
-    for item in metadata:
-        if isinstance(item, GroupedMetadata):
-            bounds.extend(bounds_of(item))
-        elif isinstance(item, Ge | Gt | Le | Lt):
-            bounds.append(Bound(RELATIONS[type(item)], getattr(item, type(item).__name__.lower())))
-        elif isinstance(item, BaseMetadata):
-            raise TypeError(f"{item!r} is no bound of an option; they are Ge, Gt, Le and Lt")
-    return tuple(bounds)
-
-
-def check_within(expected: str, bounds: Sequence[Bound], number: float, text: str) -> None:
-    """Raises OutOfBounds unless `number` is within all `bounds`.
-
-    Args:
-        expected: the type in words: `a whole number`.
-        bounds: of the option.
-        number: the value, converted.
-        text: the value before conversion.
-    """
-    if all(bound.relation.holds(number, bound.limit) for bound in bounds):
-        return
-    relevant = [bound for bound in bounds if not bound.infinite or abs(number) == math.inf]
-    words = " and ".join(f"{bound.relation.words} {bound.limit:.12g}" for bound in relevant)
-    raise OutOfBounds(f"expected {expected} {words}, got {text!r}")
-
-
-def bounds_text(bounds: Sequence[Bound]) -> str:
-    """Returns the bounds as they stand after a type: `≥1`, `>0`, `≥0≤180`."""
-    return "".join(f"{b.relation.sign}{b.limit:.12g}" for b in bounds if not b.infinite)

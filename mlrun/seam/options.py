@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from mlrun.seam.bounds import bounds_of
 from mlrun.seam.conversion import (
     NO_TEXT,
-    bounds_of,
     check_usable,
     convert,
     is_blank,

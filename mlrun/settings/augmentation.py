@@ -48,7 +48,7 @@ class AugmentationSettings(SettingsGroup):
         0.0, "probability that a rectangle of 2 to 33 % is blackened", "Augmentation", ge=0, le=1
     )
     noise: Number = setting(
-        0.0, "standard deviation of Gaussian noise, pixels as 0–1", "Augmentation", ge=0
+        0.0, "standard deviation of Gaussian noise, pixels as 0–1", "Augmentation", ge=0, le=1000
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from mlrun.errors import unknown
-from mlrun.seam.conversion import convert
+from mlrun.seam.conversion import convert, shown
 
 MOST = 1000  # pixels, or standard deviations of pixels as 0–1: an image is long gone by then
 EXAMPLES = "changes such as rotate=25 or rotate=25+noise=0.1"
@@ -49,16 +49,16 @@ class Variant:
         for change in text.split("+"):
             name, equals, amount = (part.strip() for part in change.partition("="))
             if not equals or name in amounts:
-                raise ValueError(f"expected {EXAMPLES}, got {text!r}")
+                raise ValueError(f"expected {EXAMPLES}, got {shown(text)!r}")
             if name not in names:
-                raise ValueError(str(unknown("change", name, names)))
+                raise ValueError(str(unknown("change", shown(name), names)))
             try:
                 amounts[name] = convert(float, amount)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
         variant = cls(**amounts)
         if 0 in amounts.values():
-            raise ValueError(f"{text} changes nothing; leave out what is 0")
+            raise ValueError(f"{shown(text)} changes nothing; leave out what is 0")
         return variant
 
     @property

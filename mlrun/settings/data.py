@@ -11,6 +11,7 @@ from mlrun.settings.values import (
     PHOTOGRAPHS,
     Count,
     Flag,
+    Folder,
     Names,
     NormalisationText,
     Subset,
@@ -54,7 +55,7 @@ class DataSettings(SettingsGroup):
         replace(UNNAMED, repeatable=True, path="file"),
     )
 
-    data_dir: Path = setting(
+    data_dir: Folder = setting(
         Path("data"), "folder that data sets are read from", "Data", replace(BESIDE, path="dir")
     )
     subset: Subset = setting(

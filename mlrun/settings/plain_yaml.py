@@ -137,7 +137,7 @@ def plain(text: str) -> object:
     """
     if text in WORDS:
         return WORDS[text]
-    for kind in (int, float):
+    for kind in (int, float) if text[-1].isdecimal() else ():  # not inf, nan
         with suppress(ValueError):
             number = kind(text)
             if str(number) in (text, text.replace(".0e", "e")):  # so PyYAML writes 1e-05

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -109,6 +110,11 @@ def rate_of(name: str, text: str) -> float:
     if 0 <= rate < math.inf:
         return rate
     raise ValueError(f"expected rates of 0 (frozen) or above, got {shown(f'{name}={text}')}")
+
+
+def folder_of(value: object) -> Path:
+    """Returns a path from a path or a text, which YAML may read as a number."""
+    return value if isinstance(value, Path) else Path(convert(str, value))
 
 
 def subset_of(value: object) -> str:
@@ -226,6 +232,7 @@ Flag = Annotated[bool, BeforeValidator(lambda value: convert(bool, value))]
 WholeNumber = Annotated[int, BeforeValidator(lambda value: convert(int, value))]
 Count = Annotated[WholeNumber, Field(le=MOST)]
 Number = Annotated[float, BeforeValidator(lambda value: convert(float, value))]
+Folder = Annotated[Path, BeforeValidator(folder_of)]
 Text = Annotated[str | None, BeforeValidator(lambda value: convert(str | None, value))]
 Word = BeforeValidator(as_text)  # a Literal of texts, which YAML may read as numbers
 Subset = Annotated[str, BeforeValidator(subset_of)]

@@ -33,7 +33,15 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
             ("12:30", "12:30"),
         ],
         *[("yes", "yes"), ("no", "no"), ("on", "on"), ("OFF", "OFF"), ("2026-01-01", "2026-01-01")],
-        *[("1e-3", "1e-3"), ("+3", "+3"), ("007", "007"), ("1.10", "1.10"), ("<<", "<<")],
+        *[
+            ("1e-3", "1e-3"),
+            ("+3", "+3"),
+            ("007", "007"),
+            ("1.10", "1.10"),
+            ("<<", "<<"),
+            ("inf", "inf"),
+            ("nan", "nan"),
+        ],
         *[("[1, no]", [1, "no"]), ("{a: 1, b: on}", {"a": 1, "b": "on"}), ("!!str 12", 12)],
         ("9" * 5000, "9" * 5000),
     ],
@@ -48,6 +56,7 @@ def test_the_type_of_a_setting_reads_what_is_no_number_yet() -> None:
     settings = Settings.parse(parse(text))
     assert (settings.epochs, settings.lr, settings.shuffle, settings.seed) == (10, 0.001, False, 3)
     assert (settings.run_name, settings.experiment) == ("007", "no")
+    assert Settings.parse(parse("data_dir: 2026")).data_dir == Path("2026")
     for wrong in ("epochs: 0x10", "epochs: 1_000", "time_limit: 1:30", "seed: 0o17", "epochs: 1e3"):
         with pytest.raises(MlrunError, match=r": expected a (whole )?number, got "):
             Settings.parse(parse(wrong))

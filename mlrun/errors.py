@@ -74,7 +74,7 @@ def escape(character: str) -> str:
     A newline is `\\n`, a tab `\\t`.
     """
     code = ord(character)
-    if character in "\n\t" or code > 0xFFFF:
+    if character in "\n\t":
         return ascii(character)[1:-1]
     if 0xDC80 <= code <= 0xDCFF:
         code -= 0xDC00

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import io
+import json
 import os
 import signal
 import sys
@@ -136,10 +137,13 @@ def escape_the_unwritable() -> None:
 
 
 def escaped(error: UnicodeError) -> tuple[str, int]:
-    """Returns escapes in place of what cannot be encoded, and where to go on."""
+    """Returns escapes, as JSON has them, in place of what cannot be encoded; and where to go on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(escape, error.object[error.start : error.end])), error.end
+    characters = error.object[error.start : error.end]
+    halves = "\ud800", "\udfff"  # as a byte of a file's name is held
+    texts = (escape(c) if halves[0] <= c <= halves[1] else json.dumps(c)[1:-1] for c in characters)
+    return "".join(texts), error.end
 
 
 def fail(message: str, code: int) -> NoReturn:

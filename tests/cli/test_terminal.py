@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 
+from mlrun.cli.main import escape_the_unwritable
 from mlrun.cli.runs import fitting, whole_columns
 from mlrun.cli.terminal import COMMANDS, as_json, in_spreadsheet, one_cell, printable
 from mlrun.record.overview import last_runs
@@ -97,3 +99,17 @@ def test_classes_and_files_are_shown(finished: str, home: Path, command: Command
         if form == "csv":
             rows = list(csv.reader(io.StringIO(stdout)))
             assert (rows[1][0], rows[0][3][:3]) == (r"'-1+1\x1b[31m.png", "'=a")
+
+
+def test_a_stream_of_few_characters_gets_escapes_that_json_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
+    monkeypatch.setattr(sys, "stdout", stream)
+    escape_the_unwritable()
+    value = {"猫": "🐈 Àé"}
+    stream.write(as_json(value) + "\udcff")
+    stream.flush()
+    text = stream.buffer.getvalue().decode("cp437")
+    assert text == r'{"\u732b": "\ud83d\udc08 \u00c0é"}' + r"\xff"
+    assert json.loads(text.removesuffix(r"\xff")) == value

@@ -20,9 +20,12 @@ from mlrun.settings.plain_yaml import plain_of
 from mlrun.settings.plan import Plan, prefixed
 
 LOG = logging.getLogger(__name__)
-LEADS_AWAY = (
-    "/\\:~\0"  # a text without any of these names a file in the folder that it is read from
-)
+NAME_PATHS = (
+    "data_dir",
+    "dataset.",
+    "model.",
+)  # what a finished run's paths are read for
+LEADS_AWAY = "/\\:~\0"  # a text without any of them names a file where its reader looks for it
 
 
 def trust_file(path: Path) -> None:
@@ -98,7 +101,11 @@ def at_home(text: str) -> Path:
 
 def trust_paths(run_id: str, plan: Plan) -> None:
     """Remembers the paths that a run names, which the user starts here."""
-    values = {name: plain_of(value) for name, value in plan.flat().items() if leads_away(value)}
+    values = {
+        name: plain_of(value)
+        for name, value in plan.flat().items()
+        if name.startswith(NAME_PATHS) and leads_away(value)
+    }
     if values:
         with suppress(OSError):  # as for a plugin file
             entry = paths_entry(run_id)

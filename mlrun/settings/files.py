@@ -14,18 +14,16 @@ from mlrun.settings.values import names_of
 def files_of(value: object) -> tuple[str, ...]:
     """Returns paths from a list or from text with commas; `none` and empty text are no paths.
 
-    A comma belongs to a path where there is a file of that name with it.
+    In text, a comma belongs to a path where there is a file of that name with it. Paths of a list,
+    which may be that of somebody's run, are not looked for.
 
     Raises:
         ValueError: neither, or a path is there twice.
     """
     if isinstance(value, str) and value.strip().lower() not in ("", "none"):
         value = parted(value)
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        value = [item if is_file(item) else item.strip() for item in value]
-        if len(set(value)) == len(value) and "" not in value:
-            return tuple(value)
-    return names_of(value)
+    names = names_of(value)  # or the error for what is neither, or there twice
+    return tuple(value) if isinstance(value, list | tuple) else names
 
 
 def parted(text: str) -> list[str]:
@@ -34,7 +32,8 @@ def parted(text: str) -> list[str]:
     while pieces:
         ends = range(len(pieces), 0, -1)
         length = next((end for end in ends if is_file(",".join(pieces[:end]))), 1)
-        paths.append(",".join(pieces[:length]))
+        path = ",".join(pieces[:length])
+        paths.append(path if is_file(path) else path.strip())
         pieces = pieces[length:]
     return paths
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.tracking import fluent
 from runs import QUICK
 
 import mlrun
@@ -22,7 +23,10 @@ DEFAULT = (
 
 
 @pytest.fixture
-def client(store: str) -> Iterator[MlflowClient]:
+def client(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)  # mlflow.set_experiment sets both
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     yield MlflowClient()
     while mlflow.active_run() is not None:
         mlflow.end_run()

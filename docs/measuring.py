@@ -31,11 +31,11 @@ def machine() -> str:
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {version('torch')}"
 
 
-def fill(page: Path, content: str) -> None:
+def fill(page: Path, content: str, mark: str = "measured") -> None:
     """Writes `content` into the marked place of a page."""
     text = re.sub(
-        r"<!-- measured -->\n.*?<!-- end -->",
-        lambda _: f"<!-- measured -->\n{content}\n<!-- end -->",
+        rf"<!-- {mark} -->\n.*?<!-- end -->",
+        lambda _: f"<!-- {mark} -->\n{content}\n<!-- end -->",
         page.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )

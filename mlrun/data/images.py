@@ -94,8 +94,10 @@ class ImageData:
             raise MlrunError(
                 f"classes are {classes!r}; expected a tuple with the name of each class"
             )
-        if not classes or len(set(classes)) != len(classes):
+        if len(set(classes)) != len(classes):
             raise MlrunError(f"classes are {classes!r}; expected a different name for each class")
+        if len(classes) < 2:
+            raise MlrunError(f"classes are {classes!r}; expected the names of at least two")
         for name, figure in (("mean", self.mean), ("std", self.std)):
             if figure is None:
                 continue

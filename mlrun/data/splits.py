@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from mlrun.data.draws import draw
 from mlrun.data.images import ImageData
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import generator
+
+LOG = logging.getLogger("mlrun.data")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Selection:
 
 
 def split(
-    data: ImageData, *, validation: str | float, subset: str, seed: int
+    data: ImageData, *, validation: str | float, subset: str, seed: int, stratify: bool = True
 ) -> dict[str, Selection]:
     """Returns the selections `train`, `val` and, if the data set has that part, `test`.
 
@@ -41,16 +45,18 @@ def split(
             training images that a random draw sets aside, or `last:N`, the last N of them.
         subset: `all`, `N` (the first N training images) or `random:N`; taken first.
         seed: the run's seed.
+        stratify: whether a random draw takes of each class in proportion, and leaves one image
+            of each to train on.
 
     Raises:
         MlrunError: a part that is asked for is missing, or one would be empty.
     """
-    kept = take_subset(len(data.train.labels), subset, seed)
+    kept = take_subset(data.train.labels, subset, seed, stratify=stratify)
     own = data.validation is not None
     if validation == "auto":
         validation = "own" if own else 0.1
     if validation not in ("own", "test"):
-        train, val = hold_out(kept, validation, seed)
+        train, val = hold_out(kept, data.train.labels, validation, seed, stratify=stratify)
         selections = {"train": select(data, "train", train), "val": select(data, "train", val)}
     else:
         part = "validation" if validation == "own" else "test"
@@ -73,8 +79,9 @@ def select(data: ImageData, part: str, indices: Tensor | None = None) -> Selecti
     )
 
 
-def take_subset(count: int, subset: str, seed: int) -> Tensor:
+def take_subset(labels: Tensor, subset: str, seed: int, *, stratify: bool) -> Tensor:
     """Returns the places of the training images that `subset` keeps, ascending."""
+    count = len(labels)
     if subset == "all":
         return torch.arange(count)
     size = int(subset.removeprefix("random:"))
@@ -82,13 +89,23 @@ def take_subset(count: int, subset: str, seed: int) -> Tensor:
         raise MlrunError(f"subset {subset}: the training part has only {count} images")
     if not subset.startswith("random:"):
         return torch.arange(size)
-    return torch.randperm(count, generator=generator(seed, "subset"))[:size].sort().values
+    numbers = generator(seed, "subset")
+    if stratify:
+        kept = ~draw(labels, count - size, numbers, stratify=True)
+    else:
+        kept = draw(labels, size, numbers, stratify=False)
+    return kept.nonzero().flatten()
 
 
-def hold_out(indices: Tensor, validation: str | float, seed: int) -> tuple[Tensor, Tensor]:
+def hold_out(
+    indices: Tensor, labels: Tensor, validation: str | float, seed: int, *, stratify: bool
+) -> tuple[Tensor, Tensor]:
     """Returns the images to train on and those held out; each ascending, as `indices` is.
 
     Held out are the last N for `last:N`, and for a fraction so many (rounded), at random.
+
+    Args:
+        labels: of the whole part.
     """
     if isinstance(validation, str):
         held = int(validation.removeprefix("last:"))
@@ -102,5 +119,29 @@ def hold_out(indices: Tensor, validation: str | float, seed: int) -> tuple[Tenso
         )
     if isinstance(validation, str):
         return indices[:-held], indices[-held:]
-    order = torch.randperm(len(indices), generator=generator(seed, "validation"))
-    return indices[order[held:].sort().values], indices[order[:held].sort().values]
+    if stratify:
+        held = at_most_spare(held, labels[indices], validation)
+    drawn = draw(labels[indices], held, generator(seed, "validation"), stratify=stratify)
+    return indices[~drawn], indices[drawn]
+
+
+def at_most_spare(held: int, labels: Tensor, validation: float) -> int:
+    """Returns how many images are held out where one of each class stays in training.
+
+    Raises:
+        MlrunError: none can be.
+    """
+    classes = len(labels.unique())
+    spare = len(labels) - classes
+    if spare == 0:
+        raise MlrunError(
+            f"validation {validation}: each of {classes} classes has one training image, which "
+            "stays in training; validate on other images, or add --stratify false"
+        )
+    if spare < held:
+        LOG.warning(
+            "validation %s: %d images are held out, not %d, so that each of %d classes keeps one "
+            "to train on",
+            *(validation, spare, held, classes),
+        )
+    return min(held, spare)

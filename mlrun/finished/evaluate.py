@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlrun.data.batches import Batches, Batching
+from mlrun.data.classes import classes_in, warn_of_absent
 from mlrun.data.digests import data_digest, digest_like
 from mlrun.data.examples import ExampleStore
+from mlrun.data.images import ImageData
 from mlrun.data.splits import Selection, select, split
 from mlrun.data.variants import change_batches
 from mlrun.errors import MlrunError
@@ -24,13 +26,19 @@ from mlrun.record.evaluations import digest_in, evaluated_on, evaluation_tag, pr
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.trust import data_folder
 from mlrun.seam.conversion import as_text
+from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import prefixed
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.evaluation import evaluate as evaluate_batches
 
 LOG = logging.getLogger("mlrun.data")
-SPLIT = ("validation", "subset", "seed")  # the settings that say which images are in a part
+SPLIT = (
+    "validation",
+    "subset",
+    "seed",
+    "stratify",
+)  # the settings that say which images are in a part
 OWN_SECTIONS = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
 
 
@@ -189,16 +197,27 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
     with named(f"data set {dataset.component.name}"):
         check_like(data, restored)
         warn_of_range(data, restored)
-        if request.part == "test":
-            if data.test is None:
-                raise MlrunError("it has no test part; add --part val")
-            return select(data, "test")
-        return split(
-            data,
-            validation=settings.validation,
-            subset="all" if request.elsewhere(run) else settings.subset,
-            seed=settings.seed,
-        )[request.part]
+        selection = selected(data, request, settings, elsewhere=request.elsewhere(run))
+        if request.elsewhere(run):  # of its own data, the run has been told
+            warn_of_absent(request.part, data, classes_in(selection), set(range(len(data.classes))))
+    return selection
+
+
+def selected(
+    data: ImageData, request: EvaluationRequest, settings: Settings, *, elsewhere: bool
+) -> Selection:
+    """Returns the images of the part, split by a run's settings; raises MlrunError."""
+    if request.part == "test":
+        if data.test is None:
+            raise MlrunError("it has no test part; add --part val")
+        return select(data, "test")
+    return split(
+        data,
+        validation=settings.validation,
+        subset="all" if elsewhere else settings.subset,
+        seed=settings.seed,
+        stratify=settings.stratify,
+    )[request.part]
 
 
 def evaluated_images(run: LoggedRun, request: EvaluationRequest, digest: str) -> str:

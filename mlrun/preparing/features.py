@@ -128,7 +128,7 @@ def same_in_every_epoch(prepared: Prepared) -> bool:
     procedure, train = prepared.procedure, prepared.train
     changing = train.batching.change is not None or procedure.mixing is not None
     frozen = any(not parameter.requires_grad for parameter in prepared.model.parameters())
-    return frozen and not changing and procedure.steps > 0 and len(train.labels) > 1
+    return frozen and not changing and procedure.steps > 0
 
 
 def place_of(size: int, device: torch.device) -> torch.device:

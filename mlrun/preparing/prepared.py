@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from mlrun.data.batches import Batches
+from mlrun.data.classes import check_classes
 from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation, make_normalisation
 from mlrun.data.probe import Probe, load_probe
@@ -30,8 +30,6 @@ from mlrun.training.evaluation import Evaluation, evaluate
 from mlrun.training.procedure import Procedure
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
-
-LOG = logging.getLogger("mlrun.data")
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,11 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     data = load_data(plan.dataset, settings.data_dir)
     with named(f"data set {plan.dataset.component.name}"):
         selections = split(
-            data, validation=settings.validation, subset=settings.subset, seed=settings.seed
+            data,
+            validation=settings.validation,
+            subset=settings.subset,
+            seed=settings.seed,
+            stratify=settings.stratify,
         )
         if settings.test_variants and "test" not in selections:
             raise MlrunError("it has no test part; leave test_variants out")
@@ -127,7 +129,7 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
                 f"{count} training images; take a smaller batch_size, or "
                 "leave drop_last out"
             )
-        warn_of_absent(selections, data.classes)
+        check_classes(data, selections)
         normalisation = make_normalisation(
             settings.normalisation, (data.mean, data.std), selections["train"]
         )
@@ -147,26 +149,6 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     return Prepared(
         device, data, selections, normalisation, precision, train, parts, state, procedure, probe
     )
-
-
-def warn_of_absent(selections: dict[str, Selection], classes: Sequence[str]) -> None:
-    """Warns of classes that are trained on but have no image in the validation part."""
-    train_counts, val_counts = (
-        selections[part].labels[selections[part].indices].bincount(minlength=len(classes))
-        for part in ("train", "val")
-    )
-    absent = [
-        classes[k] for k in ((train_counts > 0) & (val_counts == 0)).nonzero().flatten().tolist()
-    ]
-    if absent:
-        more = ", …" if len(absent) > 5 else ""
-        LOG.warning(
-            "the validation part has no image of %d of %d classes: %s%s; see --validation",
-            len(absent),
-            len(classes),
-            ", ".join(absent[:5]),
-            more,
-        )
 
 
 @contextmanager

@@ -71,6 +71,12 @@ class DataSettings(SettingsGroup):
         "Data",
         Traits(words=("auto", "own", "test")),
     )
+    stratify: Flag = setting(
+        True,
+        "draw each class in proportion where images are drawn at random, and leave one of each to "
+        "train on",
+        "Data",
+    )
     normalisation: NormalisationText = setting(
         "computed",
         "none, dataset (what it publishes), computed (from the training images), or MEAN/STD, "

@@ -12,14 +12,15 @@ from typing import Any
 from mlrun.errors import MlrunError
 from mlrun.seam.conversion import as_text, convert
 
-VERSION = 1
+VERSION = 2
 KEY = "settings_version"  # the line of a run's settings.yaml, or of a recipe, that holds it
 
 Values = dict[str, Any]
 
-# What brings settings of the version before to the version that is the key: where version 3 drew
-# in another way unless told so, `3: lambda values: {"drawn_anew": False, **values}`.
-CHANGES: Mapping[int, Callable[[Values], Values]] = {}
+# What brings settings of the version before to the version that is the key.
+CHANGES: Mapping[int, Callable[[Values], Values]] = {
+    2: lambda values: {"stratify": False, **values},  # version 1 drew all images alike
+}
 
 # Version 1 did not write its version, but every one of its settings; a recipe that somebody wrote
 # does not have all of these.

@@ -62,7 +62,8 @@ def test_parts_of_different_shapes_are_refused_with_both() -> None:
         ({"classes": (0, 1, 2)}, "expected a tuple with the name of each class"),
         ({"classes": "abc"}, "classes are 'abc'"),
         ({"classes": ("a", "a", "b")}, "expected a different name for each class"),
-        ({"classes": ()}, "expected a different name for each class"),
+        ({"classes": ()}, r"classes are \(\); expected the names of at least two"),
+        ({"classes": ("a",)}, r"classes are \('a',\); expected the names of at least two"),
         ({"mean": 0.5}, "mean is 0.5; expected a tuple with a value from 0 to 1"),
         ({"mean": (127.0,)}, "expected a tuple with a value from 0 to 1"),
         ({"mean": (0.1, 0.2)}, "mean and std have 2 values for 1 channels"),
@@ -136,7 +137,7 @@ def test_the_last_training_images_may_be_the_validation_part() -> None:
     assert found["val"].indices.tolist() == list(range(30, 50))
     assert (found["val"].part, found["test"].part) == ("train", "test")
     drawn = split(data(), validation="last:3", subset="random:10", seed=0)
-    chosen = take_subset(100, "random:10", 0).tolist()
+    chosen = take_subset(data().train.labels, "random:10", 0, stratify=True).tolist()
     assert drawn["train"].indices.tolist() + drawn["val"].indices.tolist() == chosen
     assert len(drawn["val"]) == 3
 

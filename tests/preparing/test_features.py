@@ -206,12 +206,6 @@ def test_the_images_are_trained_on_where_features_would_not_do(
     assert [line[: len(expected[0])] for line in said] == expected * ("model.early" in changed)
 
 
-def test_one_image_is_too_little_to_try_a_cut_on(store: str) -> None:
-    given = {**SMALL, "subset": 2, "validation": 0.5, "epochs": 1}
-    assert cut_of(mlrun.train(given)) is None
-    assert cut_of(mlrun.train({**given, "subset": 4})) is not None
-
-
 def test_features_that_take_too_much_room_are_not_kept(
     quick: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,4 +306,4 @@ def test_features_are_of_the_weights_that_are_given(store: str, home: Path) -> N
     for run in (started, loaded):
         assert cut_of(run) == "after features, 512 numbers an image"
         assert curves(run)["val/loss"][0] == pytest.approx(before, rel=1e-5)
-    assert curves(mlrun.train(SMALL))["val/loss"][0] != pytest.approx(before, rel=1e-3)
+    assert curves(mlrun.train(SMALL))["val/loss"][0] != pytest.approx(before, rel=1e-4)

@@ -20,7 +20,7 @@ from mlrun.settings import Settings
 
 SGD = {"optimiser": "sgd", "lr": 0.05}
 MOMENTUM = {**SGD, "momentum": 0.9}
-PLATEAU = {"schedule": "plateau", "epochs": 4, "optimiser": "sgd", "lr": 5}
+PLATEAU = {"schedule": "plateau", "epochs": 4, "optimiser": "sgd", "lr": 1e-6}  # nothing better
 
 # setting: what is run without it, what is changed, and a figure that tells
 FIGURES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
@@ -29,6 +29,7 @@ FIGURES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
     "drop_last": ({"batch_size": 100}, {"drop_last": True}, "train/loss"),
     "subset": ({}, {"subset": "random:500"}, "train/loss"),
     "validation": ({}, {"validation": 0.5}, "val/loss"),
+    "stratify": ({}, {"stratify": False}, "val/loss"),
     "normalisation": ({}, {"normalisation": "0.3/0.5"}, "train/loss"),
     "rotate": ({}, {"rotate": 10}, "train/loss"),
     "translate": ({}, {"translate": 0.1}, "train/loss"),

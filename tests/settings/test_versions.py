@@ -26,6 +26,23 @@ def test_settings_that_a_run_wrote_without_a_version_are_of_the_first() -> None:
     assert version_of({"settings_version": "1", "model": "mlp"}) == 1
 
 
+def test_settings_of_the_first_version_draw_as_it_drew(home: Path) -> None:
+    Path("old.yaml").write_text(yaml.safe_dump(WRITTEN_BY_VERSION_1))
+    Path("upon.yaml").write_text("base: old.yaml\nvalidation: 0.3\n")
+    Path("said.yaml").write_text("settings_version: 1\nmodel: mlp\n")
+    Path("own.yaml").write_text("model: mlp\nvalidation: 0.3\n")
+    assert not recall(WRITTEN_BY_VERSION_1).settings.stratify
+    stratified = {
+        name: plan_of({"recipe": name}).settings.stratify
+        for name in ("old.yaml", "upon.yaml", "said.yaml", "own.yaml")
+    }
+    assert stratified == {
+        "old.yaml": False, "upon.yaml": False, "said.yaml": False, "own.yaml": True,
+    }  # fmt: skip
+    assert plan_of({"recipe": "old.yaml", "stratify": True}).settings.stratify
+    assert recall(yaml.safe_load(plan_of({}).recipe())).settings.stratify
+
+
 def test_a_recipe_that_is_printed_means_the_same(home: Path) -> None:
     Path("old.yaml").write_text(yaml.safe_dump(WRITTEN_BY_VERSION_1))
     Path("again.yaml").write_text(recipes.load("old.yaml").text())

@@ -12,6 +12,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
@@ -23,8 +25,9 @@ from mlrun.seam.sources import loaded_files
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from mlrun.machine.workers import serve; "
-    "serve(int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))"
+    "serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), json.loads(sys.argv[5]))"
 )
+LOOKS = 1.0  # seconds between two looks whether the parent is still there
 
 
 class WorkerEnded(Exception):
@@ -62,7 +65,8 @@ class Worker:
     ) -> None:
         self._connection, theirs = Pipe()
         files = [str(path) for path in loaded_files()] if plugins else None
-        arguments = (json.dumps(sys.path), str(theirs.fileno()), str(nice), json.dumps(files))
+        numbers = map(str, (os.getpid(), theirs.fileno(), nice))
+        arguments = (json.dumps(sys.path), *numbers, json.dumps(files))
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", START, *arguments],
@@ -97,16 +101,20 @@ class Worker:
         return self.process.wait()
 
 
-def serve(descriptor: int, nice: int, plugin_files: list[str] | None = None) -> NoReturn:
+def serve(
+    parent: int, descriptor: int, nice: int, plugin_files: list[str] | None = None
+) -> NoReturn:
     """Calls the function that comes first with the arguments that come then: a worker's part.
 
     Args:
+        parent: the number of the process that asks; this one ends with it, also while it works.
         descriptor: of the connection to the process that asks; it is read until that is gone.
         nice: as `Worker` has it.
         plugin_files: plugins to load besides the installed ones; None loads none at all.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    end_with(parent, lambda: os._exit(1))
     os.nice(nice)
     os.set_inheritable(descriptor, False)  # what the function starts must not keep it open
     if plugin_files is not None:
@@ -119,6 +127,20 @@ def serve(descriptor: int, nice: int, plugin_files: list[str] | None = None) -> 
         result = function(*received(connection))
         with suppress(ConnectionError):  # whoever asked is gone
             connection.send(result)
+
+
+def end_with(parent: int, end: Callable[[], object]) -> None:
+    """Has a thread call `end` when the parent of this process, of that number, is gone.
+
+    The end of a pipe would not tell: who forks hands on the other end of it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOKS)
+        end()
+
+    threading.Thread(target=watch, name="mlrun-parent", daemon=True).start()
 
 
 def received(connection: Connection[Any, Any]) -> Any:

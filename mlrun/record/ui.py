@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,12 @@ import requests
 from mlrun.errors import MlrunError
 from mlrun.record import opening, store
 
+SERVER = (
+    "import json, os, runpy, signal, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
+    "from mlrun.machine.workers import end_with; "
+    "end_with(int(sys.argv.pop(1)), lambda: os.killpg(0, signal.SIGTERM)); "
+    "runpy.run_module('mlflow', run_name='__main__', alter_sys=True)"
+)
 START = 120.0  # seconds: how long MLflow's server may take to start
 
 
@@ -36,8 +43,11 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
     port = free_port(port)
     command = [
         sys.executable,
-        "-m",
-        "mlflow",
+        "-P",
+        "-c",
+        SERVER,
+        json.dumps(sys.path),
+        str(os.getpid()),
         "server",
         "--host",
         "127.0.0.1",

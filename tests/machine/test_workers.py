@@ -36,6 +36,18 @@ workers = [Worker(os.getpid), Worker(os.getpid)]
 print(*(worker.call() for worker in workers), flush=True)
 sys.stdin.read()
 """
+BUSY = """
+import os, sys, threading, time
+from mlrun.plugin import Worker
+workers = [Worker(time.sleep), Worker(time.sleep)]
+forked = os.fork()  # it keeps the other ends of the workers' pipes open
+if not forked:
+    time.sleep(600)
+for worker in workers:
+    threading.Thread(target=worker.call, args=[600], daemon=True).start()
+print(*(worker.process.pid for worker in workers), forked, flush=True)
+sys.stdin.read()
+"""
 Start = Callable[..., Worker]
 
 
@@ -139,3 +151,19 @@ def test_processes_end_when_their_parent_is_killed() -> None:
     parent.communicate()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
+
+
+def test_processes_that_are_at_work_end_when_their_parent_is_killed() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    *children, forked = (psutil.Process(int(pid)) for pid in parent.stdout.readline().split())
+    parent.kill()
+    parent.wait()
+    try:
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive
+    finally:
+        forked.kill()
+        parent.communicate()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from browsers import CHROMIUM, browser_page, free_port, user_interface
 from mlflow_pages import known_pages
@@ -68,3 +71,16 @@ def test_the_printed_link_opens_curves_pictures_with_a_slider_and_tables(
         thumbnail = page.locator("img[src*='1-1.png']")
         expect(thumbnail).to_be_visible()
         expect(thumbnail).to_have_js_property("naturalWidth", 96)
+
+
+@pytest.mark.slow
+def test_the_server_ends_when_the_command_is_killed(store: str) -> None:
+    command = [sys.executable, "-m", "mlrun", "ui", "--no-open", "--port", free_port()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as ui:
+        assert ui.stdout is not None
+        assert ui.stdout.readline().startswith(b"http://127.0.0.1:")
+        servers = psutil.Process(ui.pid).children(recursive=True)
+        assert servers
+        ui.kill()
+        _, alive = psutil.wait_procs(servers, timeout=60)
+    assert not alive

@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlrun.data.block_sums import BlockSums
+    from mlrun.data.checked import map_checked
     from mlrun.data.decoding import (
         DECODING_RULE,
         decode,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 PLACES = {
     "DECODING_RULE": "mlrun.data.decoding",
+    "BlockSums": "mlrun.data.block_sums",
     "Calibration": "mlrun.training.statistics",
     "Evaluation": "mlrun.training.evaluation",
     "Layer": "mlrun.inside.layers",
@@ -52,6 +55,7 @@ PLACES = {
     "is_left_out": "mlrun.data.image_paths",
     "is_named": "mlrun.training.optimisation.parts",
     "layers_of": "mlrun.inside.layers",
+    "map_checked": "mlrun.data.checked",
     "one_line": "mlrun.errors",
     "quiet_decoding": "mlrun.data.decoding",
     "top_layers": "mlrun.training.optimisation.parts",
@@ -62,6 +66,7 @@ PLACES = {
 
 __all__ = [
     "DECODING_RULE",
+    "BlockSums",
     "Calibration",
     "Evaluation",
     "Layer",
@@ -81,6 +86,7 @@ __all__ = [
     "is_left_out",
     "is_named",
     "layers_of",
+    "map_checked",
     "one_line",
     "quiet_decoding",
     "top_layers",

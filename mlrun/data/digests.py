@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from mlrun.data.checked import checked_file_of
 from mlrun.data.splits import Selection
 
 DIGITS = 16  # of a digest that are kept, hexadecimal
@@ -26,12 +27,15 @@ def data_digest(selection: Selection, is_given_up: Callable[[], bool] = lambda: 
     that are mapped from a file are read once, from the first to the last. It runs beside other
     threads: most of its time is without Python's lock, and none of torch's threads are used.
 
+    Images of `map_checked` are compared with what was written to their file in the same pass.
+
     Args:
         selection: the images.
         is_given_up: asked every few megabytes.
 
     Raises:
         GivenUpError: `is_given_up` said so.
+        MlrunError: the file of the images is not as it was written.
     """
     sha = start_of(selection)
     for some in pixels(selection):
@@ -69,11 +73,18 @@ def start_of(selection: Selection) -> hashlib._Hash:
 
 
 def pixels(selection: Selection) -> Iterator[NDArray[np.uint8]]:
-    """Yields the bytes of a selection's images in their order, some images at a time."""
+    """Yields the bytes of a selection's images in their order, some images at a time.
+
+    Raises:
+        MlrunError: the file of the images is not as it was written.
+    """
+    file = checked_file_of(selection.images)
     images, indices = selection.images.numpy(), selection.indices.numpy()
     size = max(1, AT_ONCE // max(1, images[0].size))
     in_a_row = bool((np.diff(indices) == 1).all())
     for start in range(0, len(indices), size):
         rows = indices[start : start + size]
+        if file is not None:
+            file.compare_rows(selection.images, rows)
         some = images[rows[0] : rows[-1] + 1] if in_a_row else images[rows]
         yield np.ascontiguousarray(some)

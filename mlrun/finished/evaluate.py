@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlrun.data.batches import Batches, Batching
+from mlrun.data.checked import checked_file_of
 from mlrun.data.classes import classes_in, warn_of_absent
 from mlrun.data.digests import data_digest, digest_like
 from mlrun.data.examples import ExampleStore
@@ -243,11 +244,19 @@ def seed_of(run: LoggedRun, request: EvaluationRequest) -> int:
 
 
 def evaluate_on(restored: Restored, selection: Selection, request: EvaluationRequest) -> Evaluation:
-    """Returns the evaluation of the weights on the images, changed as is asked for."""
+    """Returns the evaluation of the weights on the images, changed as is asked for.
+
+    Raises:
+        MlrunError: the file of the images was changed meanwhile.
+    """
     store = ExampleStore.of(selection, restored.normalisation, restored.device)
     batches = Batches(store, Batching(evaluated_at_once(restored.weights.shape)))
     if request.variant.active:
         batches = change_batches(batches, request.variant, seed=seed_of(restored.run, request))
-    return evaluate_batches(
+    evaluation = evaluate_batches(
         restored.model, batches, part=request.part, precision=restored.precision
     )
+    file = checked_file_of(selection.images)
+    if file is not None:
+        file.check()
+    return evaluation

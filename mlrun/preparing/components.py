@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
+from mlrun.data.checked import checked_file_of
 from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.sharing import LOADED
@@ -33,12 +34,16 @@ def named(what: str) -> Iterator[None]:
 
 
 def load_data(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
-    """Returns the data set, checked; one that a run of the same `shared_data` block loaded."""
+    """Returns the data set, checked; one that a run of the same `shared_data` block loaded.
+
+    One whose file was found damaged is loaded anew.
+    """
     cache = LOADED.get()
     if cache is None:
         return load_anew(dataset, data_dir)
     key = f"{dataset.component.qualified} in {data_dir.expanduser().absolute()}: {dataset.options}"
-    if key not in cache:
+    file = checked_file_of(cache[key].train.images) if key in cache else None
+    if key not in cache or (file is not None and file.fault):
         cache[key] = load_anew(dataset, data_dir)
     return cache[key]
 

@@ -5,18 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from mlrun.errors import MlrunError
 from mlrun.preparing.features import Features
 from mlrun.record.tracking import Tracker
 from mlrun.running.context import RunContext
+from mlrun.running.data_sets import Digests
 from mlrun.running.progress import Progress
 from mlrun.running.step_log import LogSteps
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import Checkpoints
+from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally
 
 if TYPE_CHECKING:
     from mlrun.running.visualising import DrawPictures
+
+
+class WatchFiles(Callback):
+    """Ends the run where a file that images are mapped from is not as it was written."""
+
+    def __init__(self, digests: Digests) -> None:
+        self._digests = digests
+
+    def on_step_end(self, state: TrainingState, tally: Tally) -> None:
+        """Raises MlrunError with what another thread, or an attempt to read, has found."""
+        for file in self._digests.files:
+            if file.fault:
+                raise MlrunError(file.fault)
+
+    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
+        """Looks whether a file was changed; raises MlrunError if it was."""
+        self._digests.check()
+
+    def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
+        """Looks once more."""
+        self._digests.check()
 
 
 class LogMetrics(Callback):
@@ -93,7 +117,7 @@ def make_callbacks(
 ) -> list[Callback]:
     """Returns the callbacks of a run, in the order in which they are called."""
     settings, tracker = context.plan.settings, context.tracker
-    callbacks: list[Callback] = []
+    callbacks: list[Callback] = [WatchFiles(context.digests)] if context.digests.files else []
     if settings.log_every:
         callbacks.append(LogSteps(tracker, settings.log_every))
     callbacks += [

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from mlrun.data.checked import checked_file_of
 from mlrun.data.digests import data_digest
 from mlrun.data.splits import Selection
 from mlrun.preparing.prepared import Prepared
@@ -19,6 +20,9 @@ class Digests:
     """The digests of a run's selections; a thread makes them from `start` on.
 
     All bytes of a large data set take seconds to read, for which no training waits.
+
+    Attributes:
+        files: those that the selections' images are mapped from and compared with.
     """
 
     def __init__(self, selections: Mapping[str, Selection]) -> None:
@@ -26,6 +30,8 @@ class Digests:
         self._made: dict[str, Future[str]] = {}
         self._used: Future[None] | None = None
         self._given_up = threading.Event()
+        files = map(checked_file_of, [selection.images for selection in selections.values()])
+        self.files = {file for file in files if file is not None}
 
     def start(self, use: Callable[[], None]) -> None:
         """Starts the thread, which calls `use` when it has made all of them."""
@@ -40,6 +46,16 @@ class Digests:
     def of(self, name: str) -> str:
         """Returns the digest of a selection, once it is made; raises what that raised."""
         return self._made[name].result()
+
+    def check(self) -> None:
+        """Raises MlrunError where a file of images is known to be other than it was written."""
+        for file in self.files:
+            file.check()
+
+    def confirm(self) -> None:
+        """Waits until all images were read, and then does so."""
+        wait(self._made.values())
+        self.check()
 
     def close(self, patience: float | None) -> None:
         """Waits until the digests are made and used, and raises what that raised.

@@ -37,10 +37,15 @@ class Tester:
     context: RunContext
 
     def test(self, model: nn.Module, best_epoch: int) -> Test:
-        """Evaluates the test part and its variants; `model` has the weights of the best epoch."""
+        """Evaluates the test part and its variants; `model` has the weights of the best epoch.
+
+        Raises:
+            MlrunError: a file of images is not as it was written.
+        """
         context = self.context
         part = "test" if "test" in context.prepared.parts else "val"
         tested = context.prepared.evaluate(model, part)
+        context.digests.confirm()
         table = per_class(tested.arrays, context.prepared.data.classes)
         context.tracker.table("per-class", with_dashes(table))
         self.log_predictions(tested, part, Variant())

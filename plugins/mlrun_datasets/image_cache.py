@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from filelock import FileLock, Timeout
-from torch import Tensor
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun.plugin import DECODING_RULE, cache_folder
+from mlrun.plugin import DECODING_RULE, cache_folder, map_checked
+from mlrun_datasets.cache_on_disk import (
+    build,
+    locked,
+    read_manifest,
+    remove_unfinished,
+    writing,
+)
 from mlrun_datasets.decoders import Range
-from mlrun_datasets.decoding_progress import LOG, log_info
+from mlrun_datasets.decoding_progress import LOG
 from mlrun_datasets.files import resolve_path
 from mlrun_datasets.folder_parts import say_left_out
 from mlrun_datasets.image_files import Listing, list_images
-from mlrun_datasets.pixel_file import fill
 from mlrun_datasets.value_range import check_range, report_range
 
 NAMED = 10  # images left out that are named one by one
@@ -68,6 +67,7 @@ def load_images(listing: Listing, decoding: Decoding) -> ImageData:
     """
     if listing.unread:
         say_left_out(listing.unread)
+    remove_unfinished(place_of(listing, decoding).parent)
     place, manifest = copy_of(listing, decoding) or make_copy(listing, decoding)
     report(manifest["skipped"], listing, place, decoding.skip_unreadable)
     report_range(manifest, listing, decoding.value_range)
@@ -82,7 +82,7 @@ def copy_of(listing: Listing, decoding: Decoding) -> tuple[Path, dict[str, Any]]
     given = decoding.value_range
     for one in [decoding] if given is None else [decoding, replace(decoding, value_range=None)]:
         place = place_of(listing, one)
-        manifest = read_manifest(place, fingerprint(listing, one))
+        manifest = read_manifest(place, fingerprint(listing, one), listing.dataset)
         if manifest and (one is decoding or manifest["range"] in (None, list(given or ()))):
             return place, manifest
     return None
@@ -92,7 +92,7 @@ def make_copy(listing: Listing, decoding: Decoding) -> tuple[Path, dict[str, Any
     """Decodes the images, unless another process just has; returns the cache and its manifest."""
     place, about = place_of(listing, decoding), fingerprint(listing, decoding)
     with writing(place), locked(place, listing.dataset):
-        manifest = read_manifest(place, about)
+        manifest = read_manifest(place, about, listing.dataset)
         return place, manifest or build(place, listing, about, decoding.workers or cores())
 
 
@@ -119,60 +119,6 @@ def fingerprint(listing: Listing, decoding: Decoding) -> dict[str, Any]:
         "range": decoding.value_range and list(decoding.value_range),
         "files": files,
     }
-
-
-def read_manifest(place: Path, about: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns the manifest of a cache; None if it is missing, stale or broken."""
-    try:
-        manifest: dict[str, Any] = json.loads((place / "manifest.json").read_bytes())
-        fresh = manifest["about"] == about
-        whole = manifest["bytes"] == (place / "images").stat().st_size
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return manifest if fresh and whole else None
-
-
-@contextlib.contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """Turns a cache that cannot be written into an MlrunError."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise MlrunError(
-            f"cannot write the cache {place}: {error.strerror or error}; make room, or name "
-            "another folder with --dataset.cache"
-        ) from error
-
-
-@contextlib.contextmanager
-def locked(place: Path, dataset: str) -> Iterator[None]:
-    """Lets one process build a cache at a time."""
-    lock = FileLock(f"{place}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log_info(dataset, "waiting for another process, which decodes the same images")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def build(place: Path, listing: Listing, about: dict[str, Any], workers: int) -> dict[str, Any]:
-    """Decodes every image into a new cache, which is at its place only once it is whole."""
-    folder = place.with_name(f"{place.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
-    folder.mkdir()
-    try:
-        manifest = {"about": about, **fill(folder / "images", listing, about, workers)}
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        shutil.rmtree(place, ignore_errors=True)
-        folder.rename(place)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return manifest
 
 
 def report(skipped: dict[str, str], listing: Listing, place: Path, skip: bool) -> None:
@@ -218,7 +164,7 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         name = listing.classes[min(lost)]
         raise MlrunError(f"no image of class {name} in {listing.source[0]} can be used")
     count = sum(map(len, labels.values()))
-    images = mapped(place / "images", (count, *manifest["shape"]))
+    images = map_checked(place / "images", (count, *manifest["shape"]), manifest["sums"])
     lengths = [len(numbers) for numbers in labels.values()]
     parts = {
         part: Part(some, torch.tensor(labels[part], dtype=torch.int64))
@@ -233,13 +179,6 @@ def assemble(place: Path, listing: Listing, manifest: dict[str, Any]) -> ImageDa
         licence="not stated",
         value_range=manifest["range"] and tuple(manifest["range"]),
     )
-
-
-def mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """Returns a file as a uint8 tensor of which only what is used is read; not to be written to."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(np.memmap(path, np.uint8, mode="r", shape=shape))
 
 
 def cores() -> int:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlrun import MlrunError
-from mlrun.plugin import decode, quiet_decoding
+from mlrun.plugin import BlockSums, decode, quiet_decoding
 from mlrun_datasets.decoders import FULL, Rule, decode_all
 from mlrun_datasets.decoding_progress import log_info, progress_bar
 from mlrun_datasets.image_files import Listing
@@ -23,9 +23,10 @@ from mlrun_datasets.value_range import find_range, levels_used
 def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> dict[str, Any]:
     """Writes the pixels of every image to `path`, one after another.
 
-    Returns the shape of each, (C, H, W), how many bytes were written, the images that were left
-    out, by path, with the reason, and of images of more than 8 bits: the range of their values,
-    how many levels the training images came to, and how many images have 8 bits.
+    Returns the shape of each, (C, H, W), how many bytes were written and the sums of their blocks,
+    the images that were left out, by path, with the reason, and of images of more than 8 bits: the
+    range of their values, how many levels the training images came to, and how many images have 8
+    bits.
 
     Raises:
         MlrunError: none can be read, or there is no room.
@@ -71,6 +72,7 @@ def write(path: Path, listing: Listing, rule: Rule, workers: int) -> dict[str, A
     skipped: dict[str, str] = {}
     levels = np.zeros(256, np.int64)
     done = wide = 0
+    sums = BlockSums()
     with (
         path.open("wb") as file,
         progress_bar(len(files)) as advance,
@@ -87,11 +89,13 @@ def write(path: Path, listing: Listing, rule: Rule, workers: int) -> dict[str, A
             wide += len(chunk.levels)
             done += count
             file.write(chunk.pixels)
+            sums.update(chunk.pixels)
             advance(count)
         file.flush()
         os.fsync(file.fileno())
         return {
             "bytes": file.tell(),
+            "sums": sums.sums(),
             "skipped": skipped,
             "range": rule.value_range if wide else None,
             "levels": levels_used(levels) if levels.any() else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import torch
 from checkouts import ROOT
 from data_files import drawn, load, write_image, write_tree
+from filelock import FileLock
 
 from mlrun import MlrunError
 
@@ -129,6 +131,17 @@ def cut(cache: Path) -> None:
         file.truncate(100)
 
 
+def flip(cache: Path) -> None:
+    content = bytearray((cache / "images").read_bytes())
+    content[-1] ^= 1
+    (cache / "images").write_bytes(content)
+
+
+def misdescribe(cache: Path) -> None:
+    path = cache / "manifest.json"
+    path.write_text(path.read_text().replace('"shape": [3, 64, 64]', '"shape": [3, 64, 60]'))
+
+
 def garble(cache: Path) -> None:
     (cache / "manifest.json").write_text("{")
 
@@ -142,18 +155,37 @@ def lose(cache: Path) -> None:
 
 
 def age(cache: Path) -> None:
+    """As another version of mlrun has written it."""
     path = cache / "manifest.json"
     path.write_text(path.read_text().replace('"rule": 2', '"rule": 1'))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (cache / "manifest.sha256").write_text(digest)
 
 
-@pytest.mark.parametrize("damage", [cut, garble, empty, lose, age])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut, "it has 100 of 98,304 bytes"),
+        (flip, "block 0 of its pixels is not as it was written"),
+        (misdescribe, "its manifest is damaged"),
+        (garble, "its manifest is damaged"),
+        (empty, "its manifest is damaged"),
+        (lose, ""),
+        (age, ""),
+    ],
+)
 def test_a_damaged_or_outdated_copy_is_made_again(
-    damage: Callable[[Path], None], tmp_path: Path
+    damage: Callable[[Path], None], said: str, tmp_path: Path, told: Callable[[], str]
 ) -> None:
     write_tree(tmp_path / "tree")
     expected = load("image-folder", tmp_path, path="tree").train.images.clone()
-    damage(cache_of(tmp_path))
+    cache = cache_of(tmp_path)
+    told()
+    damage(cache)
     assert torch.equal(load("image-folder", tmp_path, path="tree").train.images, expected)
+    *warned, decoding = told().splitlines()
+    assert decoding.startswith("image-folder: decoding 8 images into ")
+    assert warned == ([f"image-folder: the cache {cache} is made again: {said}"] if said else [])
 
 
 def test_any_number_of_processes_makes_the_same_copy(tmp_path: Path) -> None:
@@ -215,6 +247,21 @@ def test_a_killed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not alive
     assert len(load("image-folder", tmp_path, path="tree").train.labels) == 1200
     assert cache_of(tmp_path).suffix != ".unfinished"
+
+
+def test_what_a_killed_build_left_is_removed_by_any_other(tmp_path: Path) -> None:
+    write_tree(tmp_path / "tree")
+    load("image-folder", tmp_path, path="tree")
+    base = cache_of(tmp_path).parent
+    killed, building = base / "other.d-0123.unfinished", base / "tree-4567.unfinished"
+    for folder in (killed, building):
+        folder.mkdir()
+        (folder / "images").write_bytes(bytes(100))
+    with FileLock(f"{building.with_suffix('')}.lock"):
+        load("image-folder", tmp_path, path="tree")
+        assert (killed.exists(), building.exists()) == (False, True)
+    load("image-folder", tmp_path, path="tree")
+    assert not building.exists()
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:

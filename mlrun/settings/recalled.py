@@ -11,7 +11,7 @@ from mlrun.errors import MlrunError
 from mlrun.settings.names import canonical
 from mlrun.settings.run import RECALLED, Settings, setting_traits
 from mlrun.settings.values import explain_each
-from mlrun.settings.versions import VERSION, brought_up, version_of
+from mlrun.settings.versions import KEY, VERSION, brought_up, version_of
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,12 @@ class Recalled:
 def recall(values: Mapping[str, object]) -> Recalled:
     """Returns the settings that a run wrote under dotted names, in this version or another.
 
+    Those without a version are of the first, which did not write it.
+
     Raises:
         MlrunError: what stands in place of their version is none.
     """
-    written = {canonical(name): value for name, value in values.items()}
+    written = {KEY: 1, **{canonical(name): value for name, value in values.items()}}
     known: dict[str, object] = {}
     options: dict[str, object] = {}
     unknown: dict[str, object] = {}

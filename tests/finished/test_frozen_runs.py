@@ -128,7 +128,11 @@ CHANGED = [
     ("weights.cmap: gray", "sketches.cmap: gray", "an option of a visualiser that is gone"),
     ("model.dropout: 0.1", "model.dropout: 0.1\nmodel.drop_path: 0.1", "an option of the model"),
     ("dataset.size: null", "dataset.size: null\ndataset.mirror: x", "an option of the data set"),
-    ("strict: false", "strict: false\nsettings_version: 99", "a later version"),
+    (
+        "strict: false",
+        "strict: false\nstratify: false\nsettings_version: 99",
+        "a later version",
+    ),
 ]
 
 

@@ -32,6 +32,7 @@ def test_settings_of_the_first_version_draw_as_it_drew(home: Path) -> None:
     Path("said.yaml").write_text("settings_version: 1\nmodel: mlp\n")
     Path("own.yaml").write_text("model: mlp\nvalidation: 0.3\n")
     assert not recall(WRITTEN_BY_VERSION_1).settings.stratify
+    assert not recall({"model": "mlp"}).settings.stratify  # a run's, with lines missing
     stratified = {
         name: plan_of({"recipe": name}).settings.stratify
         for name in ("old.yaml", "upon.yaml", "said.yaml", "own.yaml")

@@ -28,10 +28,13 @@ COMMANDS = {
     "runs": ("mlrun.cli.runs", "List the last runs: what differs, and the main figures."),
     "report": ("mlrun.cli.report", "Make the page of a run again."),
     "compare": ("mlrun.cli.compare", "Compare several runs in one page."),
+    "sync": ("mlrun.cli.sync", "Send what runs could not send to the tracking store."),
     "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),
     "recipes": ("mlrun.cli.recipes", "List the recipes, or show one."),
     "ui": ("mlrun.cli.ui", "Open MLflow's UI on the store in use."),
 }
+
+KNOWN = ("TrainingFailed", "RecordFailed")  # what their messages say needs no traceback
 
 
 class Terminated(KeyboardInterrupt):
@@ -169,7 +172,7 @@ def show_cause(error: MlrunError) -> None:
     while isinstance(cause, MlrunError):  # it was named on its way up
         cause = cause.__cause__
     bugs = (TypeError, AttributeError, LookupError, NameError, ImportError, AssertionError)
-    failed = isinstance(error, RunFailed) and type(cause).__name__ != "TrainingFailed"
+    failed = isinstance(error, RunFailed) and type(cause).__name__ not in KNOWN
     if cause is not None and (failed or isinstance(cause, (*bugs, SyntaxError))):
         echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)
 

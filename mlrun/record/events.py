@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["metric", "param", "tag", "input", "look", "artifact"]
+Kind = Literal[
+    "metric", "param", "tag", "input", "look", "artifact", "removal", "model", "view", "end"
+]
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,11 @@ class LoggedData:
 class Event:
     """One logged item; sending it twice changes nothing in MLflow.
 
-    kind: `metric`, `param`, `tag`, `input` (a part of the data set), `look` (the run's colour
-        on MLflow's pages, chosen when it is sent) or `artifact`.
+    kind: of what.
     name: the key; of an artifact, its path in the run, the same whenever it is sent.
-    value: a number, a text, a part of a data set, or an artifact's content: bytes, or a file of
-        the same name.
+    value: a number, a text, a part of a data set, an artifact's content: bytes, or a file of
+        the same name; of the model, the folder that it is saved in; of a view, the pictures'
+        keys as a JSON list; of the end, the status.
     step: of a metric, the epoch; in the section `step/`, the optimiser step.
     timestamp: when it happened, milliseconds since 1970.
     """

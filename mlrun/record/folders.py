@@ -16,9 +16,14 @@ def state_folder() -> Path:
     return Path(home).expanduser() if home else platformdirs.user_state_path("mlrun")
 
 
+def runs_folder() -> Path:
+    """Returns the folder with a folder for each run that lasts, or left something to send."""
+    return state_folder() / "runs"
+
+
 def run_folder(run_id: str) -> Path:
-    """Returns the folder of a run's checkpoints while it lasts."""
-    return state_folder() / "runs" / run_id
+    """Returns the folder of a run: its journal and its checkpoints, while it lasts."""
+    return runs_folder() / run_id
 
 
 def cache_folder() -> Path:

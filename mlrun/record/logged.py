@@ -18,7 +18,7 @@ from mlrun.record import store
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
 from mlrun.record.lookup import answering, look_up, open_store
-from mlrun.record.tracking import quiet
+from mlrun.record.noise import quiet
 from mlrun.settings import Settings
 from mlrun.settings.plain_yaml import read_mapping
 from mlrun.settings.recalled import Recalled, recall

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from mlrun.errors import MlrunError, one_line, redact
 from mlrun.record import store
-from mlrun.record.tracking import quiet
+from mlrun.record.noise import quiet
 
 
 def open_store() -> MlflowClient:

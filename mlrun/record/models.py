@@ -5,55 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import mlflow.pytorch
 import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 
-def log_model(run_id: str, module: Any, example: Any, output: Any, requirements: list[str]) -> None:
-    """Logs `module` as the servable model (pt2) of a run.
+def save_model(
+    folder: Path, module: Any, example: Any, output: Any, requirements: list[str]
+) -> None:
+    """Saves `module` as the servable model (pt2) of a run in `folder`, which is made.
 
     Args:
-        run_id: of the run.
+        folder: of the model.
         module: a torch module in evaluation mode on the CPU, which takes any number type.
         example: float32 (2, C, H, W), a batch as it is sent to the server.
         output: float32 (2, K), the module's logits for `example`.
         requirements: what pip must install to serve it.
+
+    In its description the number type of the input is left open. The export wants a signature
+    with one; kept in the model, MLflow would refuse every array of another type, such as uint8
+    pixels. The exported program checks the shape itself.
     """
     shape = ", ".join(map(str, example.shape[1:]))
-    Model.log(
-        artifact_path=None,
-        name="model",
-        flavor=AnyNumbers,
-        run_id=run_id,
+    model = Model(
         metadata={
             "input": f"raw pixels 0–255 of any number type, (N, {shape})",
             "output": "logits, float32 (N, K)",
-        },
-        pytorch_model=module,
+        }
+    )
+    mlflow.pytorch.save_model(
+        module,
+        str(folder),
+        mlflow_model=model,
         signature=ModelSignature(tensors(example), tensors(output)),
         input_example=example,
         pip_requirements=requirements,
         serialization_format="pt2",
     )
+    model.signature = ModelSignature(outputs=tensors(output))
+    model.save(str(folder / "MLmodel"))
 
 
 def tensors(batch: Any) -> Schema:
     """Returns the schema of batches of any length like `batch`."""
     return Schema([TensorSpec(np.dtype("float32"), (-1, *batch.shape[1:]), name=None)])
-
-
-class AnyNumbers:
-    """MLflow's PyTorch flavour, but for the number type of the input, which is left open.
-
-    The export wants a signature with one. Kept in the model, MLflow would refuse every array of
-    another type, such as uint8 pixels; the exported program checks the shape itself.
-    """
-
-    @staticmethod
-    def save_model(path: str, mlflow_model: Model, **options: Any) -> None:
-        """Saves a model as `mlflow.pytorch.save_model` does, then opens its input."""
-        mlflow.pytorch.save_model(path=path, mlflow_model=mlflow_model, **options)
-        mlflow_model.signature = ModelSignature(outputs=mlflow_model.signature.outputs)
-        mlflow_model.save(str(Path(path) / "MLmodel"))

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from mlrun.errors import MlrunError, encodable, legible, one_line, redact, unknown
+from mlrun.errors import MlrunError, RunFailed, encodable, legible, one_line, redact, unknown
 from mlrun.record import appearance, store
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import (
@@ -24,7 +24,12 @@ from mlrun.record.experiments import (
     check_run,
     experiment_of,
 )
-from mlrun.record.tracking import Status, Tracker, quiet, view_of
+from mlrun.record.folders import run_folder
+from mlrun.record.journal import Header, Journal
+from mlrun.record.noise import quiet
+from mlrun.record.sending import view_of
+from mlrun.record.store import public
+from mlrun.record.tracking import Status, Tracker, end_directly, why
 
 LOG = logging.getLogger("mlrun.store")
 
@@ -76,7 +81,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
         if is_generated(run.info.run_name):
             client.update_run(existing_id, name=run_name)
             run = client.get_run(existing_id)
-    tracker = Tracker(client, uri, run)
+    tracker = tracker_of(client, uri, run)
     if existing_id:
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.earlier_tags})
     tracker.settle_in()
@@ -92,6 +97,26 @@ def new_run(
     check_artifacts(home.artifact_location)
     child = {} if parent is None else {PARENT_TAG: parent.info.run_id}
     return client.create_run(home.experiment_id, run_name=run_name, tags={**tags, **child})
+
+
+def tracker_of(client: MlflowClient, uri: str, run: Any) -> Tracker:
+    """Returns the tracker of a run that was opened, with a journal of its own.
+
+    Raises:
+        RunFailed: the journal cannot be written, or events cannot be sent; the run was ended.
+    """
+    run_id = run.info.run_id
+    header = Header(
+        run_id, run.info.experiment_id, run.info.run_name, public(uri), run.info.start_time
+    )
+    try:
+        tracker = Tracker(client, uri, run, Journal(run_folder(run_id), header))
+        tracker.check()
+    except Exception as error:
+        reason = why(error, run_folder(run_id)) if isinstance(error, OSError) else str(error)
+        end_directly(client, run_id, "FAILED", {"mlrun.status": "FAILED", "mlrun.reason": reason})
+        raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
+    return tracker
 
 
 def locate(experiment: str | None) -> tuple[str, str, str]:

@@ -1,22 +1,31 @@
-"""The outbox of a run: a queue of events, and a thread that sends them."""
+"""The outbox of a run: a cursor over its journal, and a thread that sends what it meets."""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
 from mlrun.errors import one_line
 from mlrun.record.events import Event, Kind
+from mlrun.record.journal import Entry, Journal
 
 GATHER = 0.5  # seconds: how long events wait for others to share a request
-GRACE = 30.0  # seconds: how long a closing run goes on trying a store that fails
 PAUSES = (0.5, 30.0)  # seconds between tries of one parcel: the first, and the longest
 ABREAST = 8  # requests at once, of the kinds that may go side by side
+READ_AT_ONCE = 5000  # events; while so many wait for a store, the others stay on the disk
+SYNC_EVERY = 1.0  # seconds between two times that the journal is written to the disk
+REPORT_EVERY = 60.0  # seconds between two times that a failing store is told of
+LAST_TRY = 5.0  # seconds after the deadline, for a request that is under way
+IN_ORDER: dict[Kind, Kind] = {  # of one name, an old one must not follow a newer one
+    "tag": "tag",
+    "artifact": "artifact",
+    "removal": "artifact",
+    "view": "view",
+}
 
 Send = Callable[[list[Event]], None]
 
@@ -26,154 +35,218 @@ class Parcel:
     """Events of one kind that are sent in one request, and when to try next."""
 
     kind: Kind
-    events: list[Event]
+    entries: list[Entry]
     pause: float = PAUSES[0]
     due: float = 0.0
-    reason: str = "the tracking store did not answer in time"
+
+    @property
+    def events(self) -> list[Event]:
+        """The events, in order."""
+        return [entry.event for entry in self.entries]
+
+    @property
+    def names(self) -> set[tuple[Kind, str]]:
+        """What it must not overtake: kind and name, of the kinds that are sent in order."""
+        stream = IN_ORDER.get(self.kind)
+        return {(stream, event.name) for event in self.events} if stream else set()
 
 
 class Outbox:
-    """Queues events without waiting and sends them soon, many in one request.
+    """Sends the events of a journal soon after they are written, many in one request.
 
-    Events that the store does not take now are tried again later, while others are sent; as
-    long as a run lasts, without end.
+    Events that the store does not take now are tried again later, while others are sent. What
+    it takes, and what it will never take, is noted in the journal. What is left when the outbox
+    is closed stays there, for a later process.
 
     Args:
+        journal: of the run.
         send: by kind, what sends a list of events of that kind; sending some again must
             change nothing.
         at_once: by kind, the most events that `send` may be given.
         is_refused: whether an error means that the store will never take these events.
         abreast: kinds whose requests do not wait for each other, so that the end of a run with
             many files takes as long as a few; a `send` of these is called from several threads.
-        trouble: called once, in the sending thread, with the reason why the store fails.
 
     Attributes:
-        refused: events that the store will never take, each with the reason.
-        lost: events that were given up when the run closed, each with the reason.
+        journal: as given.
+        trouble: called in the sending thread with the reason, while the store fails, at most once
+            a minute.
+        fails: whether the store did not take what it was sent last.
+        reason: why the store did not take something, the last time that it did not.
+        died: why events are no longer sent; empty while they are.
     """
 
     def __init__(
         self,
+        journal: Journal,
         send: Mapping[Kind, Send],
         at_once: Mapping[Kind, int],
         is_refused: Callable[[Exception], bool],
-        trouble: Callable[[str], None] = lambda reason: None,
         abreast: Collection[Kind] = (),
     ) -> None:
-        self.refused: list[tuple[Event, str]] = []
-        self.lost: list[tuple[Event, str]] = []
-        self.trouble = trouble
+        self.journal = journal
+        self.trouble: Callable[[str], None] = lambda reason: None
+        self.reason, self.died = "", ""
         self._send, self._at_once, self._is_refused = send, at_once, is_refused
         self._abreast = abreast
-        self._has_reported = False
-        self._queue: queue.Queue[Event | None] = queue.Queue()
+        self.fails = False
+        self._report_due = 0.0
+        self._changed = threading.Condition()
+        self._wake = threading.Event()
         self._hurry = threading.Event()
         self._deadline: float | None = None
-        self._thread = threading.Thread(target=self._consume, name="mlrun-outbox", daemon=True)
-        self._thread.start()
+        self._closing = False
+        self._synced = time.monotonic()
+        self._waiting: list[Parcel] = []
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts to send; where no thread can be had, `died` says so."""
+        try:
+            self._thread = threading.Thread(target=self._run, name="mlrun-outbox", daemon=True)
+            self._thread.start()
+        except RuntimeError as error:  # no memory, or too many threads
+            self._thread = None
+            self.died = f"no thread to send events with ({error})"
 
     def put(self, event: Event) -> None:
-        """Queues one event without waiting; after closing, adds it to `lost`."""
-        if self._thread.is_alive():
-            self._queue.put(event)
-        else:
-            self.lost.append((event, "the run was closed"))
+        """Writes an event to the journal, to be sent soon.
 
-    def flush(self) -> None:
-        """Waits until every event so far is sent, refused or, after a grace, lost."""
-        if self._thread.is_alive():
-            self._deadline = time.monotonic() + GRACE
-            self._hurry.set()
-            self._queue.join()
-            self._hurry.clear()
-            self._deadline = None
+        Raises:
+            OSError: it could not be written.
+        """
+        self.journal.append(event)
+        self._wake.set()
 
-    def close(self) -> None:
-        """Sends what is left and stops the thread; a second time, does nothing."""
-        if self._thread.is_alive():
-            self._deadline = time.monotonic() + GRACE
-            self._hurry.set()
-            self._queue.put(None)
-            self._thread.join()
+    def flush(self, wait: float) -> bool:
+        """Waits until every event so far has an answer, at most `wait` seconds; whether it has."""
+        if self._thread is None or not self._thread.is_alive():
+            return self.journal.left() == 0
+        self._hurry.set()
+        self._wake.set()
+        with self._changed:
+            done = self._changed.wait_for(lambda: not self.journal.left(), wait)
+        self._hurry.clear()
+        return done
 
-    def _consume(self) -> None:
-        waiting: list[Parcel] = []
-        open_ = True
-        with ThreadPoolExecutor(ABREAST, "mlrun-outbox") as pool:
-            while open_ or waiting:
-                events = self._take(waiting)
-                if None in events:
-                    open_ = False
-                    self._queue.task_done()
-                waiting += self._pack([event for event in events if event is not None])
-                due = [parcel for parcel in waiting if self._is_due(parcel)]
-                waiting = [parcel for parcel in waiting if parcel not in due]
-                waiting += self._deliver_all(due, pool)
+    def close(self, wait: float) -> int:
+        """Sends what is left, for at most `wait` seconds; returns how many events still are.
 
-    def _deliver_all(self, parcels: list[Parcel], pool: ThreadPoolExecutor) -> list[Parcel]:
-        """Sends parcels, in order but for those that may go side by side; returns the rest."""
-        parallel = [parcel for parcel in parcels if parcel.kind in self._abreast]
-        deliveries = [pool.submit(self._deliver, parcel) for parcel in parallel]
-        left = [self._deliver(parcel) for parcel in parcels if parcel.kind not in self._abreast]
-        left += [delivery.result() for delivery in deliveries]
-        return [parcel for parcels in left for parcel in parcels]
+        Where the thread has died, this one sends. A second time, does nothing.
+        """
+        if self._closing:
+            return self.journal.left()
+        self._deadline = time.monotonic() + wait
+        self._closing = True
+        self._hurry.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(wait + LAST_TRY)
+        if self._thread is None or self.died:
+            self._consume(None)
+        with suppress(OSError):
+            self.journal.sync()
+        return self.journal.left()
 
-    def _take(self, waiting: list[Parcel]) -> list[Event | None]:
-        """Returns the events on the queue, once there is one or a waiting parcel is due."""
-        patience = None
-        if waiting:
-            next_due = min(parcel.due for parcel in waiting)
-            patience = max(0.01, min(next_due - time.monotonic(), 0.5))
+    def _run(self) -> None:
         try:
-            events = [self._queue.get(timeout=patience)]
-        except queue.Empty:
-            return []
-        if events[0] is not None:
-            self._hurry.wait(GATHER)
-        with suppress(queue.Empty):
-            while True:
-                events.append(self._queue.get_nowait())
-        return events
+            with ThreadPoolExecutor(ABREAST, "mlrun-outbox") as pool:
+                self._consume(pool)
+        except BaseException as error:
+            self.died = f"the thread that sends events ended: {one_line(error)}"
+            with self._changed:
+                self._changed.notify_all()
 
-    def _pack(self, events: list[Event]) -> list[Parcel]:
-        """Returns the events as parcels of one kind, none too large."""
+    def _consume(self, pool: Executor | None) -> None:
+        """Sends until the outbox is closed and nothing is left, or its deadline has passed."""
+        while True:
+            self._wait()
+            room = READ_AT_ONCE - sum(len(parcel.entries) for parcel in self._waiting)
+            if room > 0:
+                self._waiting += self._pack(self.journal.unread(room))
+            self._waiting.sort(key=lambda parcel: parcel.entries[0].number)
+            go, held = self._choose()
+            self._waiting = held + self._deliver_all(go, pool)
+            with self._changed:
+                self._changed.notify_all()
+            if self._closing and (not self.journal.left() or self._is_late()):
+                return
+
+    def _wait(self) -> None:
+        """Waits for events, for a parcel to be due, or for the journal to be written to disk."""
+        if not self._waiting:
+            self._wake.wait(SYNC_EVERY)
+            self._hurry.wait(GATHER if self._wake.is_set() else 0)
+        else:
+            due = min(self._due(parcel) for parcel in self._waiting)
+            self._wake.wait(max(0.01, min(due - time.monotonic(), GATHER)))
+            if self._wake.is_set():
+                self._hurry.wait(GATHER)
+        self._wake.clear()
+        if time.monotonic() > self._synced + SYNC_EVERY:
+            self._synced = time.monotonic()
+            with suppress(OSError):  # who writes to it will be told
+                self.journal.sync()
+
+    def _pack(self, entries: Sequence[Entry]) -> list[Parcel]:
+        """Returns the events as parcels of one kind, none too large, in order."""
         parcels = []
         for kind, size in self._at_once.items():
-            of_kind = [event for event in events if event.kind == kind]
+            of_kind = [entry for entry in entries if entry.event.kind == kind]
             parcels += [Parcel(kind, of_kind[i : i + size]) for i in range(0, len(of_kind), size)]
         return parcels
 
-    def _is_due(self, parcel: Parcel) -> bool:
-        """Whether to try the parcel now; in a hurry, no parcel waits over half a second."""
-        due = parcel.due - parcel.pause + PAUSES[0] if self._hurry.is_set() else parcel.due
-        return time.monotonic() >= due
+    def _choose(self) -> tuple[list[Parcel], list[Parcel]]:
+        """Returns the parcels to send now, and those that must wait: for their time, or others."""
+        go: list[Parcel] = []
+        held: list[Parcel] = []
+        names: set[tuple[Kind, str]] = set()
+        now = time.monotonic()
+        for parcel in self._waiting:
+            early = self._due(parcel) > now or (parcel.kind == "end" and bool(go or held))
+            (held if early or names & parcel.names else go).append(parcel)
+            names |= parcel.names
+        return go, held
+
+    def _due(self, parcel: Parcel) -> float:
+        """When to try the parcel; in a hurry, none waits over half a second."""
+        return parcel.due - parcel.pause + PAUSES[0] if self._hurry.is_set() else parcel.due
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _deliver_all(self, parcels: list[Parcel], pool: Executor | None) -> list[Parcel]:
+        """Sends parcels, in order but for those that may go side by side; returns the rest."""
+        parallel = [p for p in parcels if pool is not None and p.kind in self._abreast]
+        deliveries = [pool.submit(self._deliver, parcel) for parcel in parallel if pool]
+        left = [self._deliver(parcel) for parcel in parcels if parcel not in parallel]
+        left += [delivery.result() for delivery in deliveries]
+        return [parcel for parcels in left for parcel in parcels]
 
     def _deliver(self, parcel: Parcel) -> list[Parcel]:
         """Sends a parcel; returns the parcels of it that must be sent again."""
-        reason = parcel.reason
-        if self._deadline is None or time.monotonic() < self._deadline:
-            try:
-                self._send[parcel.kind](parcel.events)
-                self._done(parcel)
-                return []
-            except Exception as error:
-                reason = one_line(error)
-                if self._is_refused(error):
-                    if len(parcel.events) > 1:  # each by itself: the others may be taken
-                        return [Parcel(parcel.kind, [event]) for event in parcel.events]
-                    self.refused.append((parcel.events[0], reason))
-                    self._done(parcel)
-                    return []
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self.lost += [(event, reason) for event in parcel.events]
-            self._done(parcel)
-            return []
-        if not self._has_reported:
-            self._has_reported = True
-            self.trouble(reason)
-        pause = min(2 * parcel.pause, PAUSES[1])
-        return [Parcel(parcel.kind, parcel.events, pause, time.monotonic() + parcel.pause, reason)]
+        if self._is_late():
+            return [parcel]
+        try:
+            self._send[parcel.kind](parcel.events)
+        except Exception as error:
+            return self._after_failure(parcel, error)
+        self.journal.acknowledge(parcel.entries)
+        self.fails = self.fails and parcel.pause == PAUSES[0]
+        return []
 
-    def _done(self, parcel: Parcel) -> None:
-        for _ in parcel.events:
-            self._queue.task_done()
+    def _after_failure(self, parcel: Parcel, error: Exception) -> list[Parcel]:
+        """Notes an event that is refused; returns the parcels to try again."""
+        self.reason = one_line(error)
+        if self._is_refused(error) and parcel.kind != "end":  # which every store takes one day
+            if len(parcel.entries) > 1:  # each by itself: the others may be taken
+                return [Parcel(parcel.kind, [entry]) for entry in parcel.entries]
+            self.journal.refuse(parcel.entries[0], self.reason)
+            return []
+        self.fails = True
+        if time.monotonic() >= self._report_due:
+            self._report_due = time.monotonic() + REPORT_EVERY
+            with suppress(Exception):  # whoever shows it must not stop the sending
+                self.trouble(self.reason)
+        parcel.pause, parcel.due = min(2 * parcel.pause, PAUSES[1]), time.monotonic() + parcel.pause
+        return [parcel]

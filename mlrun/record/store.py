@@ -187,6 +187,18 @@ def ask_http(uri: str) -> None:
         raise TimeoutError from error
 
 
+def public(uri: str) -> str:
+    """Returns an address without user, password and other secrets; of a file, its whole path.
+
+    >>> public("postgresql://ann:secret@db.example/mlflow")
+    'postgresql://db.example/mlflow'
+    """
+    path = uri.removeprefix("sqlite:///")
+    if path != uri and path != ":memory:":
+        return f"sqlite:///{Path(path).absolute()}"
+    return redact(uri).replace("://***@", "://")
+
+
 def lock_path(uri: str) -> str:
     """Returns the file that is locked while the store at `uri` is opened or created.
 

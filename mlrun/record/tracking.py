@@ -1,48 +1,53 @@
-"""Logs a run to MLflow, which few other modules call: `opening`, `logged`, `overview`, `models`."""
+"""Logs a run to MLflow: what it logs is written to a journal, and sent by an outbox."""
 
 from __future__ import annotations
 
+import errno
 import json
-import logging
-import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 
 from mlrun.errors import encodable, one_line
 from mlrun.record import appearance, store
-from mlrun.record.colours import COLOUR_TAG, give_colour
+from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.events import Event, Kind, LoggedData
+from mlrun.record.journal import Journal
+from mlrun.record.noise import quiet, quiet_threads
 from mlrun.record.outbox import Outbox
+from mlrun.record.sending import AT_ONCE, Sender, is_refused
 from mlrun.record.tables import TABLES_TAG, Table, table_events, with_table
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-AT_ONCE: dict[Kind, int] = {  # MLflow's limits of a request; artifacts go one by one
-    "metric": 1000,
-    "param": 100,
-    "tag": 100,
-    "input": 100,
-    "look": 1,
-    "artifact": 1,
-}
-REJECTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"}
+
+
+class RecordFailed(Exception):
+    """Events of a run can no longer be written or sent; the message says why."""
 
 
 class Tracker:
-    """Logs one run to MLflow; everything is sent as events through an `Outbox`.
+    """Logs one run to MLflow: everything is an event in its journal, which an `Outbox` sends.
+
+    Args:
+        client: of the store.
+        uri: the store's address.
+        run: as MLflow gives it.
+        journal: of the run.
 
     Attributes:
         run_id, experiment_id, run_name: the run's place in MLflow.
         earlier_params, earlier_tags: of a run that was taken over from `mlflow run`, at that time.
+        journal: as given.
+        left: events that the store does not have, once the run is closed.
     """
 
-    def __init__(self, client: MlflowClient, uri: str, run: Any) -> None:
+    def __init__(self, client: MlflowClient, uri: str, run: Any, journal: Journal) -> None:
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
         self.run_name: str = run.info.run_name
@@ -50,41 +55,55 @@ class Tracker:
         self.earlier_params = dict(run.data.params)
         self.earlier_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
+        self.journal, self.left = journal, 0
         self._tables = self.earlier_tags.get(TABLES_TAG, "[]")
-        self._has_view = False
         self._client = client
-        self._outbox = Outbox(
-            {
-                "metric": self._send_metrics,
-                "param": self._send_params,
-                "tag": self._send_tags,
-                "input": self._send_inputs,
-                "look": self._send_look,
-                "artifact": self._send_artifact,
-            },
-            AT_ONCE,
-            is_refused,
-            # over a network requests wait, and not for each other; in a file they would
-            abreast=AT_ONCE if uri.startswith(("http://", "https://")) else {"artifact"},
-        )
+        self._sender = Sender(client, self.run_id, self.experiment_id)
+        self._outbox = outbox_of(journal, self._sender, uri)
+        self._outbox.start()
+        self._writing = threading.Lock()
+        self._unwritten: deque[Event] = deque()
+        self._broken = ""
 
     @property
-    def lost(self) -> list[tuple[Event, str]]:
-        """Events that were not sent because the store did not answer, with the reason."""
-        return self._outbox.lost
+    def refused(self) -> dict[str, str]:
+        """Events that MLflow rejected, by name, with the reason."""
+        return dict(self.journal.refused.values())
 
     @property
-    def refused(self) -> list[tuple[Event, str]]:
-        """Events that MLflow rejected, with the reason."""
-        return self._outbox.refused
+    def reason(self) -> str:
+        """Why the store did not take something, the last time that it did not; or empty."""
+        return self._outbox.reason
+
+    @property
+    def fails(self) -> bool:
+        """Whether the store did not take what it was sent last."""
+        return self._outbox.fails
 
     def on_trouble(self, report: Callable[[str], None]) -> None:
         """Has `report` called with the reason, from another thread, when the store first fails."""
         self._outbox.trouble = report
 
     def log(self, event: Event) -> None:
-        """Queues one event without waiting; it is sent soon."""
-        self._outbox.put(event)
+        """Writes one event to the journal; it is sent soon.
+
+        What cannot be written is tried again with the next event; `check` says so.
+        """
+        with self._writing:
+            self._unwritten.append(event)
+            try:
+                while self._unwritten:
+                    self._outbox.put(self._unwritten[0])
+                    self._unwritten.popleft()
+            except OSError as error:
+                self._broken = why(error, self.journal.folder)
+
+    def check(self) -> None:
+        """Raises RecordFailed where events can no longer be written, or no longer be sent."""
+        if self._unwritten:
+            raise RecordFailed(f"the record of the run cannot be written: {self._broken}")
+        if self._outbox.died:
+            raise RecordFailed(self._outbox.died)
 
     def metrics(self, values: Mapping[str, float], step: int, at: int | None = None) -> None:
         """Logs each value at `step`, as of `at`, milliseconds since 1970; now by default."""
@@ -125,7 +144,7 @@ class Tracker:
         self.log(Event("look", COLOUR_TAG, ""))
 
     def model(self, module: Any, example: Any, output: Any, requirements: list[str]) -> None:
-        """Logs `module` as the run's servable model (pt2), once.
+        """Saves `module` as the run's servable model (pt2) beside the journal, and logs it.
 
         Args:
             module: a torch module in evaluation mode on the CPU, which takes any number type.
@@ -133,24 +152,21 @@ class Tracker:
             output: float32 (2, K), the module's logits for `example`.
             requirements: what pip must install to serve it.
         """
-        from mlrun.record.models import log_model
+        from mlrun.record.models import save_model
 
-        self.flush()
+        folder = self.journal.new_folder() / "model"
         with quiet():
-            log_model(self.run_id, module, example, output, requirements)
+            save_model(folder, module, example, output, requirements)
+        self.log(Event("model", "model", folder))
 
     def show(self, keys: Iterable[str], step: int) -> None:
-        """Puts the pictures of these keys first on the experiment's chart page, at `step`.
+        """Puts the pictures of these keys first on the experiment's chart page, at `step`."""
+        if keys:
+            self.log(Event("view", appearance.VIEW_KEY, json.dumps(list(keys)), step))
 
-        The page works without it, so an error of the store is ignored.
-        """
-        if not keys:
-            return
-        with suppress(Exception):
-            before = view_of(self._client, self.experiment_id)
-            after = appearance.with_keys(before, keys, step)
-            self._client.set_experiment_tag(self.experiment_id, appearance.VIEW_TAG, after)
-            self._has_view = True
+    def remove(self, name: str) -> None:
+        """Removes the artifact `name`, which was logged before."""
+        self.log(Event("removal", name, ""))
 
     @property
     def link(self) -> str:
@@ -160,94 +176,59 @@ class Tracker:
     @property
     def comparison_link(self) -> str:
         """The address of the experiment's chart page, with our view if it is there."""
-        key = appearance.VIEW_KEY if self._has_view else ""
+        key = appearance.VIEW_KEY if self._sender.has_view else ""
         return store.comparison_link(store.ui_base(self.uri), self.experiment_id, key)
 
-    def flush(self) -> None:
-        """Waits until every event so far is sent or lost."""
-        self._outbox.flush()
+    def flush(self, wait: float = 30.0) -> bool:
+        """Waits at most `wait` seconds until every event so far is sent; whether all are."""
+        return self._outbox.flush(wait)
 
-    def close(self, status: Status) -> None:
-        """Sends what is left, ends the run with `status`, and stops the thread.
+    def close(self, status: Status, reason: str = "", wait: float = 60.0) -> None:
+        """Ends the run with `status` and `reason`, and sends what is left.
 
-        A run of which something was lost ends FAILED. Does not raise: events that could not be
-        sent are in `lost`.
+        Does not raise. What the store does not take within `wait` seconds, the end of the run
+        last of all, stays in the journal: `left` counts it.
         """
-        self.tags({"mlrun.status": status})
-        self._outbox.close()
-        try:
-            if self.lost and status == "FINISHED":
-                status = "FAILED"
-                for name, text in {"status": status, "reason": "the record is incomplete"}.items():
-                    self._client.set_tag(self.run_id, f"mlrun.{name}", text)
-            self._client.set_terminated(self.run_id, status)
-        except Exception as error:
-            self.lost.append((Event("tag", "mlrun.status", status), one_line(error)))
+        if self._outbox.died and status == "FINISHED":
+            status, reason = "FAILED", self._outbox.died
+        tags = {"mlrun.status": status, **({"mlrun.reason": reason} if reason else {})}
+        self.tags(tags)
+        self.log(Event("end", "status", status))
+        self.left = self._outbox.close(wait) + len(self._unwritten)
+        if self._unwritten:
+            end_directly(self._client, self.run_id, status, tags)
 
-    def _send_metrics(self, events: list[Event]) -> None:
-        rows = [Metric(e.name, float(e.value), e.timestamp, e.step) for e in events]  # type: ignore[arg-type]  # a metric's value is a number
-        self._client.log_batch(self.run_id, metrics=rows)
-
-    def _send_params(self, events: list[Event]) -> None:
-        self._client.log_batch(self.run_id, params=[Param(e.name, str(e.value)) for e in events])
-
-    def _send_tags(self, events: list[Event]) -> None:
-        self._client.log_batch(self.run_id, tags=[RunTag(e.name, str(e.value)) for e in events])
-
-    def _send_inputs(self, events: list[Event]) -> None:
-        parts = [event.value for event in events if isinstance(event.value, LoggedData)]
-        self._client.log_inputs(self.run_id, datasets=[as_input(part) for part in parts])
-
-    def _send_look(self, events: list[Event]) -> None:
-        give_colour(self._client, self.uri, self.experiment_id, self.run_id)
-        self._has_view = view_of(self._client, self.experiment_id) is not None or self._has_view
-
-    def _send_artifact(self, events: list[Event]) -> None:
-        (event,) = events
-        path = PurePosixPath(event.name)
-        folder = None if str(path.parent) == "." else str(path.parent)
-        if isinstance(event.value, Path):
-            self._client.log_artifact(self.run_id, str(event.value), folder)
-            return
-        assert isinstance(event.value, bytes)
-        with tempfile.TemporaryDirectory() as temporary:
-            file = Path(temporary, path.name)
-            file.write_bytes(event.value)
-            self._client.log_artifact(self.run_id, str(file), folder)
+    def settle(self) -> None:
+        """Deletes the run's folder, but for the journal where something is left or refused."""
+        self.journal.settle()
 
 
-def as_input(part: LoggedData) -> DatasetInput:
-    """Returns a part of a data set as MLflow takes it."""
-    dataset = Dataset(
-        name=part.name,
-        digest=part.digest,
-        source_type="local",
-        source=json.dumps({"uri": encodable(part.source)}),
-        profile=json.dumps(dict(part.profile)),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", part.context)])
+def outbox_of(journal: Journal, sender: Sender, uri: str) -> Outbox:
+    """Returns the outbox of a journal that sends to the store at `uri`; it is not started."""
+    # over a network requests wait, and not for each other; in a file they would
+    side_by_side: tuple[Kind, ...] = ("artifact",)
+    if uri.startswith(("http://", "https://")):
+        side_by_side = tuple(AT_ONCE)
+    quiet_threads()
+    return Outbox(journal, sender.by_kind(), AT_ONCE, is_refused, side_by_side)
 
 
-def is_refused(error: Exception) -> bool:
-    """Whether MLflow rejects a request for good, so that sending it again is useless."""
-    return isinstance(error, MlflowException) and error.error_code in REJECTED
+def end_directly(
+    client: MlflowClient, run_id: str, status: Status, tags: Mapping[str, str]
+) -> None:
+    """Ends a run whose journal cannot be written, if the store answers."""
+    with suppress(Exception):
+        for name, text in tags.items():
+            client.set_tag(run_id, name, text)
+        client.set_terminated(run_id, status)
 
 
-def view_of(client: MlflowClient, experiment_id: str) -> str | None:
-    """Returns the view that we keep with the experiment, or None."""
-    view: str | None = client.get_experiment(experiment_id).tags.get(appearance.VIEW_TAG)
-    return view
+def why(error: OSError, folder: Path) -> str:
+    """Returns why a file of a run could not be written, in words.
 
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hides MLflow's and Alembic's messages; warnings still show."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    >>> why(OSError(errno.ENOSPC, "No space left on device"), Path("/home/ann/.local/state"))
+    'disk full: there is no space left for /home/ann/.local/state'
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disk full: there is no space left for {folder}"
+    return one_line(error)

@@ -19,6 +19,7 @@ class Run:
         servable model.
     link, comparison_link: its page in MLflow's UI, and the page of its experiment's charts.
     report_link: where MLflow's UI shows `report.html`; empty where there is none.
+    unsent: events that the tracking store did not take yet; `mlrun sync` sends them.
     """
 
     run_id: str
@@ -31,3 +32,4 @@ class Run:
     link: str
     comparison_link: str
     report_link: str = ""
+    unsent: int = 0

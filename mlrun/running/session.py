@@ -8,7 +8,8 @@ from mlrun.errors import RunFailed, one_line, redact
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import features_of
 from mlrun.record.evaluations import evaluation_tag
-from mlrun.record.tracking import Status
+from mlrun.record.leftovers import Leftovers
+from mlrun.record.tracking import RecordFailed, Status, why
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext
 from mlrun.running.data_sets import logged_data_sets
@@ -21,6 +22,7 @@ from mlrun.training.loop import TrainingFailed, fit
 
 INTERRUPTED = "interrupted (SIGINT)"
 PATIENCE = 10.0  # seconds that the end of a run which is cut short waits for its data's digests
+SHORT = 10.0  # seconds: how long a run that was interrupted, or failed, waits for the store
 
 
 class Session:
@@ -36,12 +38,14 @@ class Session:
         )
         self.pictures = make_pictures(context)
         self.callbacks = make_callbacks(context, self.checkpoints, self.pictures)
+        self.leftovers = Leftovers(self.tracker.uri)
         self.tracker.on_trouble(self.warn_of_trouble)
 
     def run(self) -> Run:
         """Logs what the run is, trains, tests, and ends it; returns the finished run."""
         try:
             self.log_description()
+            self.leftovers.start()
             self.train()
             test = self.test()
             self.report_link = log_results(self.context, test, self.pictures)
@@ -55,7 +59,8 @@ class Session:
             raise
         except BaseException as error:  # of a plugin, SystemExit too
             run_id = self.tracker.run_id
-            reason = str(error) if isinstance(error, TrainingFailed) else one_line(error)
+            known = (TrainingFailed, RecordFailed)
+            reason = str(error) if isinstance(error, known) else self.reason_of(error)
             self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
             self.end("FAILED", reason)
             raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
@@ -104,16 +109,11 @@ class Session:
         return test
 
     def finish(self, test: Test) -> Run:
-        """Ends the run as FINISHED and returns it.
-
-        Raises:
-            RunFailed: the store did not take everything.
-        """
+        """Ends the run as FINISHED and returns it."""
         tracker, history = self.tracker, self.prepared.state.history
+        tracker.check()
         self.end("FINISHED", "")
-        if tracker.lost:
-            raise RunFailed(f"run {tracker.run_id}: {self.lost_reason()}", tracker.run_id)
-        refused = {f"log of {event.name}": reason for event, reason in tracker.refused}
+        refused = {f"log of {name}": reason for name, reason in tracker.refused.items()}
         weights = self.checkpoints.path(test.best_epoch).name
         return Run(
             run_id=tracker.run_id,
@@ -123,14 +123,17 @@ class Session:
             best_weights=f"runs:/{tracker.run_id}/checkpoints/{weights}",
             metrics={name: pairs[-1][1] for name, pairs in history.items()} | test.metrics,
             failures={**self.failures.reasons, **refused},
+            unsent=tracker.left,
             link=tracker.link,
             comparison_link=tracker.comparison_link,
             report_link=self.report_link,
         )
 
     def end(self, status: Status, reason: str) -> None:
-        """Logs what is left, ends the run, and clears its folder if nothing was lost."""
+        """Logs what is left, and ends the run; what the store does not take now stays on disk."""
         tracker, self.ended = self.tracker, True
+        wait = self.context.plan.settings.sync_wait
+        self.leftovers.stop()
         with undisturbed():
             for callback in self.callbacks:
                 try:
@@ -141,23 +144,19 @@ class Session:
                 self.context.digests.close(None if status == "FINISHED" else PATIENCE)
             except Exception as error:
                 self.failures.add("log of the data sets", error)
-            if reason:
-                tracker.tags({"mlrun.reason": reason})
-            tracker.close(status)
-            if not tracker.lost:
-                self.checkpoints.clear()
-            elif status != "FINISHED":
-                self.progress.note(self.lost_reason())
+            tracker.close(status, reason, wait if status == "FINISHED" else min(wait, SHORT))
+            tracker.settle()
+        if tracker.left:
+            self.progress.warn(
+                f"{tracker.left} events of the run are not in the tracking store yet "
+                f"({tracker.reason}); they are kept, send them with: mlrun sync {tracker.run_id}"
+            )
 
-    def lost_reason(self) -> str:
-        """Returns what the tracking store did not take, and where the checkpoints are."""
-        lost = self.tracker.lost
-        names = sorted({event.name for event, _ in lost})
-        return (
-            f"{len(lost)} events were not logged ({', '.join(names[:3])}"
-            f"{', …' if len(names) > 3 else ''}): {lost[0][1]}; checkpoints are kept in "
-            f"{self.checkpoints.folder}"
-        )
+    def reason_of(self, error: BaseException) -> str:
+        """Returns why the run failed, in a line; a full disk is said to be one."""
+        if isinstance(error, OSError):
+            return why(error, self.context.folder)
+        return one_line(error)
 
     def warn_of_trouble(self, reason: str) -> None:
         """Tells the user that the store fails; called from the tracking thread."""

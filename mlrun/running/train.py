@@ -89,8 +89,8 @@ def run_session(
                     RunContext(plan, prepared, description, digests, tracker, progress, failures)
                 )
             except Exception as error:
-                tracker.tags({"mlrun.reason": one_line(error)})
-                tracker.close("FAILED")
+                tracker.close("FAILED", one_line(error))
+                tracker.settle()
                 reason = f"run {tracker.run_id} failed: {one_line(error)}"
                 raise RunFailed(reason, tracker.run_id) from error
         return session.run()

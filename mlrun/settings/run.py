@@ -21,6 +21,7 @@ from mlrun.settings.values import (
     Count,
     EvaluateEvery,
     Flag,
+    Number,
     Pairs,
     Text,
     Variants,
@@ -122,6 +123,15 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
         "tags of the run: name=value, with commas between",
         "Record",
         replace(BESIDE, repeatable=True),
+    )
+    sync_wait: Number = setting(
+        60.0,
+        "seconds that a run waits at its end for a tracking store that fails; what is left is kept "
+        "for mlrun sync",
+        "Record",
+        BESIDE,
+        ge=0,
+        le=86_400,
     )
     strict: Flag = setting(
         False, "exit code 1 if a picture or the model log failed", "Record", BESIDE

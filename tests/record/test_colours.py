@@ -43,7 +43,7 @@ def test_a_colour_that_is_sent_again_is_no_other_run_s(store: str) -> None:
         tracker.flush()
     for tracker in trackers:
         tracker.close("FINISHED")
-        assert tracker.lost == tracker.refused == []
+        assert (tracker.left, tracker.refused) == (0, {})
     assert colour_of(trackers[0].run_id) != colour_of(trackers[1].run_id)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from mlrun.record import outbox as outbox_module
-from mlrun.record.events import Event
-from mlrun.record.outbox import Outbox
+from mlrun.record.events import Event, Kind
+from mlrun.record.journal import Header, Journal
+from mlrun.record.outbox import Outbox, Send
 
 
 class Store:
@@ -32,8 +33,29 @@ class Store:
         self.requests.append(names)
 
 
-def outbox_to(store: Store) -> Outbox:
-    return Outbox({"metric": store.take}, {"metric": 3}, lambda e: isinstance(e, ValueError))
+SIZES: dict[Kind, int] = {"metric": 9, "artifact": 1}
+
+
+def failing(events: list[Event]) -> None:
+    raise ConnectionError("down")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "run", Header("r", "0", "mine", "sqlite:///x.db", 0))
+
+
+def started(journal: Journal, send: dict[Kind, Send], at_once: dict[Kind, int]) -> Outbox:
+    def is_refused(error: Exception) -> bool:
+        return isinstance(error, ValueError)
+
+    outbox = Outbox(journal, send, at_once, is_refused, abreast={"artifact"})
+    outbox.start()
+    return outbox
+
+
+def outbox_to(store: Store, journal: Journal) -> Outbox:
+    return started(journal, {"metric": store.take}, {"metric": 3})
 
 
 def put(outbox: Outbox, names: str) -> None:
@@ -41,58 +63,57 @@ def put(outbox: Outbox, names: str) -> None:
         outbox.put(Event("metric", name, 1.0))
 
 
-def test_many_events_share_a_request_up_to_the_limit() -> None:
+def test_many_events_share_a_request_up_to_the_limit(journal: Journal) -> None:
     store = Store()
-    outbox = outbox_to(store)
+    outbox = outbox_to(store, journal)
     put(outbox, "abcdefgh")
-    outbox.close()
+    assert outbox.close(10) == 0
     assert store.requests == [list("abc"), list("def"), list("gh")]
 
 
-def test_a_store_that_comes_back_gets_everything_in_order() -> None:
+def test_a_store_that_comes_back_gets_everything_in_order(journal: Journal) -> None:
     store = Store(failures=2)
-    outbox = outbox_to(store)
+    outbox = outbox_to(store, journal)
     put(outbox, "ab")
-    outbox.close()
+    assert outbox.close(10) == 0
     assert store.requests == [["a", "b"]]
-    assert outbox.lost == []
 
 
-def test_what_is_refused_is_lost_alone() -> None:
+def test_what_is_refused_is_kept_alone(journal: Journal) -> None:
     store = Store(refuses=("b",))
-    outbox = outbox_to(store)
+    outbox = outbox_to(store, journal)
     put(outbox, "abc")
-    outbox.close()
+    assert outbox.close(10) == 0
     assert store.requests == [["a"], ["c"]]
-    assert [(event.name, reason) for event, reason in outbox.refused] == [
-        ("b", "ValueError: bad name among ['b']")
-    ]
+    assert journal.refused == {2: ("b", "ValueError: bad name among ['b']")}
 
 
-def test_one_kind_that_fails_does_not_hold_the_others_up() -> None:
+def test_one_kind_that_fails_does_not_hold_the_others_up(journal: Journal) -> None:
     store = Store()
     told: list[str] = []
 
     def fail(events: list[Event]) -> None:
         raise ConnectionError("no bucket")
 
-    outbox = Outbox(
-        {"artifact": fail, "metric": store.take}, {"artifact": 1, "metric": 9},
-        lambda e: False, told.append,
-    )  # fmt: skip
+    def tell(reason: str) -> None:
+        told.append(reason)
+        raise RuntimeError("whoever shows it fails")
+
+    outbox = started(
+        journal, {"artifact": fail, "metric": store.take}, {"artifact": 1, "metric": 9}
+    )
+    outbox.trouble = tell
     outbox.put(Event("artifact", "x", b""))
     put(outbox, "ab")
     deadline = time.monotonic() + 10
-    while not store.requests and time.monotonic() < deadline:
+    while not (store.requests and told) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert store.requests == [["a", "b"]]
     assert told == ["ConnectionError: no bucket"]
+    assert outbox.close(0.1) == 1
 
 
-def test_closing_a_slow_and_failing_store_takes_no_longer_than_the_grace(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(outbox_module, "GRACE", 0.3)
+def test_closing_a_slow_and_failing_store_takes_no_longer_than_it_may(journal: Journal) -> None:
     tries: list[int] = []
 
     def slow(events: list[Event]) -> None:
@@ -100,38 +121,143 @@ def test_closing_a_slow_and_failing_store_takes_no_longer_than_the_grace(
         time.sleep(0.2)
         raise TimeoutError("slow")
 
-    outbox = Outbox({"metric": slow}, {"metric": 1}, lambda e: False)
+    outbox = started(journal, {"metric": slow}, {"metric": 1})
     put(outbox, "abcdefghijklmnopqrstuvwxyz")
-    outbox.close()
-    assert len(outbox.lost) == 26
+    assert outbox.close(0.3) == 26
     assert len(tries) <= 4
-    outbox.put(Event("metric", "late", 1.0))
-    assert outbox.lost[-1][1] == "the run was closed"
-    outbox.close()
+    assert outbox.reason == "TimeoutError: slow"
+    assert outbox.close(5) == 26  # it is closed
 
 
-def test_a_store_that_stays_away_is_given_up_at_the_end_and_said(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_request_that_never_returns_does_not_hold_the_end_up(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "GRACE", 0.2)
-    outbox = outbox_to(Store(failures=10**6))
-    put(outbox, "ab")
-    outbox.close()
-    assert {event.name for event, _ in outbox.lost} == {"a", "b"}
-    assert {reason for _, reason in outbox.lost} == {"ConnectionError: down"}
-
-
-def test_putting_never_waits_for_a_store_that_does() -> None:
+    monkeypatch.setattr("mlrun.record.outbox.LAST_TRY", 0.2)
     store = Store()
     store.waits.clear()
-    outbox = outbox_to(store)
+    outbox = outbox_to(store, journal)
+    put(outbox, "ab")
+    started_at = time.monotonic()
+    assert outbox.close(0.1) == 2
+    assert time.monotonic() - started_at < 10
+    store.waits.set()
+
+
+def test_a_later_process_sends_what_is_left_and_nothing_twice(journal: Journal) -> None:
+    here = Store()
+    first = started(journal, {"metric": here.take, "artifact": failing}, SIZES)
+    put(first, "ab")
+    first.put(Event("artifact", "folder/x.txt", b"content"))
+    assert first.close(0.2) == 1
+    journal.settle()
+    assert here.requests == [["a", "b"]]
+
+    there, files = Store(), dict[str, bytes]()
+
+    def take_file(events: list[Event]) -> None:
+        (event,) = events
+        files[event.name] = Path(str(event.value)).read_bytes()
+
+    again = Journal(journal.folder)
+    later = started(again, {"metric": there.take, "artifact": take_file}, SIZES)
+    assert later.close(10) == 0
+    assert files == {"folder/x.txt": b"content"}
+    assert there.requests == []
+    assert list((journal.folder / "files").iterdir()) == []  # nobody needs it any more
+
+
+def test_an_old_value_of_a_tag_is_never_sent_after_a_newer_one(journal: Journal) -> None:
+    values: dict[str, str] = {}
+    failures = [ConnectionError("down"), ConnectionError("down")]
+
+    def send(events: list[Event]) -> None:
+        if events[0].value == "old" and failures:
+            raise failures.pop()
+        values.update({event.name: str(event.value) for event in events})
+
+    outbox = started(journal, {"tag": send}, {"tag": 1})
+    outbox.put(Event("tag", "state", "old"))
+    outbox.put(Event("tag", "state", "new"))
+    outbox.put(Event("tag", "other", "x"))
+    assert outbox.close(20) == 0
+    assert values == {"other": "x", "state": "new"}
+    assert list(values) == ["other", "state"]  # which did not wait
+
+
+def test_the_end_of_a_run_is_sent_when_all_else_has_been(journal: Journal) -> None:
+    order: list[str] = []
+    failures = [ConnectionError("down")]
+
+    def send(events: list[Event]) -> None:
+        if events[0].kind == "metric" and failures:
+            raise failures.pop()
+        order.append(events[0].kind)
+
+    outbox = started(journal, {"end": send, "metric": send}, {"end": 1, "metric": 9})
+    put(outbox, "a")
+    outbox.put(Event("end", "status", "FINISHED"))
+    assert outbox.close(20) == 0
+    assert order == ["metric", "end"]
+    journal.settle()
+    assert not journal.folder.exists()
+
+
+def test_where_the_thread_died_closing_sends(journal: Journal) -> None:
+    store = Store()
+
+    def die(events: list[Event]) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise SystemExit("a bug")  # which no store raises
+        store.take(events)
+
+    outbox = started(journal, {"metric": die}, {"metric": 9})
+    put(outbox, "ab")
+    deadline = time.monotonic() + 10
+    while not outbox.died and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert outbox.died == "the thread that sends events ended: SystemExit: a bug"
+    put(outbox, "c")
+    assert outbox.close(10) == 0
+    assert [name for names in store.requests for name in names] == ["a", "b", "c"]
+
+
+def test_without_a_thread_nothing_is_lost_either(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    store = Store()
+    outbox = outbox_to(store, journal)
+    assert outbox.died == "no thread to send events with (can't start new thread)"
+    put(outbox, "ab")
+    assert outbox.close(10) == 0
+    assert store.requests == [["a", "b"]]
+
+
+def test_putting_never_waits_for_a_store_that_does(journal: Journal) -> None:
+    store = Store()
+    store.waits.clear()
+    outbox = outbox_to(store, journal)
     put(outbox, "abcdef")  # would hang here
     store.waits.set()
-    outbox.close()
+    assert outbox.close(10) == 0
     assert [name for names in store.requests for name in names] == list("abcdef")
 
 
-def test_requests_that_may_go_side_by_side_do_not_wait_for_each_other() -> None:
+def test_while_a_store_is_away_what_waits_stays_on_the_disk(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlrun.record.outbox.READ_AT_ONCE", 4)
+    store = Store(failures=1)
+    outbox = outbox_to(store, journal)
+    put(outbox, "abcdefghij")
+    assert outbox.close(20) == 0
+    assert sorted(name for names in store.requests for name in names) == list("abcdefghij")
+
+
+def test_requests_that_may_go_side_by_side_do_not_wait_for_each_other(journal: Journal) -> None:
     together = threading.Barrier(3)
     sent: list[str] = []
 
@@ -140,16 +266,12 @@ def test_requests_that_may_go_side_by_side_do_not_wait_for_each_other() -> None:
         sent.append(events[0].name)
 
     store = Store()
-    outbox = Outbox(
-        {"metric": store.take, "artifact": send},
-        {"metric": 1, "artifact": 1},
-        lambda error: False,
-        abreast={"artifact"},
+    outbox = started(
+        journal, {"metric": store.take, "artifact": send}, {"metric": 1, "artifact": 1}
     )
     for name in "xyz":
         outbox.put(Event("artifact", name, b""))
     put(outbox, "abc")
-    outbox.close()
+    assert outbox.close(10) == 0
     assert sorted(sent) == ["x", "y", "z"]
     assert store.requests == [["a"], ["b"], ["c"]]
-    assert outbox.lost == []

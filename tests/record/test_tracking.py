@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError
-from mlrun.record import appearance, opening, outbox, tracking
+from mlrun.record import appearance, leftovers, opening, tracking
 from mlrun.record import store as store_module
 from mlrun.record.events import Event
 from mlrun.record.pictures import encode, figure_event, grid_events, grid_stem, thumbnail
@@ -37,7 +37,7 @@ def test_events_arrive_as_they_were_logged(store: str) -> None:
     tracker.metrics({"train/loss": 0.4}, 1)
     tracker.artifact("folder/text.txt", "hällo")
     tracker.close("FINISHED")
-    assert tracker.lost == []
+    assert tracker.left == 0
     run = MlflowClient().get_run(tracker.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "mine"
@@ -76,7 +76,7 @@ def test_sending_again_doubles_nothing(store: str) -> None:
         tracker.log(event)
         tracker.flush()
     tracker.close("FINISHED")
-    assert tracker.lost == []
+    assert tracker.left == 0
     assert len(MlflowClient().get_metric_history(tracker.run_id, "m")) == 1
     assert len(artifacts(tracker.run_id, "images")) == 2
     assert artifacts(tracker.run_id, "figures") == ["figures/confusion.png"]
@@ -114,39 +114,41 @@ def test_what_mlflow_refuses_is_lost_alone_and_is_told(store: str) -> None:
     tracker.flush()
     tracker.metrics({"good": 1.0}, 0)
     tracker.close("FINISHED")
-    ((event, reason),) = tracker.refused
-    assert event.name == "bad*name"
-    assert "bad*name" in reason
+    assert list(tracker.refused) == ["bad*name"]
+    assert "bad*name" in tracker.refused["bad*name"]
     assert MlflowClient().get_run(tracker.run_id).data.metrics == {"good": 1.0}
 
 
-def test_a_run_of_which_something_was_lost_ends_failed(
-    store: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_store_does_not_take_waits_in_the_journal(store: str, home: Path) -> None:
     (home / "mlruns").write_text("in the way of the artifacts")
     tracker = open_run()
     tracker.metrics({"good": 1.0}, 0)
-    tracker.flush()
     tracker.artifact("notes.txt", "x")
-    monkeypatch.setattr(outbox, "GRACE", 1.0)
-    tracker.close("FINISHED")
-    assert "notes.txt" in {event.name for event, _ in tracker.lost}
+    tracker.close("FINISHED", wait=1)
+    assert tracker.left == 2  # the file, and the end of the run, which waits for it
     run = MlflowClient().get_run(tracker.run_id)
-    assert run.info.status == run.data.tags["mlrun.status"] == "FAILED"
-    assert run.data.tags["mlrun.reason"] == "the record is incomplete"
+    assert run.info.status == "RUNNING"
     assert run.data.metrics == {"good": 1.0}
+    tracker.settle()
+    (home / "mlruns").unlink()
+    (folder,) = leftovers.unsent_runs()
+    sent = leftovers.send(folder, 20)
+    assert (sent.sent, sent.left, sent.refused, sent.reason) == (2, 0, {}, "")
+    run = MlflowClient().get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert artifacts(tracker.run_id) == ["notes.txt"]
+    assert leftovers.unsent_runs() == []
 
 
-def test_an_end_that_the_store_does_not_take_is_lost_and_said(store: str, home: Path) -> None:
+def test_an_end_that_the_store_does_not_take_waits(store: str, home: Path) -> None:
     tracker = open_run()
     with sqlite3.connect(home / "mlflow.db") as database:
         refusal = "SELECT RAISE(ABORT, 'no more ends')"
         database.execute(f"CREATE TRIGGER t BEFORE UPDATE OF status ON runs BEGIN {refusal}; END")
     database.close()
-    tracker.close("FINISHED")
-    ((event, reason),) = tracker.lost
-    assert (event.name, event.value) == ("mlrun.status", "FINISHED")
-    assert "no more ends" in reason
+    tracker.close("FINISHED", wait=1)
+    assert tracker.left == 1
+    assert "no more ends" in tracker.reason
 
 
 def test_a_run_that_mlflow_opened_is_taken_over(
@@ -162,7 +164,7 @@ def test_a_run_that_mlflow_opened_is_taken_over(
     tracker.close("FINISHED")
     run = client.get_run(waiting)
     assert tracker.run_id == waiting
-    assert tracker.lost == []
+    assert tracker.left == 0
     assert run.data.params == {"lr": "1e-3", "run_name": "", "epochs": "2"}
     assert run.info.run_name == "cnn · digits"
     assert run.info.experiment_id == "0"
@@ -280,6 +282,7 @@ def test_the_chart_page_opens_on_the_pictures(store: str) -> None:
     assert "viewStateShareKey" not in tracker.comparison_link
     tracker.show({"weights-conv1": None}, 3)
     tracker.show({"weights-fc1": None, "weights-conv1": None}, 5)
+    assert tracker.flush()
     assert tracker.comparison_link.endswith("compareRunsMode=CHART&viewStateShareKey=mlrun")
     tracker.close("FINISHED")
     state = MlflowClient().get_experiment("0").tags["mlflow.sharedViewState.mlrun"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from functools import cache
 from pathlib import Path
 
@@ -243,6 +244,13 @@ def register_visualisers(register):
     logits = F.linear(hidden, weights["out.weight"], weights["out.bias"])
     tested = np.load(io.BytesIO(read(run.run_id, "predictions/test.npz")))
     assert np.allclose(tested["logits"], logits.numpy(), atol=1e-5)
+
+
+def test_effect_of_sync_wait(store: str, home: Path) -> None:
+    (home / "mlruns").write_text("in the way of the artifacts")
+    started = time.monotonic()
+    assert mlrun.train({**QUICK, "sync_wait": 0}).unsent
+    assert time.monotonic() - started < 50  # the default waits a minute
 
 
 def test_effect_of_log_every(store: str) -> None:

@@ -1,63 +1,102 @@
-"""mlrun.train where the store does not take everything: the run ends FAILED, its files are kept."""
+"""mlrun.train where the store does not take everything: nothing is lost, and it is sent later."""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from runs import QUICK, Recorder, only_run, without
 
 import mlrun
 from mlrun.errors import RunFailed
-from mlrun.record import outbox
 from mlrun.record.folders import run_folder
+
+BRIEF = {**QUICK, "sync_wait": 1}
 
 
 @pytest.fixture
-def store_without_artifacts(store: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A store that takes everything but files, and is soon given up: a file bars their folder."""
-    monkeypatch.setattr(outbox, "GRACE", 1.0)
-    (home / "mlruns").write_text("in the way")
-    return store
+def bar(store: str, home: Path) -> Path:
+    """A file that bars the folder of artifacts, so that the store takes everything but files."""
+    path = home / "mlruns"
+    path.write_text("in the way")
+    return path
 
 
-def test_a_run_of_which_something_was_lost_ends_failed_and_keeps_its_checkpoints(
-    store_without_artifacts: str,
+def files(run_id: str, folder: str = "") -> list[str]:
+    found = []
+    for item in MlflowClient().list_artifacts(run_id, folder):
+        found += files(run_id, item.path) if item.is_dir else [item.path]
+    return sorted(re.sub(r"\+timestamp.*(?=[.+])", "", path) for path in found)
+
+
+def test_a_run_that_trained_well_finishes_whatever_the_store_takes(
+    bar: Path, command: Callable[..., tuple[int, str, str]]
 ) -> None:
-    with pytest.raises(RunFailed) as caught:
-        mlrun.train(QUICK)
-    run = only_run()
-    folder = run_folder(run.info.run_id)
-    assert caught.value.run_id == run.info.run_id
-    assert re.fullmatch(
-        rf"run {run.info.run_id}: \d+ events were not logged \(checkpoints/epoch-1.pt, "
-        rf"checkpoints/last.pt, environment.txt, …\): .*; checkpoints are kept in {folder}",
-        str(caught.value),
+    told = Recorder()
+    run = mlrun.train(BRIEF, progress=told)
+    assert run.unsent > 5
+    assert any(
+        re.fullmatch(
+            rf"{run.unsent} events of the run are not in the tracking store yet \(.*\); they are "
+            rf"kept, send them with: mlrun sync {run.run_id}",
+            line,
+        )
+        for line in told.lines
     )
-    assert run.info.status == run.data.tags["mlrun.status"] == "FAILED"
-    assert run.data.tags["mlrun.reason"] == "the record is incomplete"
-    assert sorted(path.name for path in folder.glob("*.pt")) == ["epoch-1.pt", "last.pt"]
+    assert (run_folder(run.run_id) / "last.pt").exists()
+    assert only_run().info.status == "RUNNING"  # what is in the store is not all
+
+    code, stdout, stderr = command("sync", "--wait", "1")
+    assert code == 1
+    assert re.search(rf"run {run.run_id} \(.*\): 0 events sent, {run.unsent} are left", stdout)
+
+    bar.unlink()
+    code, stdout, stderr = command("sync", run.run_id[:8])
+    assert code == 0, stderr
+    assert stdout == f"run {run.run_id} ({run.name}): {run.unsent} events sent, nothing is left\n"
+    assert only_run().info.status == "FINISHED"
+    assert not run_folder(run.run_id).exists()
+
+    undisturbed = mlrun.train(BRIEF)
+    assert undisturbed.unsent == 0
+    assert files(run.run_id) == files(undisturbed.run_id)
+    code, stdout, stderr = command("sync")
+    assert (code, stdout, stderr) == (0, "", "nothing is waiting to be sent\n")
+    code, stdout, stderr = command("sync", "nothing")
+    assert code == 2
+    assert "run nothing: nothing of it is waiting to be sent" in stderr
 
 
-def test_the_command_fails_where_something_was_lost(
-    store_without_artifacts: str, command: Callable[..., tuple[int, str, str]]
+def test_the_next_run_sends_what_an_earlier_one_left(bar: Path) -> None:
+    first = mlrun.train(BRIEF)
+    bar.unlink()
+    mlrun.train(BRIEF)
+    deadline = time.monotonic() + 30
+    while run_folder(first.run_id).exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert MlflowClient().get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_the_command_exits_0_where_the_training_succeeded(
+    bar: Path, command: Callable[..., tuple[int, str, str]]
 ) -> None:
     options = ["--model", "logistic", "--visualisers", "none", "--log-model", "false"]
+    options += ["--sync-wait", "1"]
     code, stdout, stderr = command("train", "--epochs", "1", "--quiet", *options)
-    assert (code, stdout) == (1, "")
-    assert "events were not logged (" in stderr.splitlines()[-1]
+    assert code == 0
+    assert stdout == f"{only_run().info.run_id}\n"
+    assert "send them with: mlrun sync" in stderr
 
 
-def test_a_failed_run_of_which_something_was_lost_keeps_its_own_reason(
-    store_without_artifacts: str,
-) -> None:
+def test_a_failed_run_of_which_something_is_left_keeps_its_own_reason(bar: Path) -> None:
     settings = {"model": "logistic", "optimiser": "sgd", "lr": 1e38, "batch_size": 2000}
     told = Recorder()
     with pytest.raises(RunFailed, match="the validation loss is "):
-        mlrun.train({**without(QUICK, "model.widths"), **settings}, progress=told)
+        mlrun.train({**without(BRIEF, "model.widths"), **settings}, progress=told)
     run = only_run()
-    assert run.info.status == "FAILED"
     assert run.data.tags["mlrun.reason"].startswith("the validation loss is ")
-    assert any("events were not logged (" in line for line in told.lines)
+    assert any("send them with: mlrun sync" in line for line in told.lines)

@@ -243,7 +243,7 @@ def test_an_epoch_is_told_once_its_weights_are_on_disk(store: str) -> None:
 
     def told(epoch: int, metrics: object) -> None:
         folder = run_folder(only_run().info.run_id)
-        seen.append((epoch, sorted(path.name for path in folder.glob("*"))))
+        seen.append((epoch, sorted(path.name for path in folder.glob("*.pt"))))
 
     silent = SimpleNamespace(
         note=lambda _: None, warn=lambda _: None, start=lambda *_: None, step=lambda *_: None,

@@ -1,0 +1,63 @@
+"""`mlrun sync`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrun.errors import MlrunError
+from mlrun.machine.interrupts import undisturbed
+
+if TYPE_CHECKING:
+    from mlrun.record.leftovers import Sent
+
+
+@click.command("sync")
+@click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86_400),
+    default=60.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="how long to try a store that fails",
+)
+def command(run_ids: tuple[str, ...], wait: float) -> int:
+    """Send what runs could not send to the tracking store, from this machine.
+
+    RUN_ID is a run's id or a start of it; without one, all that is waiting is sent. A run keeps
+    a journal of all that it logs in mlrun's state folder; what its store did not take before the
+    run ended stays there until it does. Sending twice changes nothing. Exit code 1 if something
+    is left.
+    """
+    with undisturbed():
+        from mlrun.record.leftovers import send, unsent_runs
+
+    folders = unsent_runs(run_ids)
+    if not folders:
+        click.echo("nothing is waiting to be sent", err=True)
+    complete = True
+    for folder in folders:
+        try:
+            sent = send(folder, wait, say_trouble)
+        except MlrunError as error:
+            complete = False
+            click.echo(f"Warning: run {folder.name}: {error}", err=True)
+        else:
+            complete = complete and not sent.left
+            show(sent)
+    return 0 if complete else 1
+
+
+def show(sent: Sent) -> None:
+    """Prints what was sent of a run, and what is left."""
+    left = f", {sent.left} are left ({sent.reason})" if sent.left else ", nothing is left"
+    click.echo(f"run {sent.run.run_id} ({sent.run.name}): {sent.sent} events sent{left}")
+    for name, reason in sent.refused.items():
+        click.echo(f"Warning: {name} was refused: {reason}", err=True)
+
+
+def say_trouble(reason: str) -> None:
+    """Tells the user that the store fails; called from the sending thread."""
+    click.echo(f"Warning: the tracking store fails, and is tried again ({reason})", err=True)

@@ -1,0 +1,261 @@
+"""The journal of a run: every event on disk, and which of them the store has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock, Timeout
+
+from mlrun.errors import MlrunError
+from mlrun.record.events import Event, LoggedData
+from mlrun.record.lines import Lines, Record, read_lines
+
+EVENTS, ANSWERS, FILES = "journal.jsonl", "answers.jsonl", "files"
+WITH_FILES = ("artifact", "model")  # kinds of events whose value is a file or a folder
+FORMAT = 1  # of the files; a later mlrun that changes them counts on
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a journal is of.
+
+    run_id, experiment_id, name: the run in MLflow.
+    address: of its tracking store, without user and password.
+    started: when the run started, milliseconds since 1970.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    address: str
+    started: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event and its number in the journal."""
+
+    number: int
+    event: Event
+
+
+class Journal:
+    """The events of one run in a folder of its own, and what the store answered to each.
+
+    An event is on disk before anything else knows of it. Its files lie beside it, as they are
+    now, until the store has them. One process writes a journal at a time.
+
+    Args:
+        folder: of the run; made if need be.
+        header: of a new journal; None opens one that is there.
+
+    Attributes:
+        folder, header: as given, or as it is there.
+        refused: by an event's number its name, and why the store will never take it.
+        taken: how many events the store took since the journal was opened.
+        ended: whether the store has the end of the run, as far as the journal was read.
+        damaged: lines that are not as they were written; those events cannot be known.
+
+    Raises:
+        MlrunError: there is no journal, or it is none that this version reads.
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path, header: Header | None = None) -> None:
+        self.folder = folder
+        self.refused: dict[int, tuple[str, str]] = {}
+        self.damaged = self.taken = 0
+        self.ended = False
+        self._sent: set[int] = set()
+        self._open: set[int] = set()  # read and not answered
+        self._cursor, self._next = 0, 0
+        if header is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        elif not (folder / EVENTS).is_file():
+            raise MlrunError(f"{folder}: there is no journal of a run")
+        self._lock = FileLock(folder / "lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise MlrunError(f"{folder}: another process writes this run's journal") from None
+        self._events = Lines(folder / EVENTS)
+        self._answers = Lines(folder / ANSWERS)
+        if header is not None and not len(self._events):
+            self._events.add({"format": FORMAT, **asdict(header)})
+        self.header = header_of(folder)
+        self._read_answers()
+
+    def append(self, event: Event) -> int:
+        """Writes an event, and the file that it logs, as it is now; returns the event's number.
+
+        Raises:
+            OSError: it could not be written, because the disk is full, say.
+        """
+        if event.kind not in WITH_FILES:
+            return self._events.add(as_record(event))
+        # the file first, so that a line never names what is not there
+        assert isinstance(event.value, bytes | Path)
+        kept = self._keep(PurePosixPath(event.name).name, event.value)
+        place = kept.relative_to(self.folder).as_posix()
+        return self._events.add({**as_record(event), "value": place})
+
+    def new_folder(self) -> Path:
+        """Returns a new folder beside the events, for one file."""
+        files = self.folder / FILES
+        files.mkdir(exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="", dir=files))
+
+    def unread(self, most: int) -> list[Entry]:
+        """Returns the next events that were not read and not answered, at most so many."""
+        found: list[Entry] = []
+        for record, end in read_lines(self._events.path, self._cursor):
+            self._cursor = end
+            number = self._next
+            if record is None:
+                self.damaged += 1
+            elif "kind" in record and number not in self._sent and number not in self.refused:
+                found.append(Entry(number, self._event(record)))
+                self._open.add(number)
+            elif record.get("kind") == "end":
+                self.ended = True
+            self._next += 1  # last, so that `left` is never too small
+            if len(found) == most:
+                break
+        return found
+
+    def acknowledge(self, entries: Collection[Entry]) -> None:
+        """Notes that the store has these events, and deletes their files."""
+        numbers = sorted(entry.number for entry in entries)
+        with suppress(OSError):  # of a full disk: they will be sent again, which changes nothing
+            self._answers.add({"sent": spans(numbers)})
+        self._sent.update(numbers)
+        self._open.difference_update(numbers)
+        self.taken += len(numbers)
+        self.ended = self.ended or any(entry.event.kind == "end" for entry in entries)
+        for entry in entries:
+            if entry.event.kind in WITH_FILES:
+                shutil.rmtree(Path(str(entry.event.value)).parent, ignore_errors=True)
+
+    def refuse(self, entry: Entry, reason: str) -> None:
+        """Notes that the store will never take this event; its file stays."""
+        number, name = entry.number, entry.event.name
+        with suppress(OSError):
+            self._answers.add({"refused": number, "name": name, "reason": reason})
+        self.refused[number] = name, reason
+        self._open.discard(number)
+
+    def left(self) -> int:
+        """How many events have no answer yet."""
+        return len(self._events) - self._next + len(self._open)
+
+    def sync(self) -> None:
+        """Has the machine write to its disk what is new."""
+        self._events.sync()
+        self._answers.sync()
+
+    def settle(self) -> None:
+        """Closes the journal, and deletes of the folder what nobody will ask for again.
+
+        All of it where the store has everything; all but the journal where it refused something;
+        nothing where something is left to send, or the run did not come to its end.
+        """
+        self._events.close()
+        self._answers.close()
+        self._lock.release()
+        if self.left() or not self.ended:
+            return
+        if not self.refused and not self.damaged:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        for path in self.folder.iterdir():
+            if path.name not in (EVENTS, ANSWERS, FILES):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _read_answers(self) -> None:
+        for record, _ in read_lines(self._answers.path):
+            if record is None:
+                continue  # what it acknowledged is sent again, which changes nothing
+            if "refused" in record:
+                self.refused[record["refused"]] = record["name"], record["reason"]
+            for first, last in record.get("sent", ()):
+                self._sent.update(range(first, last + 1))
+
+    def _keep(self, name: str, content: bytes | Path) -> Path:
+        """Puts a file by, as it is now, under `name` in a folder of its own; returns its path."""
+        if isinstance(content, Path) and content.is_relative_to(self.folder / FILES):
+            return content
+        kept = self.new_folder() / name
+        try:
+            if isinstance(content, bytes):
+                kept.write_bytes(content)
+            else:
+                link_or_copy(content, kept)
+        except OSError:
+            shutil.rmtree(kept.parent, ignore_errors=True)
+            raise
+        return kept
+
+    def _event(self, record: Record) -> Event:
+        event = as_event(record)
+        if event.kind in WITH_FILES:
+            return replace(event, value=self.folder / str(event.value))
+        return event
+
+
+def header_of(folder: Path) -> Header:
+    """Returns what the journal in a run's folder is of; raises MlrunError if it cannot be read."""
+    first, _ = next(read_lines(folder / EVENTS), (None, 0))
+    if first is None or first.get("format") != FORMAT:
+        raise MlrunError(f"{folder / EVENTS}: no journal that this version of mlrun reads")
+    return Header(**{name: value for name, value in first.items() if name != "format"})
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Makes `target` the file that `source` is now: a link where the file system has them.
+
+    Files of a run are replaced and never changed, so that a link keeps what it was made of.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def as_record(event: Event) -> Record:
+    """Returns an event as plain values; the value of one with a file is not among them."""
+    value = asdict(event.value) if isinstance(event.value, LoggedData) else event.value
+    record: Record = {"kind": event.kind, "name": event.name, "at": event.timestamp}
+    if event.step:
+        record["step"] = event.step
+    if event.kind not in WITH_FILES:
+        record["value"] = value
+    return record
+
+
+def as_event(record: Record) -> Event:
+    """Returns the event that a record stands for; of one with a file, its path as a text."""
+    value = record["value"]
+    if record["kind"] == "input":
+        value = LoggedData(**value)
+    return Event(record["kind"], record["name"], value, record.get("step", 0), record["at"])
+
+
+def spans(numbers: Collection[int]) -> list[list[int]]:
+    """Returns ascending numbers as first and last of each gapless span.
+
+    >>> spans([1, 2, 3, 7])
+    [[1, 3], [7, 7]]
+    """
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found

@@ -1,0 +1,39 @@
+"""What MLflow, Alembic, SQLAlchemy and urllib3 print, kept away from the user."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SENDERS = ("mlrun-outbox", "mlrun-leftovers")  # how the names of threads that send begin
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hides MLflow's and Alembic's messages; warnings still show."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def quiet_threads() -> None:
+    """Hides what libraries log in threads that send events; it says so itself when a store fails.
+
+    MLflow logs a traceback for each try of a request that fails: thousands of lines in a minute.
+    """
+    loggers = [logging.getLogger(), logging.getLogger("mlflow"), logging.getLogger("alembic")]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
+    for handler in [*handlers, *([logging.lastResort] if logging.lastResort else [])]:
+        handler.addFilter(is_not_of_a_sender)  # once, however often
+
+
+def is_not_of_a_sender(record: logging.LogRecord) -> bool:
+    """Whether a message was logged elsewhere than in a thread that sends events."""
+    return not (record.threadName or "").startswith(SENDERS)

@@ -7,6 +7,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,16 @@ class Lines:
 
     def sync(self) -> None:
         """Has the machine write to its disk what was added since the last time."""
-        size = self._size
-        if size > self._synced:
-            os.fsync(self._file)
+        size, file = self._size, self._file
+        if size > self._synced and file >= 0:
+            os.fsync(file)
             self._synced = size
 
     def close(self) -> None:
-        """Closes the file."""
-        os.close(self._file)
+        """Closes the file; what is added later is an error."""
+        with self._lock:
+            file, self._file = self._file, -1
+        os.close(file)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -65,7 +68,8 @@ class Lines:
             while written < len(data):
                 written += os.write(self._file, data[written:])
         except OSError:
-            os.ftruncate(self._file, self._size)
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size)
             raise
         self._size += len(data)
 

@@ -174,3 +174,14 @@ def test_a_header_names_no_password(tmp_path: Path) -> None:
     text = (journal.folder / EVENTS).read_text()
     assert "secret" not in text
     assert "ann" not in text
+
+
+def test_what_comes_after_the_end_is_an_error_and_goes_nowhere_else(tmp_path: Path) -> None:
+    lines = Lines(tmp_path / "x.jsonl")
+    lines.close()
+    other = tmp_path / "other"
+    with other.open("wb"):  # has the number that the closed file had
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            lines.add({"a": 1})
+        lines.sync()
+    assert other.read_bytes() == (tmp_path / "x.jsonl").read_bytes() == b""

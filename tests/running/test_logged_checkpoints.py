@@ -1,0 +1,41 @@
+"""Checkpoints go to the store while the training lasts, and those that are not kept go again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from mlflow import MlflowClient
+from runs import QUICK, Recorder, artifacts, only_run, read
+
+import mlrun
+from mlrun.running import callbacks
+
+
+class Onlooker(Recorder):
+    """Waits after the second epoch until checkpoints are in the store, and notes which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def epoch(self, number: int, metrics: object) -> None:
+        deadline = time.monotonic() + 30
+        while number == 2 and "last.pt" not in self.seen and time.monotonic() < deadline:
+            time.sleep(0.1)
+            self.seen = artifacts(only_run().info.run_id, "checkpoints")
+
+
+@pytest.mark.parametrize("every", [0.0, 180.0])
+def test_checkpoints_are_in_the_store_while_training_lasts(
+    store: str, monkeypatch: pytest.MonkeyPatch, every: float
+) -> None:
+    monkeypatch.setattr(callbacks, "LOG_EVERY", every)
+    onlooker = Onlooker() if not every else Recorder()
+    run = mlrun.train({**QUICK, "epochs": 4, "keep": 1}, progress=onlooker)
+    if isinstance(onlooker, Onlooker):
+        assert "last.pt" in onlooker.seen
+        assert any(name.startswith("epoch-") for name in onlooker.seen)
+    assert artifacts(run.run_id, "checkpoints") == [f"epoch-{run.best_epoch}.pt", "last.pt"]
+    assert MlflowClient().get_run(run.run_id).data.tags["mlrun.best_epoch"] == str(run.best_epoch)
+    assert read(run.run_id, "checkpoints/last.pt")

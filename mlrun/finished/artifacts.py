@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mlrun.errors import MlrunError, one_line
 from mlrun.record.logged import LoggedRun
-from mlrun.record.tracking import quiet
+from mlrun.record.noise import quiet
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -24,6 +24,7 @@ from benchmarks.harness import Bench, Row, own_store
 from benchmarks.networks import settings_of
 from benchmarks.slow_network import delayed, mlflow_server
 from mlrun.record import opening
+from mlrun.record.journal import Journal
 from mlrun.record.outbox import Outbox
 from mlrun.record.tracking import Tracker
 
@@ -33,6 +34,8 @@ CALLS = (  # of the main thread
     *((opening, name) for name in ("check_store", "open_run")),
     *((Tracker, name) for name in ("log", "metrics", "params", "tags", "artifact", "table")),
     *((Tracker, name) for name in ("inputs", "settle_in", "show", "flush", "close")),
+    *((Tracker, name) for name in ("check", "remove", "settle")),
+    (Journal, "sync"),  # to the disk, at checkpoints
 )
 
 
@@ -54,8 +57,9 @@ class Account:
             for owner, name in CALLS:
                 given = getattr(owner, name)
                 stack.enter_context(mock.patch.object(owner, name, self.timed(given)))
-            sent = self.counted(Outbox._deliver)
-            stack.enter_context(mock.patch.object(Outbox, "_deliver", sent))
+            for name in ("_consume", "_deliver"):  # all of the outbox's thread, and those beside
+                sent = self.counted(getattr(Outbox, name))
+                stack.enter_context(mock.patch.object(Outbox, name, sent))
             yield
 
     def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,14 +84,17 @@ class Account:
         return getattr(self.inside, "busy", False)
 
     def counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns `call`, which adds its thread's CPU seconds to `sending`."""
+        """Returns `call`, which adds its thread's CPU seconds to `sending`, once where nested."""
 
         @functools.wraps(call)
         def counted(*given: Any) -> Any:
-            started = time.thread_time()
+            if getattr(self.inside, "counting", False):
+                return call(*given)
+            self.inside.counting, started = True, time.thread_time()
             try:
                 return call(*given)
             finally:
+                self.inside.counting = False
                 with self.lock:
                     self.sending += time.thread_time() - started
 

@@ -81,6 +81,18 @@ def escape(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
+def first_of(error: BaseException) -> BaseException:
+    """Returns the error that another came of, such as a refused connection, with fewer words.
+
+    One without any, which says nothing to a user, is passed over.
+    """
+    first = error
+    while before := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = before
+        first = error if re.search(r"\w", str(error)) else first
+    return first
+
+
 def redact(text: str) -> str:
     """Returns `text` without the user and password of any address in it.
 

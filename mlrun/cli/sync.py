@@ -32,21 +32,24 @@ def command(run_ids: tuple[str, ...], wait: float) -> int:
     is left.
     """
     with undisturbed():
+        from mlrun.record.journal import InUse
         from mlrun.record.leftovers import send, unsent_runs
 
-    folders = unsent_runs(run_ids)
-    if not folders:
-        click.echo("nothing is waiting to be sent", err=True)
-    complete = True
-    for folder in folders:
+    complete = idle = True
+    for folder in unsent_runs(run_ids):
         try:
             sent = send(folder, wait, say_trouble)
         except MlrunError as error:
-            complete = False
-            click.echo(f"Warning: run {folder.name}: {error}", err=True)
-        else:
-            complete = complete and not sent.left
+            if run_ids or not isinstance(error, InUse):  # a run that lasts sends its own
+                complete = idle = False
+                click.echo(f"Warning: run {folder.name}: {error}", err=True)
+            continue
+        complete = complete and not sent.left
+        if sent.sent or sent.left or sent.refused or run_ids:  # not of a run that was killed, again
+            idle = False
             show(sent)
+    if idle:
+        click.echo("nothing is waiting to be sent", err=True)
     return 0 if complete else 1
 
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from mlrun.errors import MlrunError, one_line, redact
 
 INSTALL = {  # by module, where the extra or package has another name
-    "psycopg": "'mlrun-vision[postgres]'",
-    "psycopg2": "'mlrun-vision[postgres]'",
+    "psycopg": "'mlrun-vision[postgresql]'",
+    "psycopg2": "'mlrun-vision[postgresql]'",
     "pymysql": "'mlrun-vision[mysql]'",
     "MySQLdb": "mysqlclient, or pip install 'mlrun-vision[mysql]' and write mysql+pymysql://",
     "mysql": "mysql-connector-python",

@@ -21,6 +21,10 @@ WITH_FILES = ("artifact", "model")  # kinds of events whose value is a file or a
 FORMAT = 1  # of the files; a later mlrun that changes them counts on
 
 
+class InUse(MlrunError):
+    """Another process writes a run's journal, as while the run lasts."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What a journal is of.
@@ -83,7 +87,7 @@ class Journal:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise MlrunError(f"{folder}: another process writes this run's journal") from None
+            raise InUse(f"{folder}: another process writes this run's journal") from None
         self._events = Lines(folder / EVENTS)
         self._answers = Lines(folder / ANSWERS)
         if header is not None and not len(self._events):
@@ -132,14 +136,17 @@ class Journal:
     def acknowledge(self, entries: Collection[Entry]) -> None:
         """Notes that the store has these events, and deletes their files."""
         numbers = sorted(entry.number for entry in entries)
-        with suppress(OSError):  # of a full disk: they will be sent again, which changes nothing
+        noted = True
+        try:
             self._answers.add({"sent": spans(numbers)})
+        except OSError:  # of a full disk: they will be sent again, files and all
+            noted = False
         self._sent.update(numbers)
         self._open.difference_update(numbers)
         self.taken += len(numbers)
         self.ended = self.ended or any(entry.event.kind == "end" for entry in entries)
         for entry in entries:
-            if entry.event.kind in WITH_FILES:
+            if noted and entry.event.kind in WITH_FILES:
                 shutil.rmtree(Path(str(entry.event.value)).parent, ignore_errors=True)
 
     def refuse(self, entry: Entry, reason: str) -> None:
@@ -149,6 +156,10 @@ class Journal:
             self._answers.add({"refused": number, "name": name, "reason": reason})
         self.refused[number] = name, reason
         self._open.discard(number)
+
+    def awaits(self, entries: Collection[Entry]) -> bool:
+        """Whether events that were read have no answer yet."""
+        return any(entry.number in self._open for entry in entries)
 
     def left(self) -> int:
         """How many events have no answer yet."""

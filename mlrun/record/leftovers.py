@@ -76,6 +76,8 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
     try:
         run = journal.header
         uri = address_for(run)
+        store.let_us_wait()
+        store.without_bars()
         store.check(uri)
         with quiet():
             client = MlflowClient(uri)

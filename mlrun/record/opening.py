@@ -14,8 +14,18 @@ from typing import Any
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from mlrun.errors import MlrunError, RunFailed, encodable, legible, one_line, redact, unknown
+from mlrun.errors import (
+    MlrunError,
+    RunFailed,
+    encodable,
+    first_of,
+    legible,
+    one_line,
+    redact,
+    unknown,
+)
 from mlrun.record import appearance, store
+from mlrun.record.directly import end_directly
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import (
     PARENT_TAG,
@@ -29,7 +39,7 @@ from mlrun.record.journal import Header, Journal
 from mlrun.record.noise import quiet
 from mlrun.record.sending import view_of
 from mlrun.record.store import public
-from mlrun.record.tracking import Status, Tracker, end_directly, why
+from mlrun.record.tracking import Status, Tracker, why
 
 LOG = logging.getLogger("mlrun.store")
 
@@ -55,9 +65,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
             the experiment was deleted.
     """
     uri, run_name = store.address(), legible(run_name)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the outbox does the waiting
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print links
+    store.let_us_wait()
     if store.first_use(uri):
         LOG.info("making the tracking database, which takes a few seconds once")
     existing_id = os.environ.get("MLFLOW_RUN_ID")
@@ -75,7 +83,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
-        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from None
+        raise MlrunError(f"tracking store {redact(uri)}: {one_line(first_of(error))}") from None
     if existing_id:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
         if is_generated(run.info.run_name):
@@ -164,10 +172,18 @@ def end_waiting_run(status: Status, reason: str) -> None:
 def launch_tags() -> dict[str, str]:
     """Returns the tags by which MLflow shows who started a run, and with what."""
     return {
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": user(),
         "mlflow.source.name": Path(sys.argv[0] or "python").name,
         "mlflow.source.type": "LOCAL",
     }
+
+
+def user() -> str:
+    """Returns who we are: by name, or by number where nobody is named so, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def is_generated(name: str) -> bool:

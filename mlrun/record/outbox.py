@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from threading import Thread
 
-from mlrun.errors import one_line
+from mlrun.errors import first_of, one_line
 from mlrun.record.events import Event, Kind
-from mlrun.record.journal import Entry, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.parcels import PAUSES, Parcel, packed
 
 GATHER = 0.5  # seconds: how long events wait for others to share a request
-PAUSES = (0.5, 30.0)  # seconds between tries of one parcel: the first, and the longest
 ABREAST = 8  # requests at once, of the kinds that may go side by side
 READ_AT_ONCE = 5000  # events; while so many wait for a store, the others stay on the disk
 SYNC_EVERY = 1.0  # seconds between two times that the journal is written to the disk
 REPORT_EVERY = 60.0  # seconds between two times that a failing store is told of
 LAST_TRY = 5.0  # seconds after the deadline, for a request that is under way
-IN_ORDER: dict[Kind, Kind] = {  # of one name, an old one must not follow a newer one
-    "tag": "tag",
-    "artifact": "artifact",
-    "removal": "artifact",
-    "view": "view",
-}
 
 Send = Callable[[list[Event]], None]
-
-
-@dataclass(eq=False)
-class Parcel:
-    """Events of one kind that are sent in one request, and when to try next."""
-
-    kind: Kind
-    entries: list[Entry]
-    pause: float = PAUSES[0]
-    due: float = 0.0
-
-    @property
-    def events(self) -> list[Event]:
-        """The events, in order."""
-        return [entry.event for entry in self.entries]
-
-    @property
-    def names(self) -> set[tuple[Kind, str]]:
-        """What it must not overtake: kind and name, of the kinds that are sent in order."""
-        stream = IN_ORDER.get(self.kind)
-        return {(stream, event.name) for event in self.events} if stream else set()
 
 
 class Outbox:
@@ -142,31 +115,33 @@ class Outbox:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(wait + LAST_TRY)
-        if self._thread is None or self.died:
-            self._consume(None)
+        ended = self._thread is None or not self._thread.is_alive()
+        if ended and self.journal.left() and not self._is_late():  # it died, with a word or without
+            # what was under way when it died may have been taken, and its file be gone
+            self._waiting = [parcel for parcel in self._waiting if self._is_open(parcel)]
+            self._consume()
         with suppress(OSError):
             self.journal.sync()
         return self.journal.left()
 
     def _run(self) -> None:
         try:
-            with ThreadPoolExecutor(ABREAST, "mlrun-outbox") as pool:
-                self._consume(pool)
+            self._consume()
         except BaseException as error:
             self.died = f"the thread that sends events ended: {one_line(error)}"
             with self._changed:
                 self._changed.notify_all()
 
-    def _consume(self, pool: Executor | None) -> None:
+    def _consume(self) -> None:
         """Sends until the outbox is closed and nothing is left, or its deadline has passed."""
         while True:
             self._wait()
             room = READ_AT_ONCE - sum(len(parcel.entries) for parcel in self._waiting)
             if room > 0:
-                self._waiting += self._pack(self.journal.unread(room))
+                self._waiting += packed(self.journal.unread(room), self._at_once)
             self._waiting.sort(key=lambda parcel: parcel.entries[0].number)
             go, held = self._choose()
-            self._waiting = held + self._deliver_all(go, pool)
+            self._waiting = held + self._deliver_all(go)
             with self._changed:
                 self._changed.notify_all()
             if self._closing and (not self.journal.left() or self._is_late()):
@@ -188,14 +163,6 @@ class Outbox:
             with suppress(OSError):  # who writes to it will be told
                 self.journal.sync()
 
-    def _pack(self, entries: Sequence[Entry]) -> list[Parcel]:
-        """Returns the events as parcels of one kind, none too large, in order."""
-        parcels = []
-        for kind, size in self._at_once.items():
-            of_kind = [entry for entry in entries if entry.event.kind == kind]
-            parcels += [Parcel(kind, of_kind[i : i + size]) for i in range(0, len(of_kind), size)]
-        return parcels
-
     def _choose(self) -> tuple[list[Parcel], list[Parcel]]:
         """Returns the parcels to send now, and those that must wait: for their time, or others."""
         go: list[Parcel] = []
@@ -208,6 +175,10 @@ class Outbox:
             names |= parcel.names
         return go, held
 
+    def _is_open(self, parcel: Parcel) -> bool:
+        """Whether a parcel has no answer yet; a thread that died may have left one that has."""
+        return self.journal.awaits(parcel.entries)
+
     def _due(self, parcel: Parcel) -> float:
         """When to try the parcel; in a hurry, none waits over half a second."""
         return parcel.due - parcel.pause + PAUSES[0] if self._hurry.is_set() else parcel.due
@@ -215,13 +186,29 @@ class Outbox:
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def _deliver_all(self, parcels: list[Parcel], pool: Executor | None) -> list[Parcel]:
-        """Sends parcels, in order but for those that may go side by side; returns the rest."""
-        parallel = [p for p in parcels if pool is not None and p.kind in self._abreast]
-        deliveries = [pool.submit(self._deliver, parcel) for parcel in parallel if pool]
-        left = [self._deliver(parcel) for parcel in parcels if parcel not in parallel]
-        left += [delivery.result() for delivery in deliveries]
-        return [parcel for parcels in left for parcel in parcels]
+    def _deliver_all(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Sends parcels, in order but for those that may go side by side; returns the rest.
+
+        The threads of these are daemons, so that the process can end while a request hangs.
+        """
+        abreast = deque(parcel for parcel in parcels if parcel.kind in self._abreast)
+        left: dict[Parcel, list[Parcel]] = {parcel: [parcel] for parcel in parcels}
+
+        def work() -> None:
+            with suppress(IndexError):  # none is left
+                while True:
+                    parcel = abreast.popleft()
+                    left[parcel] = self._deliver(parcel)
+
+        beside = [Thread(target=work, name="mlrun-outbox-beside", daemon=True) for _ in abreast]
+        started = start_threads(beside[:ABREAST])
+        for parcel in parcels:
+            if parcel.kind not in self._abreast:
+                left[parcel] = self._deliver(parcel)
+        work()
+        for thread in started:
+            thread.join()
+        return [parcel for rest in left.values() for parcel in rest if self._is_open(parcel)]
 
     def _deliver(self, parcel: Parcel) -> list[Parcel]:
         """Sends a parcel; returns the parcels of it that must be sent again."""
@@ -237,7 +224,7 @@ class Outbox:
 
     def _after_failure(self, parcel: Parcel, error: Exception) -> list[Parcel]:
         """Notes an event that is refused; returns the parcels to try again."""
-        self.reason = one_line(error)
+        self.reason = one_line(error if self._is_refused(error) else first_of(error))
         if self._is_refused(error) and parcel.kind != "end":  # which every store takes one day
             if len(parcel.entries) > 1:  # each by itself: the others may be taken
                 return [Parcel(parcel.kind, [entry]) for entry in parcel.entries]
@@ -250,3 +237,13 @@ class Outbox:
                 self.trouble(self.reason)
         parcel.pause, parcel.due = min(2 * parcel.pause, PAUSES[1]), time.monotonic() + parcel.pause
         return [parcel]
+
+
+def start_threads(threads: Sequence[Thread]) -> list[Thread]:
+    """Starts threads until no more can be had; returns those that were started."""
+    started = []
+    with suppress(RuntimeError):
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    return started

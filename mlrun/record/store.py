@@ -33,6 +33,16 @@ def without_bars() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
+def let_us_wait() -> None:
+    """Has MLflow fail soon where a server does, as an outbox does the waiting, and print no links.
+
+    Values that the user has set for the variables stay.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # we print them
+
+
 def address() -> str:
     """Returns the address of the tracking store in use.
 

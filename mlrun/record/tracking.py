@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from mlflow import MlflowClient
 from mlrun.errors import encodable, one_line
 from mlrun.record import appearance, store
 from mlrun.record.colours import COLOUR_TAG
+from mlrun.record.directly import send_directly
 from mlrun.record.events import Event, Kind, LoggedData
 from mlrun.record.journal import Journal
 from mlrun.record.noise import quiet, quiet_threads
@@ -44,7 +44,8 @@ class Tracker:
         run_id, experiment_id, run_name: the run's place in MLflow.
         earlier_params, earlier_tags: of a run that was taken over from `mlflow run`, at that time.
         journal: as given.
-        left: events that the store does not have, once the run is closed.
+        left: events that the store does not have, once the run is closed; the journal has them.
+        lost: events that could be neither written nor sent.
     """
 
     def __init__(self, client: MlflowClient, uri: str, run: Any, journal: Journal) -> None:
@@ -55,9 +56,8 @@ class Tracker:
         self.earlier_params = dict(run.data.params)
         self.earlier_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
-        self.journal, self.left = journal, 0
+        self.journal, self.left, self.lost = journal, 0, 0
         self._tables = self.earlier_tags.get(TABLES_TAG, "[]")
-        self._client = client
         self._sender = Sender(client, self.run_id, self.experiment_id)
         self._outbox = outbox_of(journal, self._sender, uri)
         self._outbox.start()
@@ -189,14 +189,12 @@ class Tracker:
         Does not raise. What the store does not take within `wait` seconds, the end of the run
         last of all, stays in the journal: `left` counts it.
         """
-        if self._outbox.died and status == "FINISHED":
-            status, reason = "FAILED", self._outbox.died
-        tags = {"mlrun.status": status, **({"mlrun.reason": reason} if reason else {})}
-        self.tags(tags)
+        self.tags({"mlrun.status": status, **({"mlrun.reason": reason} if reason else {})})
         self.log(Event("end", "status", status))
-        self.left = self._outbox.close(wait) + len(self._unwritten)
+        self.left = self._outbox.close(wait)
         if self._unwritten:
-            end_directly(self._client, self.run_id, status, tags)
+            self.lost = send_directly(self._sender.by_kind(), self._unwritten)
+            self.journal.ended = self.journal.ended or not self.lost
 
     def settle(self) -> None:
         """Deletes the run's folder, but for the journal where something is left or refused."""
@@ -211,16 +209,6 @@ def outbox_of(journal: Journal, sender: Sender, uri: str) -> Outbox:
         side_by_side = tuple(AT_ONCE)
     quiet_threads()
     return Outbox(journal, sender.by_kind(), AT_ONCE, is_refused, side_by_side)
-
-
-def end_directly(
-    client: MlflowClient, run_id: str, status: Status, tags: Mapping[str, str]
-) -> None:
-    """Ends a run whose journal cannot be written, if the store answers."""
-    with suppress(Exception):
-        for name, text in tags.items():
-            client.set_tag(run_id, name, text)
-        client.set_terminated(run_id, status)
 
 
 def why(error: OSError, folder: Path) -> str:

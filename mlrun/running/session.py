@@ -31,7 +31,7 @@ class Session:
     def __init__(self, context: RunContext) -> None:
         self.context, self.tracker, self.progress = context, context.tracker, context.progress
         self.prepared, self.failures = context.prepared, context.failures
-        self.report_link, self.ended = "", False
+        self.report_link, self.ended, self.told = "", False, False
         settings = context.plan.settings
         self.checkpoints = Checkpoints(
             context.folder, settings.keep, settings.monitor, self.prepared.about
@@ -111,6 +111,8 @@ class Session:
     def finish(self, test: Test) -> Run:
         """Ends the run as FINISHED and returns it."""
         tracker, history = self.tracker, self.prepared.state.history
+        with undisturbed():
+            self.tell_end(None)
         tracker.check()
         self.end("FINISHED", "")
         refused = {f"log of {name}": reason for name, reason in tracker.refused.items()}
@@ -135,15 +137,7 @@ class Session:
         wait = self.context.plan.settings.sync_wait
         self.leftovers.stop()
         with undisturbed():
-            for callback in self.callbacks:
-                try:
-                    callback.close()
-                except Exception as error:
-                    self.failures.add(f"end of {type(callback).__name__}", error)
-            try:
-                self.context.digests.close(None if status == "FINISHED" else PATIENCE)
-            except Exception as error:
-                self.failures.add("log of the data sets", error)
+            self.tell_end(None if status == "FINISHED" else PATIENCE)
             tracker.close(status, reason, wait if status == "FINISHED" else min(wait, SHORT))
             tracker.settle()
         if tracker.left:
@@ -151,6 +145,23 @@ class Session:
                 f"{tracker.left} events of the run are not in the tracking store yet "
                 f"({tracker.reason}); they are kept, send them with: mlrun sync {tracker.run_id}"
             )
+        if tracker.lost:
+            self.progress.warn(f"{tracker.lost} events of the run could be neither kept nor sent")
+
+    def tell_end(self, wait: float | None) -> None:
+        """Logs, once, what callbacks still have, and the data sets; waits for their digests."""
+        if self.told:
+            return
+        self.told = True
+        for callback in self.callbacks:
+            try:
+                callback.close()
+            except Exception as error:
+                self.failures.add(f"end of {type(callback).__name__}", error)
+        try:
+            self.context.digests.close(wait)
+        except Exception as error:
+            self.failures.add("log of the data sets", error)
 
     def reason_of(self, error: BaseException) -> str:
         """Returns why the run failed, in a line; a full disk is said to be one."""

@@ -1,6 +1,15 @@
 import pytest
 
-from mlrun.errors import MlrunError, RunFailed, encodable, legible, one_line, redact, unknown
+from mlrun.errors import (
+    MlrunError,
+    RunFailed,
+    encodable,
+    first_of,
+    legible,
+    one_line,
+    redact,
+    unknown,
+)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_then_all() -> None:
@@ -57,3 +66,22 @@ def test_what_cannot_be_written_or_shown_is_escaped() -> None:
     assert encodable(name) == "caf\\xe9 \n\\xff\\ud800猫"
     assert legible(name) == "caf\\xe9 \\n\\xff\\ud800猫"
     assert legible("plain, 猫 and é") == "plain, 猫 and é"
+
+
+def test_the_first_of_a_chain_of_errors_that_says_something_is_told() -> None:
+    def chained() -> None:
+        try:
+            try:
+                raise KeyError
+            except KeyError:
+                raise ConnectionRefusedError(111, "Connection refused")  # noqa: B904
+        except OSError as error:
+            raise RuntimeError("API request failed with exception …") from error
+
+    with pytest.raises(RuntimeError) as caught:
+        chained()
+    assert (
+        one_line(first_of(caught.value)) == "ConnectionRefusedError: [Errno 111] Connection refused"
+    )
+    alone = ValueError("by itself")
+    assert first_of(alone) is alone

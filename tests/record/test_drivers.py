@@ -15,7 +15,7 @@ from mlrun.record import drivers, opening
 from mlrun.record.drivers import CLIENTS, INSTALL, check_artifacts, check_driver
 
 Command = Callable[..., tuple[int, str, str]]
-POSTGRES = "pip install 'mlrun-vision[postgres]'"
+POSTGRES = "pip install 'mlrun-vision[postgresql]'"
 
 
 @pytest.fixture(autouse=True)
@@ -101,5 +101,5 @@ def test_the_extras_that_are_named_exist() -> None:
     file = Path(__file__).parents[2] / "pyproject.toml"
     extras = tomllib.loads(file.read_text())["project"]["optional-dependencies"]
     named = {text.split("[")[1].split("]")[0] for text in INSTALL.values() if "[" in text}
-    assert named == {"postgres", "mysql", "mssql", "s3", "gs", "azure"}
+    assert named == {"postgresql", "mysql", "mssql", "s3", "gs", "azure"}
     assert named <= set(extras)

@@ -185,3 +185,13 @@ def test_what_comes_after_the_end_is_an_error_and_goes_nowhere_else(tmp_path: Pa
             lines.add({"a": 1})
         lines.sync()
     assert other.read_bytes() == (tmp_path / "x.jsonl").read_bytes() == b""
+
+
+def test_a_file_whose_answer_cannot_be_noted_stays_to_be_sent_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run", HEADER)
+    journal.append(Event("artifact", "folder/x.txt", b"content"))
+    entries = journal.unread(9)
+    journal.settle()  # so that nothing can be written, as on a full disk
+    journal.acknowledge(entries)
+    (again,) = Journal(journal.folder).unread(9)
+    assert Path(str(again.event.value)).read_bytes() == b"content"

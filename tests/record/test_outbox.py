@@ -113,6 +113,19 @@ def test_one_kind_that_fails_does_not_hold_the_others_up(journal: Journal) -> No
     assert outbox.close(0.1) == 1
 
 
+def test_of_a_chain_of_errors_the_first_is_told(journal: Journal) -> None:
+    def fail(events: list[Event]) -> None:
+        try:
+            raise ConnectionRefusedError(111, "Connection refused")
+        except OSError as error:
+            raise RuntimeError("API request to … failed with exception …") from error
+
+    outbox = started(journal, {"metric": fail}, {"metric": 1})
+    put(outbox, "a")
+    assert outbox.close(0.5) == 1
+    assert outbox.reason == "ConnectionRefusedError: [Errno 111] Connection refused"
+
+
 def test_closing_a_slow_and_failing_store_takes_no_longer_than_it_may(journal: Journal) -> None:
     tries: list[int] = []
 
@@ -141,6 +154,25 @@ def test_a_request_that_never_returns_does_not_hold_the_end_up(
     assert outbox.close(0.1) == 2
     assert time.monotonic() - started_at < 10
     store.waits.set()
+
+
+def test_a_request_that_never_returns_does_not_keep_the_process_from_ending(
+    journal: Journal,
+) -> None:
+    store = Store()
+    store.waits.clear()
+    outbox = started(journal, {"artifact": store.take}, {"artifact": 1})
+    for name in "ab":
+        outbox.put(Event("artifact", name, b""))
+    deadline = time.monotonic() + 10
+    found: list[threading.Thread] = []
+    while len(found) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        found = [t for t in threading.enumerate() if t.name.startswith("mlrun-outbox")]
+    assert len(found) >= 2
+    assert all(thread.daemon for thread in found)
+    store.waits.set()
+    assert outbox.close(10) == 0
 
 
 def test_a_later_process_sends_what_is_left_and_nothing_twice(journal: Journal) -> None:
@@ -219,6 +251,30 @@ def test_where_the_thread_died_closing_sends(journal: Journal) -> None:
     put(outbox, "c")
     assert outbox.close(10) == 0
     assert [name for names in store.requests for name in names] == ["a", "b", "c"]
+
+
+def test_what_was_taken_when_the_thread_died_is_not_sent_again(journal: Journal) -> None:
+    taken: list[str] = []
+
+    def take_file(events: list[Event]) -> None:
+        taken.extend(Path(str(event.value)).read_text() for event in events)
+
+    def die(events: list[Event]) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            while not taken:
+                time.sleep(0.01)
+            raise SystemExit("a bug")
+
+    sizes: dict[Kind, int] = {"metric": 9, "artifact": 1}
+    outbox = Outbox(journal, {"metric": die, "artifact": take_file}, sizes, bool, {"artifact"})
+    outbox.put(Event("artifact", "x.txt", b"content"))
+    put(outbox, "a")
+    outbox.start()
+    deadline = time.monotonic() + 10
+    while not outbox.died and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert outbox.close(2) == 0
+    assert taken == ["content"]
 
 
 def test_without_a_thread_nothing_is_lost_either(

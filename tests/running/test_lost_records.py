@@ -13,7 +13,10 @@ from runs import QUICK, Recorder, only_run, without
 
 import mlrun
 from mlrun.errors import RunFailed
+from mlrun.record.events import Event
 from mlrun.record.folders import run_folder
+from mlrun.record.journal import Header, Journal
+from mlrun.record.store import public
 
 BRIEF = {**QUICK, "sync_wait": 1}
 
@@ -100,3 +103,21 @@ def test_a_failed_run_of_which_something_is_left_keeps_its_own_reason(bar: Path)
     run = only_run()
     assert run.data.tags["mlrun.reason"].startswith("the validation loss is ")
     assert any("send them with: mlrun sync" in line for line in told.lines)
+
+
+def test_what_lasts_or_was_killed_is_not_named_by_sync_unless_asked_for(
+    store: str, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    run = mlrun.train(BRIEF)
+    header = Header(run.run_id, "0", "mine", public(store), 0)
+    journal = Journal(run_folder(run.run_id), header)
+    journal.append(Event("metric", "late", 1.0))
+    assert command("sync") == (0, "", "nothing is waiting to be sent\n")
+    code, _, stderr = command("sync", run.run_id)
+    assert code == 1
+    assert "another process writes this run's journal" in stderr
+    journal.settle()  # it was killed: there is no end
+    line = f"run {run.run_id} (mine): {{}} events sent, nothing is left\n"
+    assert command("sync") == (0, line.format(1), "")
+    assert command("sync") == (0, "", "nothing is waiting to be sent\n")
+    assert command("sync", run.run_id) == (0, line.format(0), "")

@@ -1,0 +1,112 @@
+"""Faults of a store that is an SQLite file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.reliability.stage import MIDDLE, Outcome, Stage
+from benchmarks.reliability.stores import Skipped
+
+
+@contextmanager
+def lock_on(path: Path) -> Iterator[None]:
+    """Locks an SQLite file as another process would."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        connection.close()
+
+
+def locked_at_the_start(stage: Stage) -> Outcome:
+    """An SQLite file that another process locks for 60 s from the start."""
+    uri = stage.sqlite()
+    with lock_on(stage.folder / "mlflow.db"):
+        training = stage.train(uri)
+        stage.sleep(60)
+        refused = training.process.poll()
+    if refused is not None:  # nothing was made
+        wrong = [] if refused == 2 and len(training.lines()) == 1 else [f"exit code {refused}"]
+        return Outcome(refused, training.lines(), wrong=wrong)
+    run_id = training.reach(MIDDLE)
+    return stage.outcome(training, uri, run_id, training.end())
+
+
+def locked(stage: Stage) -> Outcome:
+    """An SQLite file that another process locks for 60 s in the middle."""
+    uri = stage.sqlite()
+    training = stage.train(uri)
+    run_id = training.reach(MIDDLE)
+    with lock_on(stage.folder / "mlflow.db"):
+        training.go_on(MIDDLE)
+        stage.sleep(60)
+    return stage.outcome(training, uri, run_id, training.end())
+
+
+@contextmanager
+def file_system(folder: Path, size: str) -> Iterator[Path]:
+    """Mounts a small file system of memory on a folder.
+
+    Raises:
+        Skipped: that is not allowed here.
+    """
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise Skipped("a file system cannot be mounted here: needs root") from None
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def remount(folder: Path, option: str) -> None:
+    """Changes an option of a mounted file system."""
+    subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True)
+
+
+def read_only_at_the_start(stage: Stage) -> Outcome:
+    """An SQLite file that can only be read from the start."""
+    with file_system(stage.folder / "disk", "64m") as disk:
+        uri = stage.sqlite(disk)
+        remount(disk, "ro")
+        training = stage.train(uri)
+        code = training.end()
+    wrong = [] if code == 2 and len(training.lines()) == 1 else [f"exit code {code}, not 2"]
+    return Outcome(code, training.lines(), wrong=wrong)
+
+
+def disk_full(stage: Stage) -> Outcome:
+    """The disk of an SQLite file, full from the middle to after the end; sync."""
+    with file_system(stage.folder / "disk", "64m") as disk:
+        uri = stage.sqlite(disk)
+        training = stage.train(uri, "--sync-wait", str(stage.scale.sync_wait))
+        run_id = training.reach(MIDDLE)
+        fill(disk)
+        code = training.end()
+        (disk / "filling").unlink()
+        return stage.synced(training, uri, run_id, code)
+
+
+def fill(folder: Path) -> None:
+    """Fills the file system of a folder to its last byte."""
+    filling = os.open(folder / "filling", os.O_WRONLY | os.O_CREAT)
+    try:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    os.write(filling, b"x" * size)
+            except OSError:
+                continue
+    finally:
+        os.close(filling)
+    assert shutil.disk_usage(folder).free == 0

@@ -1,0 +1,242 @@
+"""Faults of our own process, of its state, and of the machine below it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from benchmarks.reliability.contents import contents, difference
+from benchmarks.reliability.file_faults import file_system, fill
+from benchmarks.reliability.stage import LATE, LATE_EPOCH, MIDDLE, OPTIONS, Outcome, Stage, Training
+from benchmarks.reliability.stores import Skipped
+
+SET_CLOCK = """
+import time
+now, now_ns = time.time, time.time_ns
+time.time = lambda: now() + {seconds}
+time.time_ns = lambda: now_ns() + {seconds} * 10**9
+"""
+
+KILL_SENDER = """
+import ctypes, threading
+for thread in threading.enumerate():
+    if thread.name == "mlrun-outbox":
+        identity, error = ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, error)
+        thread.join(30)
+"""
+
+
+def state_disk_full(stage: Stage) -> Outcome:
+    """The disk of the state folder, full from the middle on; the run fails, and says why."""
+    uri = stage.sqlite()
+    with file_system(stage.home, "16m"):
+        training = stage.train(uri)
+        run_id = training.reach(MIDDLE)
+        fill(stage.home)
+        code = training.end()
+        return failed(training, uri, run_id, code, "disk full")
+
+
+def sender_dies(stage: Stage) -> Outcome:
+    """The thread that sends events ends in the middle; the run fails, and keeps all until then."""
+    uri = stage.sqlite()
+    (stage.gates / f"{MIDDLE}.py").write_text(KILL_SENDER)
+    training = stage.train(uri)
+    run_id = training.reach(MIDDLE)
+    code = training.end()
+    return failed(training, uri, run_id, code, "the thread that sends events ended")
+
+
+def failed(training: Training, uri: str, run_id: str, code: int, why: str) -> Outcome:
+    """Says what is wrong with a run that could not go on, in state, reason, words and figures."""
+    run = MlflowClient(uri).get_run(run_id)
+    reason, said = run.data.tags.get("mlrun.reason", ""), training.lines()
+    wrong = [] if code == 1 else [f"exit code {code}, not 1"]
+    wrong += [] if run.info.status == "FAILED" else [f"the run is {run.info.status}"]
+    wrong += [] if why in reason else [f"its reason is '{reason}'"]
+    wrong += [] if len(said) < 10 else [f"{len(said)} lines on stderr"]
+    return Outcome(code, said, missing_steps(uri, run_id, MIDDLE), wrong=wrong)
+
+
+def missing_steps(uri: str, run_id: str, before: int) -> Counter[str]:
+    """Returns the steps of the training before a gate that are not in the store."""
+    found = {row.step for row in MlflowClient(uri).get_metric_history(run_id, "step/loss")}
+    return Counter(f"metric step/loss {step}" for step in range(1, before) if step not in found)
+
+
+def stopped(stage: Stage) -> Outcome:
+    """The run itself, stopped for 60 s in the middle (SIGSTOP)."""
+    uri = stage.sqlite()
+    training = stage.train(uri)
+    run_id = training.reach(MIDDLE)
+    training.go_on(MIDDLE)
+    os.killpg(training.process.pid, signal.SIGSTOP)
+    stage.sleep(60)
+    os.killpg(training.process.pid, signal.SIGCONT)
+    return stage.outcome(training, uri, run_id, training.end())
+
+
+def killed(stage: Stage) -> Outcome:
+    """The run itself, killed in the middle while its store is locked; sync sends all."""
+    from benchmarks.reliability.file_faults import lock_on
+
+    uri = stage.sqlite()
+    training = stage.train(uri)
+    run_id = training.reach(MIDDLE)
+    with lock_on(stage.folder / "mlflow.db"):
+        training.go_on(MIDDLE)
+        training.reach(LATE)
+        training.kill()
+    done = stage.sync(uri)
+    lost = missing_steps(uri, run_id, LATE_EPOCH + 1)  # the last ones wait for their epoch
+    wrong = [f"mlrun sync: {done.returncode}: {done.stderr}"] if done.returncode else []
+    said = [f"(sync) {line}" for line in [*done.stdout.splitlines(), *done.stderr.splitlines()]]
+    return Outcome(training.process.returncode, said, lost, wrong=wrong)
+
+
+def clock_jumps(stage: Stage) -> Outcome:
+    """The clock of the run, set back by two hours in the middle, then on by four."""
+    uri = stage.sqlite()
+    (stage.gates / f"{MIDDLE}.py").write_text(SET_CLOCK.format(seconds=-7200))
+    (stage.gates / f"{LATE}.py").write_text(SET_CLOCK.format(seconds=4 * 3600))
+    training = stage.train(uri)
+    run_id = training.reach(MIDDLE)
+    return stage.outcome(training, uri, run_id, training.end())
+
+
+def memory_tight(stage: Stage) -> Outcome:
+    """`ulimit -v`, from what a run just needs down to half of it: no run ends well with a gap."""
+    uri = stage.sqlite()
+    needed = address_space(stage, uri)
+    shares = (1.02, 0.98, 0.95, 0.9, 0.8, 0.5)
+    return limited(stage, [["prlimit", f"--as={int(share * needed)}"] for share in shares])
+
+
+def address_space(stage: Stage, uri: str) -> int:
+    """Returns the most bytes of address space that a run takes."""
+    training = stage.train(uri)
+    training.reach(MIDDLE)
+    training.go_on(MIDDLE)
+    training.reach(LATE)
+    status = Path(f"/proc/{training.process.pid}/status").read_text()
+    training.kill()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmPeak:"))
+    return int(line.split()[1]) * 1024
+
+
+def threads_tight(stage: Stage) -> Outcome:
+    """`ulimit -u`, from 1 thread on: no run ends well with a gap."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        raise Skipped("no setpriv: apt-get install util-linux")
+    as_another = ["setpriv", "--reuid=61234", "--inh-caps=+dac_override,+fowner"]
+    as_another += ["--ambient-caps=+dac_override,+fowner"]
+    before = as_another if os.geteuid() == 0 else []
+    # a user of its own where we may choose one, else others' threads count
+    return limited(stage, [[*before, "prlimit", f"--nproc={n}"] for n in (1, 2, 3, 4, 6, 8, 12)])
+
+
+def limited(stage: Stage, befores: list[list[str]]) -> Outcome:
+    """Starts a run under each limit; one that ends well must have left all, in store or journal."""
+    wrong, said, codes = [], [], []
+    for number, before in enumerate(befores):
+        inner = Stage(stage.folder / str(number), stage.store, stage.undisturbed, stage.scale)
+        uri = inner.sqlite()
+        drawing = inner.folder / "matplotlib"
+        drawing.mkdir()
+        drawing.chmod(0o777)  # a run may be another user's
+        training = inner.train(uri, before=before, MPLCONFIGDIR=str(drawing))
+        training.go_on(MIDDLE, LATE)
+        try:
+            code = training.end()
+        except subprocess.TimeoutExpired:  # OpenBLAS asks for memory for ever
+            training.kill()
+            code = -9
+        lines = training.lines()
+        last = lines[-1] if lines else "nothing"
+        said.append(f"{before[-1]}: exit code {code}; {len(lines)} lines; {last}")
+        codes.append(code)
+        wrong += [f"{before[-1]}: {text}" for text in gaps(inner, uri, code, lines)]
+    return Outcome(max(codes, default=-1), said, wrong=wrong)
+
+
+def gaps(stage: Stage, uri: str, code: int, lines: list[str]) -> list[str]:
+    """Returns what is wrong with a run under a limit."""
+    runs = MlflowClient(uri).search_runs(["0"])
+    if not runs:
+        return [] if code else ["exit code 0, and there is no run"]
+    (run,) = runs
+    if code == 0 and run.info.status == "RUNNING" and any("mlrun sync" in line for line in lines):
+        stage.sync(uri)
+        run = MlflowClient(uri).get_run(run.info.run_id)
+    if (code == 0) != (run.info.status == "FINISHED"):
+        return [f"exit code {code}, and the run is {run.info.status}"]
+    if code:  # a library that ends the process leaves the run as a kill would
+        kept = any(stage.home.glob("runs/*/journal.jsonl"))
+        well = run.info.status == "FAILED" or (run.info.status == "RUNNING" and kept)
+        return [] if well else [f"the run is {run.info.status}"]
+    assert stage.undisturbed is not None
+    lost = difference(contents(uri, run.info.run_id), stage.undisturbed).lost
+    lost = Counter(thing for thing in lost if not thing.startswith("tag mlflow.user"))
+    named = any(line.startswith("Warning") for line in lines)  # pictures that were never made
+    unnamed = [thing for thing in lost if thing.startswith(("metric", "param")) or not named]
+    return [f"{len(unnamed)} lost: {unnamed[0]}"] if unnamed else []
+
+
+TWO = """
+import sys
+import mlrun.__main__
+for _ in range(2):
+    try:
+        sys.argv = [mlrun.__main__.__file__, "train", *{options!r}, "--sync-wait", "2"]
+        mlrun.__main__.main()
+    except SystemExit as error:
+        print("code", error.code)
+"""
+
+
+def two_runs(stage: Stage) -> Outcome:
+    """Two runs in one process, one after the other; a bar before the artifacts falls between."""
+    uri = stage.sqlite()
+    bar = stage.folder / "mlruns"
+    bar.write_text("in the way")
+    environment = stage.environment(uri)
+    training = stage.start([sys.executable, "-c", TWO.format(options=OPTIONS)], environment)
+    run_id = training.reach(MIDDLE)
+    training.go_on(MIDDLE, LATE)
+    stage.wait_for(lambda: len(list(stage.home.glob("runs/*"))) == 2)
+    bar.unlink()
+    code = training.end()
+    ids = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
+    first = stage.outcome(training, uri, run_id, code)
+    (other,) = (i for i in ids if i != run_id)
+    second = stage.outcome(training, uri, other, code)
+    wrong = [*first.wrong, *second.wrong]
+    return Outcome(
+        code, first.said, first.lost + second.lost, first.doubled + second.doubled, wrong
+    )
+
+
+def eight_starts(stage: Stage) -> Outcome:
+    """Eight runs that start at once on a database that is not there yet."""
+    uri = f"sqlite:///{stage.folder}/mlflow.db"
+    options = ["--visualisers", "none", "--log-model", "false"]
+    trainings = [stage.train(uri, *options) for _ in range(8)]
+    codes = [training.end() for training in trainings]
+    runs = MlflowClient(uri).search_runs(["0"])
+    wrong = [f"exit codes {codes}"] if any(codes) else []
+    if len(runs) != 8 or any(run.info.status != "FINISHED" for run in runs):
+        wrong.append(f"{[run.info.status for run in runs]}")
+    kept = [contents(uri, run.info.run_id) for run in runs]
+    differ = [difference(one, kept[0]) for one in kept[1:]]
+    lost = sum((each.lost for each in differ), Counter[str]())
+    doubled = sum((each.extra for each in differ), Counter[str]())
+    said = [line for training in trainings for line in training.lines()]
+    return Outcome(max(codes), said, lost, doubled, wrong)

@@ -42,8 +42,10 @@ def check_two(data: ImageData, train: Selection) -> None:
     if not others:
         options = PARTS["train"][1]
         left_out = len(data.train.labels.unique()) > 1
+        count = len(train)
+        images = "the only training image is" if count == 1 else f"all {count} training images are"
         raise MlrunError(
-            f"all {len(train)} training images are of class {shown(data.classes[first])}; "
+            f"{images} of class {shown(data.classes[first])}; "
             f"expected images of at least two classes{f'; see {options}' if left_out else ''}"
         )
 

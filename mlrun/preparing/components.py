@@ -157,15 +157,13 @@ def check_single_images(model: nn.Module, train: Batches, steps: int) -> None:
             twin(train.gather(torch.zeros(1, dtype=torch.int64)))
     except ValueError as error:
         if "more than 1 value per channel" in str(error):
-            raise MlrunError(single_images(size, train.examples)) from error
+            raise MlrunError(single_images(size)) from error
 
 
-def single_images(size: int, examples: int) -> str:
+def single_images(size: int) -> str:
     """Returns that batches of `size` leave one image alone, and what helps against it."""
     advice = "add --drop-last true or change the batch size"
-    if examples == 1:
-        advice = "it is the only training image: take more"
-    elif size == 1:
+    if size == 1:
         advice = "take a larger batch size"
     return (
         f"batch_size {size} leaves a last batch of one image, which batch normalisation cannot "

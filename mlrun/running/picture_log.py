@@ -56,8 +56,9 @@ class PictureLog:
         device: whose random states rendering must not touch.
 
     Attributes:
-        pictures: PNG files of the pictures under a slider, by key and epoch.
-        figures: PNG files of the end, by name.
+        pictures: PNG files of the pictures under a slider, by key and epoch; in the order drawn
+            once the log is closed.
+        figures: PNG files of the end, by name; likewise.
     """
 
     def __init__(self, tracker: Tracker, folder: Path, device: torch.device) -> None:
@@ -65,14 +66,16 @@ class PictureLog:
         self.figures: dict[str, Path] = {}
         self._tracker, self._folder, self._device = tracker, folder, device
         self._keys: list[str] = []  # of the pictures under a slider, in the order drawn
+        self._figures: list[str] = []  # likewise, of the end
         self._logged_keys = 0
         self._unrendered: list[Job] = []
         self._renderer = Renderer()
 
     def add(self, job: Job) -> None:
         """Has a picture rendered beside the training, and logged when that is done."""
-        if job.epoch is not None and job.key not in self._keys:
-            self._keys.append(job.key)
+        keys = self._figures if job.epoch is None else self._keys
+        if job.key not in keys:
+            keys.append(job.key)
         self._renderer.submit(job.content, partial(self._take, job))
 
     def add_values(
@@ -114,6 +117,9 @@ class PictureLog:
             self.catch_up()
         self._renderer.close()
         self.catch_up()
+        epochs = {key: self.pictures[key] for key in self._keys if key in self.pictures}
+        self.pictures = {key: dict(sorted(paths.items())) for key, paths in epochs.items()}
+        self.figures = {key: self.figures[key] for key in self._figures if key in self.figures}
 
     def _take(self, job: Job, rendered: Rendered | None) -> None:
         """Logs a picture that was rendered, or puts it by; called from another thread."""

@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from mlrun.seam.conversion import as_text, convert, shown
 from mlrun.settings.changes import EXAMPLES, Variant
@@ -208,7 +207,7 @@ def explain_each(error: ValidationError) -> dict[str, str]:
     return {str(fault["loc"][0]): explain_one(fault) for fault in reversed(error.errors())}
 
 
-def explain_one(fault: ErrorDetails) -> str:
+def explain_one(fault: Mapping[str, Any]) -> str:
     """Returns one thing that is wrong as one line that names the setting."""
     message = str(fault["msg"]).removeprefix("Value error, ")
     if not fault["loc"]:

@@ -47,9 +47,10 @@ def test_training_images_of_one_class_are_refused(lines: Lines) -> None:
     code, told = lines([1] * 20, "--dataset.num-classes", "3")
     assert (code, told) == (2, [message.format(18, "1") + "least two classes"])
     code, told = lines(["a"] * 20)
-    assert (code, told) == (
-        2, ["Error: data set csv: classes are ('a',); expected the names of at least two"],
-    )  # fmt: skip
+    assert code == 2
+    assert told[0].startswith(
+        "Error: data set csv: classes are ('a',); expected the names of at least two"
+    )
 
 
 def test_classes_that_a_part_lacks_are_named_for_every_part(lines: Lines, home: Path) -> None:

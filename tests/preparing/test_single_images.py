@@ -21,7 +21,6 @@ CPU = torch.device("cpu")
         ({"subset": 109, "batch_size": 4, "steps": 3}, "add --drop-last true or change the batch"),
         ({"subset": 109, "batch_size": 1, "steps": 1}, "take a larger batch size"),
         ({"subset": 109, "batch_size": 1, "drop_last": True}, "take a larger batch size"),
-        ({"subset": 101, "batch_size": 4, "steps": 1}, "it is the only training image: take more"),
         ({"subset": 109, "batch_size": 4, "accumulate": 2, "steps": 2}, "add --drop-last true"),
     ],
 )

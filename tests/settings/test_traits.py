@@ -13,7 +13,7 @@ WITHOUT_PART = [
     "data_dir",  # the data set and its options say which images
     *("cache_features", "device", "deterministic", "threads"),  # the same up to rounding
     *("log_every", "system_metrics", "test_variants", "keep", "log_model", "report"),
-    *("experiment", "run_name", "tags", "strict"),
+    *("experiment", "run_name", "tags", "sync_wait", "strict"),
 ]
 
 

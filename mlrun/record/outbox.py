@@ -68,8 +68,7 @@ class Outbox:
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._deadline: float | None = None
-        self._closing = False
-        self._synced = time.monotonic()
+        self._closing = threading.Event()
         self._waiting: list[Parcel] = []
         self._thread: threading.Thread | None = None
 
@@ -81,6 +80,7 @@ class Outbox:
         except RuntimeError as error:  # no memory, or too many threads
             self._thread = None
             self.died = f"no thread to send events with ({error})"
+        start_threads([Thread(target=self._sync, name="mlrun-journal", daemon=True)])
 
     def put(self, event: Event) -> None:
         """Writes an event to the journal, to be sent soon.
@@ -107,10 +107,10 @@ class Outbox:
 
         Where the thread has died, this one sends. A second time, does nothing.
         """
-        if self._closing:
+        if self._closing.is_set():
             return self.journal.left()
         self._deadline = time.monotonic() + wait
-        self._closing = True
+        self._closing.set()
         self._hurry.set()
         self._wake.set()
         if self._thread is not None:
@@ -132,6 +132,12 @@ class Outbox:
             with self._changed:
                 self._changed.notify_all()
 
+    def _sync(self) -> None:
+        """Has the journal written to the disk each second, also while a request hangs."""
+        while not self._closing.wait(SYNC_EVERY):
+            with suppress(OSError):  # who writes to it will be told
+                self.journal.sync()
+
     def _consume(self) -> None:
         """Sends until the outbox is closed and nothing is left, or its deadline has passed."""
         while True:
@@ -144,24 +150,19 @@ class Outbox:
             self._waiting = held + self._deliver_all(go)
             with self._changed:
                 self._changed.notify_all()
-            if self._closing and (not self.journal.left() or self._is_late()):
+            if self._closing.is_set() and (not self.journal.left() or self._is_late()):
                 return
 
     def _wait(self) -> None:
-        """Waits for events, for a parcel to be due, or for the journal to be written to disk."""
-        if not self._waiting:
-            self._wake.wait(SYNC_EVERY)
-            self._hurry.wait(GATHER if self._wake.is_set() else 0)
-        else:
+        """Waits for events, or for a parcel to be due."""
+        if not self.journal.left() and not self._closing.is_set():
+            self._wake.wait()
+        elif self._waiting:
             due = min(self._due(parcel) for parcel in self._waiting)
             self._wake.wait(max(0.01, min(due - time.monotonic(), GATHER)))
-            if self._wake.is_set():
-                self._hurry.wait(GATHER)
+        if self._wake.is_set():
+            self._hurry.wait(GATHER)
         self._wake.clear()
-        if time.monotonic() > self._synced + SYNC_EVERY:
-            self._synced = time.monotonic()
-            with suppress(OSError):  # who writes to it will be told
-                self.journal.sync()
 
     def _choose(self) -> tuple[list[Parcel], list[Parcel]]:
         """Returns the parcels to send now, and those that must wait: for their time, or others."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -331,3 +333,28 @@ def test_requests_that_may_go_side_by_side_do_not_wait_for_each_other(journal: J
     assert outbox.close(10) == 0
     assert sorted(sent) == ["x", "y", "z"]
     assert store.requests == [["a"], ["b"], ["c"]]
+
+
+def test_the_journal_is_written_to_the_disk_while_a_request_hangs(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlrun.record.outbox.SYNC_EVERY", 0.05)
+    store = Store()
+    store.waits.clear()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    outbox = outbox_to(store, journal)
+    put(outbox, "a")
+    wait_for(lambda: bool(synced))
+    before = len(synced)
+    put(outbox, "b")  # the request with the first one does not return
+    wait_for(lambda: len(synced) > before)
+    store.waits.set()
+    assert outbox.close(10) == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

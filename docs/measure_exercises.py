@@ -119,9 +119,12 @@ EXERCISES = (
     of_d("smaller kernels", "convolution", {"model.kernel": 3}),
     of_d("stride", "convolution", {"model.stride": 2}),
     of_d("blocks and linear layers", "deep", {}),
+    of_d("fewer blocks", "deep", {"model.channels": "16,32"}),
+    of_d("other linear layers", "deep", {"model.hidden": 256}),
     of_e("more layers", "scaled", {"model.widths": "500,100", "epochs": 5}),
     of_e("more dropout", "dropout", {"model.dropout": 0.5, "epochs": 5}),
     of_e("more channels", "convolutions", {"model.channels": "32,64", "epochs": 2}),
+    of_e("stopping sooner", "stopping", {"early_stopping": 1, "epochs": 10}),
     of_e("another schedule", "schedule", {"schedule": "one-cycle", "epochs": 5}),
 )  # fmt: skip
 

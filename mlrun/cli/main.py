@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import importlib
 import io
 import json
@@ -107,7 +108,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     escape_the_unwritable()
     try:
         with nullcontext() if COMPLETES in os.environ else contained():
-            code = cli.main(args, prog_name="mlrun", standalone_mode=False)
+            code = called(args)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         sys.exit(0)
@@ -128,7 +129,24 @@ def main(args: list[str] | None = None) -> NoReturn:
         if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
             fail("terminated", 128 + signal.SIGTERM)
         fail("interrupted", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def called(args: list[str] | None) -> object:
+    """Calls the command and returns what it returns.
+
+    Raises:
+        BrokenPipeError: who reads stdout stopped early, for which click would end the process.
+    """
+    try:
+        return cli.main(args, prog_name="mlrun", standalone_mode=False)
+    except SystemExit as error:
+        cause = error.__context__
+        if isinstance(cause, OSError) and cause.errno == errno.EPIPE:
+            raise BrokenPipeError from None
+        raise
 
 
 def escape_the_unwritable() -> None:

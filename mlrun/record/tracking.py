@@ -211,12 +211,30 @@ def outbox_of(journal: Journal, sender: Sender, uri: str) -> Outbox:
     return Outbox(journal, sender.by_kind(), AT_ONCE, is_refused, side_by_side)
 
 
-def why(error: OSError, folder: Path) -> str:
+def recognised(error: BaseException, folder: Path) -> BaseException:
+    """Returns what stands behind an error: RecordFailed for a full disk, else the error itself.
+
+    torch says of a checkpoint that does not fit `unexpected pos 30272 vs 30164`, after it was told
+    that no space is left.
+
+    Args:
+        error: what was raised.
+        folder: of the run, which is named where the error does not name a file.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = link.filename or folder
+            return RecordFailed(f"disk full: there is no space left for {place}")
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def why(error: BaseException, folder: Path) -> str:
     """Returns why a file of a run could not be written, in words.
 
     >>> why(OSError(errno.ENOSPC, "No space left on device"), Path("/home/ann/.local/state"))
     'disk full: there is no space left for /home/ann/.local/state'
     """
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"disk full: there is no space left for {folder}"
-    return one_line(error)
+    cause = recognised(error, folder)
+    return str(cause) if isinstance(cause, RecordFailed) else one_line(cause)

@@ -9,7 +9,7 @@ from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import features_of
 from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
-from mlrun.record.tracking import RecordFailed, Status, why
+from mlrun.record.tracking import RecordFailed, Status, recognised
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext
 from mlrun.running.data_sets import logged_data_sets
@@ -59,11 +59,12 @@ class Session:
             raise
         except BaseException as error:  # of a plugin, SystemExit too
             run_id = self.tracker.run_id
+            cause = recognised(error, self.context.folder)
             known = (TrainingFailed, RecordFailed)
-            reason = str(error) if isinstance(error, known) else self.reason_of(error)
+            reason = str(cause) if isinstance(cause, known) else one_line(cause)
             self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
             self.end("FAILED", reason)
-            raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
+            raise RunFailed(f"run {run_id} failed: {reason}", run_id) from cause
         finally:
             self.progress.finish()
 
@@ -162,12 +163,6 @@ class Session:
             self.context.digests.close(wait)
         except Exception as error:
             self.failures.add("log of the data sets", error)
-
-    def reason_of(self, error: BaseException) -> str:
-        """Returns why the run failed, in a line; a full disk is said to be one."""
-        if isinstance(error, OSError):
-            return why(error, self.context.folder)
-        return one_line(error)
 
     def warn_of_trouble(self, reason: str) -> None:
         """Tells the user that the store fails; called from the tracking thread."""

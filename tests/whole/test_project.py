@@ -82,7 +82,6 @@ def test_mlflow_run_logs_once_into_the_run_that_it_opened(store: str, home: Path
         checkout(home / "project"),
         "epochs=1",
         "lr=1e-3",
-        "run_name=",
         "tags=note=$(touch pwned) 'x' y",
         "optimiser=sgd",
         "momentum=0.9",

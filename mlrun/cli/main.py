@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import errno
 import importlib
 import io
 import json
@@ -55,6 +54,14 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Calls the command; that who reads stdout stopped early is told by exit code 1 alone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end the process
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left there
+            ctx.exit(1)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -108,7 +115,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     escape_the_unwritable()
     try:
         with nullcontext() if COMPLETES in os.environ else contained():
-            code = called(args)
+            code = cli.main(args, prog_name="mlrun", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         sys.exit(0)
@@ -129,24 +136,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
             fail("terminated", 128 + signal.SIGTERM)
         fail("interrupted", 128 + signal.SIGINT)
-    except BrokenPipeError:
-        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def called(args: list[str] | None) -> object:
-    """Calls the command and returns what it returns.
-
-    Raises:
-        BrokenPipeError: who reads stdout stopped early, for which click would end the process.
-    """
-    try:
-        return cli.main(args, prog_name="mlrun", standalone_mode=False)
-    except SystemExit as error:
-        cause = error.__context__
-        if isinstance(cause, OSError) and cause.errno == errno.EPIPE:
-            raise BrokenPipeError from None
-        raise
 
 
 def escape_the_unwritable() -> None:

@@ -233,8 +233,8 @@ def recognised(error: BaseException, folder: Path) -> BaseException:
 def why(error: BaseException, folder: Path) -> str:
     """Returns why a file of a run could not be written, in words.
 
-    >>> why(OSError(errno.ENOSPC, "No space left on device"), Path("/home/ann/.local/state"))
-    'disk full: there is no space left for /home/ann/.local/state'
+    >>> why(OSError(errno.ENOSPC, "No space left on device"), Path("/srv/state"))
+    'disk full: there is no space left for /srv/state'
     """
     cause = recognised(error, folder)
     return str(cause) if isinstance(cause, RecordFailed) else one_line(cause)

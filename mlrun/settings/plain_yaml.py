@@ -82,7 +82,7 @@ class Composer(yaml.BaseLoader):
         self.count += 1
         self.depth += 1
         if self.count > MOST or self.depth > DEEPEST:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # PyYAML has no types
             raise fault(TOO_MUCH, mark)
         node = super().compose_node(parent, index)
         self.depth -= 1

@@ -234,12 +234,12 @@ def test_somebody_s_data_folder_is_not_opened_and_the_default_one_is(
 ) -> None:
     file = artifacts_of(finished) / "settings.yaml"
     settings = yaml.safe_load(file.read_text())
-    file.write_text(yaml.safe_dump({**settings, "data_dir": "/home/ann/data"}))
+    file.write_text(yaml.safe_dump({**settings, "data_dir": "/srv/data"}))
     code, _, stderr = command("evaluate", finished, "--noise", "0.1")
     assert code == 0  # its data set needs no file
     assert (
-        f"run {finished} was not started on this machine: its data folder /home/ann/data is not "
-        "opened, but data is; if you trust it, name it: --data-dir /home/ann/data" in stderr
+        f"run {finished} was not started on this machine: its data folder /srv/data is not "
+        "opened, but data is; if you trust it, name it: --data-dir /srv/data" in stderr
     )
-    named = command("evaluate", finished, "--noise", "0.2", "--data-dir", "/home/ann/data")
+    named = command("evaluate", finished, "--noise", "0.2", "--data-dir", "/srv/data")
     assert (named[0], "is not opened" in named[2]) == (0, False)

@@ -74,7 +74,7 @@ def test_the_first_of_a_chain_of_errors_that_says_something_is_told() -> None:
             try:
                 raise KeyError
             except KeyError:
-                raise ConnectionRefusedError(111, "Connection refused")  # noqa: B904
+                raise ConnectionRefusedError(111, "Connection refused")  # noqa: B904  # by context alone
         except OSError as error:
             raise RuntimeError("API request failed with exception …") from error
 

@@ -13,7 +13,7 @@ from mlrun.record.events import Event, LoggedData
 from mlrun.record.journal import EVENTS, Header, Journal
 from mlrun.record.lines import Lines, read_lines
 
-HEADER = Header("r" * 32, "0", "naïve · 猫", "sqlite:////home/ann/mlflow.db", 1_700_000_000_000)
+HEADER = Header("r" * 32, "0", "naïve · 猫", "sqlite:////srv/mlflow.db", 1_700_000_000_000)
 DATA = LoggedData("digits train", "sha256:0", "sklearn", "training", {"examples": 3})
 
 

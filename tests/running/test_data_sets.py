@@ -57,7 +57,7 @@ def register_datasets(register):
 
 
 def digests(run: object) -> dict[str, str]:
-    return {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}  # type: ignore[attr-defined]
+    return {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}  # type: ignore[attr-defined]  # not in the type MLflow gives
 
 
 def test_a_run_that_fails_at_once_has_its_data_sets_all_the_same(

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -88,10 +87,6 @@ class Checkpoints:
         """Puts the weights of the best epoch into `model`."""
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         model.load_state_dict(read(self.path(self.best_epoch), device)["model"])
-
-    def clear(self) -> None:
-        """Deletes the folder with all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:

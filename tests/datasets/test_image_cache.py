@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,6 +20,7 @@ import torch
 from checkouts import ROOT
 from data_files import drawn, load, write_image, write_tree
 from filelock import FileLock
+from waiting import until
 
 from mlrun import MlrunError
 
@@ -217,30 +221,54 @@ def test_a_script_may_load_without_a_guard(tmp_path: Path) -> None:
     assert said == ["200", "200"]
 
 
-def test_who_comes_second_waits_for_the_copy(tmp_path: Path, told: Callable[[], str]) -> None:
-    write_tree(tmp_path / "tree", count=600)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script(tmp_path)],
+@contextmanager
+def decoding(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that decodes the tree, stopped (SIGSTOP) once it has begun; killed at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", script(root)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    assert "decoding" in process.stderr.readline()
-    data = load("image-folder", tmp_path, path="tree")
-    assert told() == ("image-folder: waiting for another process, which decodes the same images\n")
-    said, _ = process.communicate(timeout=60)
-    assert said.split() == ["1200", str(int(data.train.images.sum()))]
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr is not None
+            assert "decoding" in process.stderr.readline()
+            process.send_signal(signal.SIGSTOP)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_who_comes_second_waits_for_the_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tree(tmp_path / "tree", count=600)
+    caplog.set_level("INFO", "mlrun")
+    with decoding(tmp_path) as process, ThreadPoolExecutor(1) as pool:
+        second = pool.submit(load, "image-folder", tmp_path, path="tree")
+        try:
+            until(lambda: caplog.messages or second.done())
+        finally:
+            process.send_signal(signal.SIGCONT)
+        said, _ = process.communicate(timeout=60)
+        total = int(second.result(timeout=60).train.images.sum())
+    waiting = "image-folder: waiting for another process, which decodes the same images"
+    assert caplog.messages == [waiting]
+    assert said.split() == ["1200", str(total)]
 
 
 def test_a_killed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     write_tree(tmp_path / "tree", count=600)
-    process = subprocess.Popen([sys.executable, "-c", script(tmp_path)], stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    assert b"decoding" in process.stderr.readline()
-    deadline = time.monotonic() + 30
-    while not (children := psutil.Process(process.pid).children()):
-        assert time.monotonic() < deadline
-    process.kill()
-    process.communicate()
+    with decoding(tmp_path) as process:
+
+        def workers() -> list[psutil.Process]:
+            """Lets it go on for a moment; its workers start within the first."""
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.005)
+            process.send_signal(signal.SIGSTOP)
+            return psutil.Process(process.pid).children()
+
+        children = until(workers)
+        process.kill()
+        process.communicate(timeout=60)
     (unfinished,) = [path for path in caches(tmp_path) if path.is_dir()]
     assert unfinished.suffix == ".unfinished"
     _, alive = psutil.wait_procs(children, timeout=30)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from runs import QUICK, artifacts_of
 from views import convolutional, make_view
+from waiting import until
 
 import mlrun
 from mlrun.inside.drawing.renderer import MOST_WAITING, Renderer
@@ -39,16 +38,9 @@ def rendered(*contents: bytes, renderer: Renderer | None = None) -> list[Rendere
     renderer = renderer or Renderer()
     for content in contents:
         renderer.submit(content, found.append)
-    wait_until(lambda: len(found) == len(contents))
+    until(lambda: len(found) == len(contents))
     renderer.close()
     return found
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
 
 
 def decoded(content: bytes) -> np.ndarray:
@@ -126,7 +118,7 @@ def test_pictures_are_taken_back_one_at_a_time() -> None:
     renderer, found = without_time(), []
     for _ in range(4):
         renderer.submit(packed(PICTURE), found.append)
-    wait_until(lambda: renderer._waiting.qsize() == 3)  # the process has the first
+    until(lambda: renderer._waiting.qsize() == 3)  # the process has the first
     assert renderer.take_back()
     assert found == [None]
     renderer.close()
@@ -138,7 +130,7 @@ def test_work_is_done_after_the_pictures_and_closing_again_does_nothing() -> Non
     renderer, order = Renderer(), []
     renderer.submit(packed(PICTURE), lambda _: order.append("picture"))
     renderer.after(lambda: order.append("work"))
-    wait_until(lambda: len(order) == 2)
+    until(lambda: len(order) == 2)
     renderer.close()
     renderer.close()
     assert order == ["picture", "work"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from mlrun.record.events import Event, Kind
 from mlrun.record.journal import Header, Journal
@@ -107,9 +107,7 @@ def test_one_kind_that_fails_does_not_hold_the_others_up(journal: Journal) -> No
     outbox.trouble = tell
     outbox.put(Event("artifact", "x", b""))
     put(outbox, "ab")
-    deadline = time.monotonic() + 10
-    while not (store.requests and told) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: store.requests and told)
     assert store.requests == [["a", "b"]]
     assert told == ["ConnectionError: no bucket"]
     assert outbox.close(0.1) == 1
@@ -166,13 +164,12 @@ def test_a_request_that_never_returns_does_not_keep_the_process_from_ending(
     outbox = started(journal, {"artifact": store.take}, {"artifact": 1})
     for name in "ab":
         outbox.put(Event("artifact", name, b""))
-    deadline = time.monotonic() + 10
-    found: list[threading.Thread] = []
-    while len(found) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-        found = [t for t in threading.enumerate() if t.name.startswith("mlrun-outbox")]
-    assert len(found) >= 2
-    assert all(thread.daemon for thread in found)
+
+    def senders() -> list[threading.Thread]:
+        return [t for t in threading.enumerate() if t.name.startswith("mlrun-outbox")]
+
+    until(lambda: len(senders()) >= 2)
+    assert all(thread.daemon for thread in senders())
     store.waits.set()
     assert outbox.close(10) == 0
 
@@ -246,9 +243,7 @@ def test_where_the_thread_died_closing_sends(journal: Journal) -> None:
 
     outbox = started(journal, {"metric": die}, {"metric": 9})
     put(outbox, "ab")
-    deadline = time.monotonic() + 10
-    while not outbox.died and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: outbox.died)
     assert outbox.died == "the thread that sends events ended: SystemExit: a bug"
     put(outbox, "c")
     assert outbox.close(10) == 0
@@ -272,9 +267,7 @@ def test_what_was_taken_when_the_thread_died_is_not_sent_again(journal: Journal)
     outbox.put(Event("artifact", "x.txt", b"content"))
     put(outbox, "a")
     outbox.start()
-    deadline = time.monotonic() + 10
-    while not outbox.died and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: outbox.died)
     assert outbox.close(2) == 0
     assert taken == ["content"]
 
@@ -345,16 +338,9 @@ def test_the_journal_is_written_to_the_disk_while_a_request_hangs(
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
     outbox = outbox_to(store, journal)
     put(outbox, "a")
-    wait_for(lambda: bool(synced))
+    until(lambda: bool(synced))
     before = len(synced)
     put(outbox, "b")  # the request with the first one does not return
-    wait_for(lambda: len(synced) > before)
+    until(lambda: len(synced) > before)
     store.waits.set()
     assert outbox.close(10) == 0
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from mlflow import MlflowClient
 from runs import QUICK, Recorder, artifacts, only_run, read
+from waiting import until
 
 import mlrun
 from mlrun.running import callbacks
@@ -20,10 +19,12 @@ class Onlooker(Recorder):
         self.seen: list[str] = []
 
     def epoch(self, number: int, metrics: object) -> None:
-        deadline = time.monotonic() + 30
-        while number == 2 and "last.pt" not in self.seen and time.monotonic() < deadline:
-            time.sleep(0.1)
-            self.seen = artifacts(only_run().info.run_id, "checkpoints")
+        if number == 2:
+            until(self.sees_the_state)
+
+    def sees_the_state(self) -> bool:
+        self.seen = artifacts(only_run().info.run_id, "checkpoints")
+        return "last.pt" in self.seen
 
 
 @pytest.mark.parametrize("every", [0.0, 180.0])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from runs import QUICK, Recorder, only_run, without
+from waiting import until
 
 import mlrun
 from mlrun.errors import RunFailed
@@ -78,9 +78,7 @@ def test_the_next_run_sends_what_an_earlier_one_left(bar: Path) -> None:
     first = mlrun.train(BRIEF)
     bar.unlink()
     mlrun.train(BRIEF)
-    deadline = time.monotonic() + 30
-    while run_folder(first.run_id).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: not run_folder(first.run_id).exists())
     assert MlflowClient().get_run(first.run_id).info.status == "FINISHED"
 
 

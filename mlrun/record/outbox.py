@@ -64,9 +64,7 @@ class Outbox:
         self._abreast = abreast
         self.fails = False
         self._report_due = 0.0
-        self._changed = threading.Condition()
         self._wake = threading.Event()
-        self._hurry = threading.Event()
         self._deadline: float | None = None
         self._closing = threading.Event()
         self._waiting: list[Parcel] = []
@@ -91,17 +89,6 @@ class Outbox:
         self.journal.append(event)
         self._wake.set()
 
-    def flush(self, wait: float) -> bool:
-        """Waits until every event so far has an answer, at most `wait` seconds; whether it has."""
-        if self._thread is None or not self._thread.is_alive():
-            return self.journal.left() == 0
-        self._hurry.set()
-        self._wake.set()
-        with self._changed:
-            done = self._changed.wait_for(lambda: not self.journal.left(), wait)
-        self._hurry.clear()
-        return done
-
     def close(self, wait: float) -> int:
         """Sends what is left, for at most `wait` seconds; returns how many events still are.
 
@@ -111,7 +98,6 @@ class Outbox:
             return self.journal.left()
         self._deadline = time.monotonic() + wait
         self._closing.set()
-        self._hurry.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(wait + LAST_TRY)
@@ -129,8 +115,6 @@ class Outbox:
             self._consume()
         except BaseException as error:
             self.died = f"the thread that sends events ended: {one_line(error)}"
-            with self._changed:
-                self._changed.notify_all()
 
     def _sync(self) -> None:
         """Has the journal written to the disk each second, also while a request hangs."""
@@ -148,8 +132,6 @@ class Outbox:
             self._waiting.sort(key=lambda parcel: parcel.entries[0].number)
             go, held = self._choose()
             self._waiting = held + self._deliver_all(go)
-            with self._changed:
-                self._changed.notify_all()
             if self._closing.is_set() and (not self.journal.left() or self._is_late()):
                 return
 
@@ -161,7 +143,7 @@ class Outbox:
             due = min(self._due(parcel) for parcel in self._waiting)
             self._wake.wait(max(0.01, min(due - time.monotonic(), GATHER)))
         if self._wake.is_set():
-            self._hurry.wait(GATHER)
+            self._closing.wait(GATHER)
         self._wake.clear()
 
     def _choose(self) -> tuple[list[Parcel], list[Parcel]]:
@@ -181,8 +163,8 @@ class Outbox:
         return self.journal.awaits(parcel.entries)
 
     def _due(self, parcel: Parcel) -> float:
-        """When to try the parcel; in a hurry, none waits over half a second."""
-        return parcel.due - parcel.pause + PAUSES[0] if self._hurry.is_set() else parcel.due
+        """When to try the parcel; at the end, none waits over half a second."""
+        return parcel.due - parcel.pause + PAUSES[0] if self._closing.is_set() else parcel.due
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline

@@ -179,10 +179,6 @@ class Tracker:
         key = appearance.VIEW_KEY if self._sender.has_view else ""
         return store.comparison_link(store.ui_base(self.uri), self.experiment_id, key)
 
-    def flush(self, wait: float = 30.0) -> bool:
-        """Waits at most `wait` seconds until every event so far is sent; whether all are."""
-        return self._outbox.flush(wait)
-
     def close(self, status: Status, reason: str = "", wait: float = 60.0) -> None:
         """Ends the run with `status` and `reason`, and sends what is left.
 

@@ -6,14 +6,21 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow import MlflowClient
+from waiting import until
 
 from mlrun.record import opening
 from mlrun.record.colours import COLOUR_TAG, UNLIKE, free_colour, next_colour
+from mlrun.record.tracking import Tracker
 
 
 def colour_of(run_id: str) -> str:
     colour: str = MlflowClient().get_run(run_id).data.tags[COLOUR_TAG]
     return colour
+
+
+def wait_for(tracker: Tracker) -> None:
+    """Until the store has all that was logged."""
+    until(lambda: not tracker.journal.left())
 
 
 def test_runs_that_start_together_and_those_after_them_differ_in_colour(store: str) -> None:
@@ -22,7 +29,7 @@ def test_runs_that_start_together_and_those_after_them_differ_in_colour(store: s
     def start(number: int) -> str:
         together.wait()
         tracker = opening.open_run(f"run {number}", None, {})
-        tracker.flush()  # its colour is sent while the others' are
+        wait_for(tracker)  # its colour is sent while the others' are
         together.wait()
         tracker.close("FINISHED")
         return tracker.run_id
@@ -40,7 +47,7 @@ def test_a_colour_that_is_sent_again_is_no_other_run_s(store: str) -> None:
     trackers = [opening.open_run(f"run {number}", None, {}) for number in range(2)]
     for tracker in (*trackers, *trackers):
         tracker.settle_in()
-        tracker.flush()
+        wait_for(tracker)
     for tracker in trackers:
         tracker.close("FINISHED")
         assert (tracker.left, tracker.refused) == (0, {})

@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from waiting import until
 
 from mlrun.errors import MlrunError
 from mlrun.record import appearance, leftovers, opening, tracking
@@ -72,9 +73,10 @@ def test_sending_again_doubles_nothing(store: str) -> None:
         *grid_events(stem, encode(picture, "PNG"), encode(thumbnail(picture), "WEBP")),
         figure_event("confusion", encode(picture, "PNG")),
     ]
-    for event in [*events, *events]:
-        tracker.log(event)
-        tracker.flush()
+    for _ in range(2):
+        for event in events:
+            tracker.log(event)
+        until(lambda: not tracker.journal.left())
     tracker.close("FINISHED")
     assert tracker.left == 0
     assert len(MlflowClient().get_metric_history(tracker.run_id, "m")) == 1
@@ -91,7 +93,7 @@ def test_pictures_are_named_as_mlflow_names_them(store: str) -> None:
     stem = grid_stem(tracker.run_id, "weights-conv1", 3, tracker.started)
     for event in grid_events(stem, encode(picture, "PNG"), encode(thumbnail(picture), "WEBP")):
         tracker.log(event)
-    tracker.flush()
+    until(lambda: not tracker.journal.left())
     ours = artifacts(tracker.run_id, "images")
     client = MlflowClient()
     other = client.create_run("0").info.run_id
@@ -111,7 +113,7 @@ def test_pictures_are_named_as_mlflow_names_them(store: str) -> None:
 def test_what_mlflow_refuses_is_lost_alone_and_is_told(store: str) -> None:
     tracker = open_run()
     tracker.metrics({"bad*name": 1.0}, 0)
-    tracker.flush()
+    until(lambda: not tracker.journal.left())
     tracker.metrics({"good": 1.0}, 0)
     tracker.close("FINISHED")
     assert list(tracker.refused) == ["bad*name"]
@@ -282,7 +284,7 @@ def test_the_chart_page_opens_on_the_pictures(store: str) -> None:
     assert "viewStateShareKey" not in tracker.comparison_link
     tracker.show({"weights-conv1": None}, 3)
     tracker.show({"weights-fc1": None, "weights-conv1": None}, 5)
-    assert tracker.flush()
+    until(lambda: not tracker.journal.left())
     assert tracker.comparison_link.endswith("compareRunsMode=CHART&viewStateShareKey=mlrun")
     tracker.close("FINISHED")
     state = MlflowClient().get_experiment("0").tags["mlflow.sharedViewState.mlrun"]

@@ -18,13 +18,17 @@ from mlflow.entities import Run
 # what a clock decides, so that only its being there can be compared
 TIMED_METRICS = ("examples_per_second", "epoch_seconds", "frozen_seconds_saved")
 TIMED_FILES = ("report.html", "checkpoints/last.pt")
-OWN_TAGS = ("mlflow.runColor", "mlflow.source.git.commit")  # the first is unlike the neighbours'
+OWN_TAGS = (
+    "mlflow.runColor",  # unlike the neighbours'
+    "mlflow.source.git.commit",
+    "mlrun.process",
+)
 OWN_PARAMS = ("sync_wait", "run_name")
 LEFT_OUT = (  # of the comparison, for the page
     "the values of metrics that a clock decides (" + ", ".join(TIMED_METRICS) + ")",
     "times and ids in the names of pictures",
     "the content of the report and of `last.pt`, which have such times in them",
-    "a run's colour, and the commit that it is of",
+    "a run's colour, its process, and the commit that it is of",
     "the setting `sync_wait`",
 )
 

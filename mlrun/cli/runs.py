@@ -39,7 +39,8 @@ def command(limit: int, experiment: str | None, json_asked: bool) -> None:
 
     The figures are the last that were logged, those of the test part from the best weights.
     On a terminal there are as many columns as fit; elsewhere all of them, with tabs between
-    and full run ids.
+    and full run ids. A run whose process is gone without an end is `lost`, or `unsent` where only
+    MLflow does not have its end; a line says what to do about each.
     """
     with undisturbed():
         from mlrun.record.overview import differing, last_runs
@@ -56,6 +57,9 @@ def command(limit: int, experiment: str | None, json_asked: bool) -> None:
     else:
         for cells in zip(*whole_columns(rows, differs), strict=True):
             echo("\t".join(cells))
+    for row in rows:
+        if row.note:
+            echo(f"run {row.run_id}: {row.note}", err=True)
 
 
 def as_dict(rows: Sequence[Row], differs: list[str]) -> dict[str, object]:

@@ -57,6 +57,8 @@ def show(sent: Sent) -> None:
     """Prints what was sent of a run, and what is left."""
     left = f", {sent.left} are left ({sent.reason})" if sent.left else ", nothing is left"
     click.echo(f"run {sent.run.run_id} ({sent.run.name}): {sent.sent} events sent{left}")
+    if sent.note:
+        click.echo(f"run {sent.run.run_id}: {sent.note}", err=True)
     for name, reason in sent.refused.items():
         click.echo(f"Warning: {name} was refused: {reason}", err=True)
 

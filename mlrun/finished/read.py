@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from mlrun.record.tables import Table, read_table
 from mlrun.settings.plan import text_of
 from mlrun.training.predictions import Predictions
 
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 MOST_STEPS = 2000  # points of a curve by optimiser step: more than a screen has columns
 
@@ -45,6 +47,8 @@ def read_account(
     Raises:
         MlrunError: the store does not answer.
     """
+    if run.presence is not None and run.presence.is_gone:
+        LOG.warning("run %s: %s", run.run_id, run.why_none())
     artifacts = Artifacts(run, folder)
     tables = read_tables(artifacts)
     evaluations = artifacts.listed(FOLDER, ".npz")

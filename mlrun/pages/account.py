@@ -30,7 +30,7 @@ class Account:
     """All that a page shows of one run.
 
     name, link: as MLflow shows it, and the address of its page there.
-    status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
+    status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`; `lost` or `unsent` of one that is gone.
     started: milliseconds since 1970. seconds: how long it took; None if that is not known.
     best_epoch: of the weights that were tested; None where there are none.
     params, tags: as they are in MLflow.

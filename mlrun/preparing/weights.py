@@ -53,6 +53,8 @@ def best_weights(run: LoggedRun) -> Weights:
     Raises:
         MlrunError: it has none, or they cannot be read.
     """
+    if told := run.about_weights:
+        LOG.warning("%s", told)
     with tempfile.TemporaryDirectory() as folder:
         path = run.best_weights(Path(folder))
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal[
     "metric", "param", "tag", "input", "look", "artifact", "removal", "model", "view", "end"
 ]
+WITH_FILES = ("artifact", "model")  # kinds of events whose value is a file or a folder
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,22 @@ class Event:
     value: float | str | bytes | Path | LoggedData
     step: int = 0
     timestamp: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+
+
+def as_record(event: Event) -> dict[str, Any]:
+    """Returns an event as plain values; the value of one with a file is not among them."""
+    value = asdict(event.value) if isinstance(event.value, LoggedData) else event.value
+    record: dict[str, Any] = {"kind": event.kind, "name": event.name, "at": event.timestamp}
+    if event.step:
+        record["step"] = event.step
+    if event.kind not in WITH_FILES:
+        record["value"] = value
+    return record
+
+
+def as_event(record: dict[str, Any]) -> Event:
+    """Returns the event that a record stands for; of one with a file, its path as a text."""
+    value = record["value"]
+    if record["kind"] == "input":
+        value = LoggedData(**value)
+    return Event(record["kind"], record["name"], value, record.get("step", 0), record["at"])

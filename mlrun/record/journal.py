@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock, Timeout
 
 from mlrun.errors import MlrunError
-from mlrun.record.events import Event, LoggedData
+from mlrun.record.events import WITH_FILES, Event, as_event, as_record
 from mlrun.record.lines import Lines, Record, read_lines
 
-EVENTS, ANSWERS, FILES = "journal.jsonl", "answers.jsonl", "files"
-WITH_FILES = ("artifact", "model")  # kinds of events whose value is a file or a folder
+EVENTS, ANSWERS, FILES, LOCK = "journal.jsonl", "answers.jsonl", "files", "lock"
 FORMAT = 1  # of the files; a later mlrun that changes them counts on
+GLANCE = 0.5  # seconds: who looks whether the lock is held has it for an instant
 
 
 class InUse(MlrunError):
@@ -73,19 +73,17 @@ class Journal:
 
     def __init__(self, folder: Path, header: Header | None = None) -> None:
         self.folder = folder
-        self.refused: dict[int, tuple[str, str]] = {}
         self.damaged = self.taken = 0
         self.ended = False
-        self._sent: set[int] = set()
         self._open: set[int] = set()  # read and not answered
         self._cursor, self._next = 0, 0
         if header is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         elif not (folder / EVENTS).is_file():
             raise MlrunError(f"{folder}: there is no journal of a run")
-        self._lock = FileLock(folder / "lock")
+        self._lock = FileLock(folder / LOCK)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=GLANCE)
         except Timeout:
             raise InUse(f"{folder}: another process writes this run's journal") from None
         self._events = Lines(folder / EVENTS)
@@ -93,7 +91,7 @@ class Journal:
         if header is not None and not len(self._events):
             self._events.add({"format": FORMAT, **asdict(header)})
         self.header = header_of(folder)
-        self._read_answers()
+        self._sent, self.refused = answers_in(folder)
 
     def append(self, event: Event) -> int:
         """Writes an event, and the file that it logs, as it is now; returns the event's number.
@@ -188,15 +186,6 @@ class Journal:
             if path.name not in (EVENTS, ANSWERS, FILES):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
-    def _read_answers(self) -> None:
-        for record, _ in read_lines(self._answers.path):
-            if record is None:
-                continue  # what it acknowledged is sent again, which changes nothing
-            if "refused" in record:
-                self.refused[record["refused"]] = record["name"], record["reason"]
-            for first, last in record.get("sent", ()):
-                self._sent.update(range(first, last + 1))
-
     def _keep(self, name: str, content: bytes | Path) -> Path:
         """Puts a file by, as it is now, under `name` in a folder of its own; returns its path."""
         if isinstance(content, Path) and content.is_relative_to(self.folder / FILES):
@@ -227,6 +216,23 @@ def header_of(folder: Path) -> Header:
     return Header(**{name: value for name, value in first.items() if name != "format"})
 
 
+def answers_in(folder: Path) -> tuple[set[int], dict[int, tuple[str, str]]]:
+    """Returns what the store answered to a journal's events, by their numbers.
+
+    They are those that it has, and of those that it will never take name and reason.
+    """
+    sent: set[int] = set()
+    refused: dict[int, tuple[str, str]] = {}
+    for record, _ in read_lines(folder / ANSWERS):
+        if record is None:
+            continue  # what it acknowledged is sent again, which changes nothing
+        if "refused" in record:
+            refused[record["refused"]] = record["name"], record["reason"]
+        for first, last in record.get("sent", ()):
+            sent.update(range(first, last + 1))
+    return sent, refused
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Makes `target` the file that `source` is now: a link where the file system has them.
 
@@ -236,25 +242,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def as_record(event: Event) -> Record:
-    """Returns an event as plain values; the value of one with a file is not among them."""
-    value = asdict(event.value) if isinstance(event.value, LoggedData) else event.value
-    record: Record = {"kind": event.kind, "name": event.name, "at": event.timestamp}
-    if event.step:
-        record["step"] = event.step
-    if event.kind not in WITH_FILES:
-        record["value"] = value
-    return record
-
-
-def as_event(record: Record) -> Event:
-    """Returns the event that a record stands for; of one with a file, its path as a text."""
-    value = record["value"]
-    if record["kind"] == "input":
-        value = LoggedData(**value)
-    return Event(record["kind"], record["name"], value, record.get("step", 0), record["at"])
 
 
 def spans(numbers: Collection[int]) -> list[list[int]]:

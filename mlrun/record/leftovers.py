@@ -15,6 +15,7 @@ from mlrun.record import store
 from mlrun.record.folders import runs_folder
 from mlrun.record.journal import EVENTS, Header, Journal, header_of
 from mlrun.record.noise import quiet
+from mlrun.record.presence import Presence, about
 from mlrun.record.sending import Sender
 from mlrun.record.tracking import outbox_of
 
@@ -29,6 +30,7 @@ class Sent:
     sent, left: events that the store took now, and that it does not have yet.
     refused: events that the store will never take, by name, with the reason.
     reason: why something is left; empty where nothing is.
+    note: what is to be done about a run that has no end; empty of one that has.
     """
 
     run: Header
@@ -36,6 +38,7 @@ class Sent:
     left: int
     refused: dict[str, str]
     reason: str = ""
+    note: str = ""
 
 
 def unsent_runs(starts: Sequence[str] = ()) -> list[Path]:
@@ -81,11 +84,13 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
         store.check(uri)
         with quiet():
             client = MlflowClient(uri)
-            client.get_run(run.run_id)
+            logged = client.get_run(run.run_id)
             outbox = outbox_of(journal, Sender(client, run.run_id, run.experiment_id), uri)
             outbox.trouble = trouble
             outbox.start()
             left = outbox.close(wait)
+            is_lost = not left and not journal.ended and logged.info.status == "RUNNING"
+            note = about(client, run.run_id, Presence("lost")) if is_lost else ""
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver
@@ -94,7 +99,7 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
     finally:
         journal.settle()
     refused = dict(journal.refused.values())
-    return Sent(run, journal.taken, left, refused, outbox.reason if left else "")
+    return Sent(run, journal.taken, left, refused, outbox.reason if left else "", note)
 
 
 def address_for(run: Header) -> str:

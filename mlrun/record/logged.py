@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,12 +16,16 @@ from mlrun.errors import MlrunError, encodable, one_line
 from mlrun.record import store
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
+from mlrun.record.folders import run_folder
 from mlrun.record.lookup import answering, look_up, open_store
 from mlrun.record.noise import quiet
+from mlrun.record.presence import Presence, about, look_after, status_of
+from mlrun.record.saved import SavedWeights, best_epoch_of, best_saved, weights_in
 from mlrun.settings import Settings
 from mlrun.settings.plain_yaml import read_mapping
 from mlrun.settings.recalled import Recalled, recall
 
+DEFAULT_MONITOR: str = Settings.model_fields["monitor"].default
 OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
 
 
@@ -30,9 +33,10 @@ OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
 class LoggedRun:
     """A run of mlrun, as it is in MLflow.
 
-    status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
+    status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`; `lost` or `unsent` of a run whose process
+        is gone without that MLflow has its end.
     started, ended: milliseconds since 1970; it has no end while it is running.
-    best_epoch: the epoch of its best weights; None where it has none.
+    presence: what became of its process; None where MLflow has its end.
     metrics: the last logged value of each.
     params, tags: as they are in MLflow.
     link: its page in MLflow's UI.
@@ -45,7 +49,7 @@ class LoggedRun:
     started: int
     ended: int | None
     experiment_id: str
-    best_epoch: int | None
+    presence: Presence | None
     metrics: Mapping[str, float]
     params: Mapping[str, str]
     tags: Mapping[str, str]
@@ -68,27 +72,71 @@ class LoggedRun:
         try:
             return self.recalled.understood(*needed)
         except MlrunError as error:
-            raise ill_settings(self.run_id, error) from None
+            told = f"; {self.why_none()}" if self.presence is not None else ""
+            raise MlrunError(f"{ill_settings(self.run_id, error)}{told}") from None
 
     def download(self, path: str, folder: Path) -> Path:
         """Downloads the artifact `path` into `folder`, returns its file; raises MlrunError."""
         return download(self.client, self.run_id, path, folder)
 
     def best_weights(self, folder: Path) -> Path:
-        """Returns the checkpoint of the best epoch, downloaded into `folder`.
+        """Returns the file of the best weights: downloaded into `folder`, or in the run's own.
 
         Raises:
             MlrunError: the run has no checkpoints, or the download fails.
         """
-        if self.best_epoch is None:
-            reason = {
-                "RUNNING": "it is still running",
-                "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}",
-                "KILLED": "it was killed before its first epoch was done",
-                "FINISHED": "its tag mlrun.best_epoch names no epoch",
-            }.get(self.status, "it is not finished")
-            raise MlrunError(f"run {self.run_id} has no checkpoints ({reason})")
-        return self.download(f"checkpoints/epoch-{self.best_epoch}.pt", folder)
+        if self.weights is None:
+            raise MlrunError(f"run {self.run_id} has no checkpoints ({self.why_none()})")
+        return self.weights.file or self.download(self.weights.artifact, folder)
+
+    @cached_property
+    def weights(self) -> SavedWeights | None:
+        """The best weights that can be had; None without any.
+
+        Where the process is gone, or the run did not come to its end, they are looked for.
+        """
+        tagged = best_epoch_of(self.tags)
+        known = None if tagged is None else SavedWeights(tagged)
+        lasts = self.presence is not None and not self.presence.is_gone
+        if self.status == "FINISHED" or lasts:
+            return known
+        if self.presence is None and known and not weights_in(run_folder(self.run_id).glob("*.pt")):
+            return known
+        with answering():
+            monitor = self.params.get("monitor", DEFAULT_MONITOR)
+            found = best_saved(self.client, self.run_id, monitor)
+        if self.presence is None and (found is None or found.epoch == tagged):
+            return known
+        return found or known
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the best weights; None without any."""
+        return None if self.weights is None else self.weights.epoch
+
+    @property
+    def about_weights(self) -> str:
+        """What the user is to know of the best weights; empty where they are as MLflow says."""
+        if self.weights is None or (self.presence is None and self.weights.file is None):
+            return ""
+        place = "MLflow has" if self.weights.file is None else "its folder on this machine has"
+        told = f"its weights of epoch {self.weights.epoch} are used, the best that {place}"
+        if self.presence is None:
+            return f"run {self.run_id} is {self.status}: {told}"
+        if not self.presence.is_gone:
+            return ""
+        return f"run {self.run_id}: {self.why_none()}; {told}"
+
+    def why_none(self) -> str:
+        """Returns why the run has no checkpoints."""
+        if self.presence is not None:
+            return about(self.client, self.run_id, self.presence)
+        return {
+            "RUNNING": "it is still running",
+            "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}",
+            "KILLED": "it was killed before its first epoch was done",
+            "FINISHED": "its tag mlrun.best_epoch names no epoch",
+        }.get(self.status, "it is not finished")
 
     def metric(self, name: str, step: int | None) -> float | None:
         """Returns the value of a metric at `step`, or None; the last logged of several."""
@@ -134,6 +182,7 @@ def find_run(reference: str) -> LoggedRun:
     run_id = run.info.run_id
     with answering():
         check_run(client, run)
+        run, presence = look_after(client, run)
     if "mlrun.version" not in run.data.tags:
         raise MlrunError(f"run {run_id} was not made by mlrun; give one that mlrun runs lists")
     check_artifacts(run.info.artifact_uri)
@@ -142,22 +191,16 @@ def find_run(reference: str) -> LoggedRun:
         client=client,
         run_id=run_id,
         name=run.info.run_name or run_id[:8],
-        status=tags.get("mlrun.status", run.info.status),
+        status=status_of(run, presence),
         started=run.info.start_time or 0,
         ended=run.info.end_time,
         experiment_id=run.info.experiment_id,
-        best_epoch=best_epoch_of(tags),
+        presence=presence,
         metrics=run.data.metrics,
         params=run.data.params,
         tags=tags,
         link=store.run_link(store.ui_base(store.address()), run.info.experiment_id, run_id),
     )
-
-
-def best_epoch_of(tags: Mapping[str, str]) -> int | None:
-    """Returns the epoch of a run's best weights; None where its tag is not there, or no number."""
-    text = tags.get("mlrun.best_epoch", "")
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def settings_of(client: MlflowClient, run_id: str) -> Recalled:

@@ -37,6 +37,7 @@ from mlrun.record.experiments import (
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import Header, Journal
 from mlrun.record.noise import quiet
+from mlrun.record.presence import process_tags
 from mlrun.record.sending import view_of
 from mlrun.record.store import public
 from mlrun.record.tracking import Status, Tracker, why
@@ -58,13 +59,13 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
         experiment: name of the experiment, made if need be; None takes that of the run that
             the caller has open in MLflow, of which this one is a child, else MLflow's own. A run
             that is taken over stays in its experiment.
-        tags: set on the run.
+        tags: set on the run, with those that say which process it is.
 
     Raises:
         MlrunError: the store cannot be opened, the run to take over does not exist, or it or
             the experiment was deleted.
     """
-    uri, run_name = store.address(), legible(run_name)
+    uri, run_name, tags = store.address(), legible(run_name), {**tags, **process_tags()}
     store.let_us_wait()
     if store.first_use(uri):
         LOG.info("making the tracking database, which takes a few seconds once")

@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mlflow import MlflowClient
+
 from mlrun.errors import unknown
 from mlrun.record.experiments import check_experiment
-from mlrun.record.logged import OURS, best_epoch_of
+from mlrun.record.logged import OURS
 from mlrun.record.lookup import answering, open_store
+from mlrun.record.presence import about, look_after, status_of
+from mlrun.record.saved import best_epoch_of
 from mlrun.settings.run import setting_traits
 
 
@@ -19,7 +23,8 @@ class Row:
     """One run in the overview.
 
     started: seconds since 1970. seconds: how long it took, or has been running.
-    best_epoch: the epoch of its best weights; None where it has none.
+    best_epoch: the epoch of its best weights; None where MLflow has none.
+    note: what is to be done about it; empty of a run that lasts or has ended.
     metrics: the last logged value of each, as MLflow's own table shows them.
     """
 
@@ -32,6 +37,7 @@ class Row:
     best_epoch: int | None
     metrics: Mapping[str, float]
     params: Mapping[str, str]
+    note: str = ""
 
 
 def last_runs(limit: int, experiment: str | None) -> list[Row]:
@@ -55,23 +61,28 @@ def last_runs(limit: int, experiment: str | None) -> list[Row]:
         runs = client.search_runs(
             experiment_ids, OURS, max_results=limit, order_by=["attributes.start_time DESC"]
         )
-    return [row_of(run, names) for run in runs]
+        return [row_of(client, run, names) for run in runs]
 
 
-def row_of(run: Any, experiments: Mapping[str, str]) -> Row:
-    """Returns a run of MLflow's as a row."""
-    tags, started = run.data.tags, (run.info.start_time or 0) / 1000
-    ended = run.info.end_time / 1000 if run.info.end_time else time.time()
+def row_of(client: MlflowClient, run: Any, experiments: Mapping[str, str]) -> Row:
+    """Returns a run of MLflow's as a row; one whose process is gone took until its last event."""
+    run, presence = look_after(client, run)
+    tags, run_id, started = run.data.tags, run.info.run_id, (run.info.start_time or 0) / 1000
+    last = run.info.end_time or (presence.last if presence and presence.is_gone else None)
+    note = ""
+    if presence is not None and presence.is_gone:
+        note = about(client, run_id, presence)
     return Row(
-        run_id=run.info.run_id,
-        name=run.info.run_name or run.info.run_id[:8],
+        run_id=run_id,
+        name=run.info.run_name or run_id[:8],
         experiment=experiments[run.info.experiment_id],
-        status=tags.get("mlrun.status", run.info.status),
+        status=status_of(run, presence),
         started=started,
-        seconds=ended - started,
+        seconds=(last / 1000 if last else time.time()) - started,
         best_epoch=best_epoch_of(tags),
         metrics=run.data.metrics,
         params=run.data.params,
+        note=note,
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mlrun.data.images import is_range
 from mlrun.errors import MlrunError
+from mlrun.training.ranking import rank
 from mlrun.training.state import TrainingState
 
 MOST_PLAIN = 2**24  # characters beside the weights: class names, mostly
@@ -79,9 +80,8 @@ class Checkpoints:
             self.path(epoch).unlink(missing_ok=True)
 
     def order(self, entry: tuple[float, int]) -> tuple[bool, float, int]:
-        """Returns the sort key of (value, epoch): numbers before NaN, then better, then earlier."""
-        value, epoch = entry
-        return math.isnan(value), value if self.monitor.endswith("loss") else -value, epoch
+        """Returns the sort key of (value, epoch), the best first."""
+        return rank(self.monitor, *entry)
 
     def load_best(self, model: nn.Module) -> None:
         """Puts the weights of the best epoch into `model`."""

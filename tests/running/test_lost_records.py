@@ -115,7 +115,12 @@ def test_what_lasts_or_was_killed_is_not_named_by_sync_unless_asked_for(
     assert code == 1
     assert "another process writes this run's journal" in stderr
     journal.settle()  # it was killed: there is no end
+    client, gone = MlflowClient(), "it is lost, its process is gone; "
+    client.update_run(run.run_id, status="RUNNING")  # as a kill leaves it
     line = f"run {run.run_id} (mine): {{}} events sent, nothing is left\n"
-    assert command("sync") == (0, line.format(1), "")
+    code, stdout, stderr = command("sync")
+    assert (code, stdout) == (0, line.format(1))
+    assert stderr.startswith(f"run {run.run_id}: {gone}go on with: mlrun resume {run.run_id}; ")
     assert command("sync") == (0, "", "nothing is waiting to be sent\n")
+    client.set_terminated(run.run_id)  # by hand, say
     assert command("sync", run.run_id) == (0, line.format(0), "")

@@ -4,6 +4,7 @@ from typing import NoReturn
 
 from mlrun.cli.main import main as run
 from mlrun.machine.garbage import collect_little_at_exit, collect_seldom
+from mlrun.machine.interrupts import end_soon
 
 
 def main() -> NoReturn:
@@ -11,6 +12,9 @@ def main() -> NoReturn:
     collect_seldom()
     try:
         run()
+    except SystemExit as error:
+        end_soon(error.code if isinstance(error.code, int) else 1)
+        raise
     finally:
         collect_little_at_exit()
 

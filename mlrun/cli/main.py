@@ -11,13 +11,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from types import FrameType
 from typing import NoReturn
 
 import click
 
 from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError, RunFailed, contained, escape, redact
+from mlrun.machine.interrupts import Interrupted, heeded
 from mlrun.version import __version__
 
 COMPLETES = "_MLRUN_COMPLETE"  # set by a shell that asks for completions, after which click exits
@@ -34,11 +34,8 @@ COMMANDS = {
     "ui": ("mlrun.cli.ui", "Open MLflow's UI on the store in use."),
 }
 
+ENDED = {"SIGTERM": "terminated", "SIGHUP": "hung up"}  # as it is called, else `interrupted`
 KNOWN = ("TrainingFailed", "RecordFailed")  # what their messages say needs no traceback
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM)."""
 
 
 class LazyGroup(click.Group):
@@ -109,16 +106,22 @@ def check_no_blank(args: Sequence[str]) -> None:
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits.
 
-    Exit codes: 0 done, 1 the run failed, 2 usage, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 the run failed, 2 usage; 128 and the number of the signal that ended it:
+    129 hung up, 130 interrupted, 143 terminated.
     """
-    signal.signal(signal.SIGTERM, terminate)
     escape_the_unwritable()
+    with heeded():
+        sys.exit(exit_code(args))
+
+
+def exit_code(args: list[str] | None) -> int:
+    """Runs the command line; returns the exit code, or exits with an error on one line."""
     try:
         with nullcontext() if COMPLETES in os.environ else contained():
             code = cli.main(args, prog_name="mlrun", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
-        sys.exit(0)
+        return 0
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "mlrun"
         refuse(f"{where}: {error.format_message()}")
@@ -131,12 +134,19 @@ def main(args: list[str] | None = None) -> NoReturn:
         show_cause(error)
         refuse(str(error))
     except (KeyboardInterrupt, click.Abort) as error:  # click turns the first into the second
-        for again in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(again, signal.SIG_IGN)  # the run is ended; let the exit code stand
-        if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
-            fail("terminated", 128 + signal.SIGTERM)
-        fail("interrupted", 128 + signal.SIGINT)
-    sys.exit(code if isinstance(code, int) else 0)
+        give_up(error.__cause__ if isinstance(error, click.Abort) else error)
+    return code if isinstance(code, int) else 0
+
+
+def give_up(error: BaseException | None) -> NoReturn:
+    """Exits as a signal asks for; ends the run that `mlflow run` opened, if there is one."""
+    number = error.signal if isinstance(error, Interrupted) else signal.SIGINT
+    code = 128 + number
+    if os.environ.get("MLFLOW_RUN_ID"):
+        from mlrun.record.opening import end_waiting_run
+
+        end_waiting_run("KILLED", str(error))
+    fail(ENDED.get(number.name, "interrupted"), code)
 
 
 def escape_the_unwritable() -> None:
@@ -183,8 +193,3 @@ def show_cause(error: MlrunError) -> None:
     failed = isinstance(error, RunFailed) and type(cause).__name__ not in KNOWN
     if cause is not None and (failed or isinstance(cause, (*bugs, SyntaxError))):
         echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)
-
-
-def terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """Turns SIGTERM into an exception, so that the run is ended as KILLED."""
-    raise Terminated("terminated (SIGTERM)")

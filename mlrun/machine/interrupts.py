@@ -1,26 +1,216 @@
-"""Moments that a signal must not cut in two."""
+"""Signals that ask a run to end, raised only where they cut nothing in two.
+
+Within `heeded` each SIGINT, SIGTERM and SIGHUP becomes an `Interrupted`, a KeyboardInterrupt. It is
+raised
+
+- at once, as a rule;
+- at the end of the step, where a training is between `hold` and `release`; a second one at once;
+- at the end of the block within `undisturbed`; at once where such a block waits: `interruptible`.
+
+A first one is therefore raised where the training is between two steps. One that got lost, in a
+plugin that catches everything say, is raised again at the next `release` or `check`.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+NAMES = ("SIGTERM", "SIGHUP", "SIGINT")
+KINDS = [signal.Signals[name] for name in NAMES if name in signal.Signals.__members__]
+SAME = 2.0  # seconds in which a signal of another kind is the first one once more
+LAST = 5.0  # seconds for other threads once the process has been ended
+NEVER = sys.maxsize
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the process to end.
+
+    signal: which.
+    whole: whether the training, if there is one, was between two steps, so that its state is
+        one to go on from.
+    """
+
+    def __init__(self, number: int, *, whole: bool = True) -> None:
+        self.signal, self.whole = signal.Signals(number), whole
+        super().__init__(f"interrupted ({self.signal.name})")
+
+
+class Signals:
+    """The signals of this process that ask it to end, and how many of them may come now.
+
+    came: those that came, in order.
+    most: how many are only noted, where `held` does not say more.
+    held: whether a step is under way, which one may not break off.
+    raised: whether one was raised; then the next are noted only, but for `interruptible` blocks.
+    before: by signal, the handler that was there before ours; empty outside `heeded`.
+    """
+
+    def __init__(self) -> None:
+        self.before: dict[int, Any] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what came."""
+        self.came: list[int] = []
+        self.most, self.held, self.raised, self.first = 0, False, False, 0.0
+
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """Notes a signal, and raises it unless it must wait."""
+        now = time.monotonic()
+        if not self.came:
+            self.first = now
+        elif number not in self.came and now - self.first < SAME:
+            return  # Ctrl-C reaches us and the launcher, which ends us in its own way
+        self.came.append(number)
+        self.check()
+
+    def check(self) -> None:
+        """Raises what must wait no longer."""
+        if len(self.came) > max(self.most, self.held):
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Raises the signal that came first, or calls a handler that the caller had set for it."""
+        number = self.came[0]
+        own = self.before.get(number)
+        if callable(own) and own is not signal.default_int_handler:
+            self.came.clear()
+            own(number, None)
+            return
+        self.most, self.raised = NEVER, True
+        raise Interrupted(number, whole=not self.held)
+
+    def hold(self) -> None:
+        """Has a first signal wait for `release`: the weights are about to change."""
+        self.held = True
+
+    def release(self) -> None:
+        """Raises a signal that came since `hold`, or was lost before."""
+        self.held = False
+        if self.came:
+            self.deliver()
+
+
+_signals = Signals()
+hold, release = _signals.hold, _signals.release
+
+
+def in_step() -> bool:
+    """Whether a training step was begun and has not ended, be it that it failed."""
+    return _signals.held
+
+
+def count() -> int:
+    """How many signals came that ask the process to end."""
+    return len(_signals.came)
+
+
+def check() -> None:
+    """Raises a signal that came and was lost: what follows is not to be begun then."""
+    if _signals.came and ours():
+        _signals.deliver()
+
+
+def ours() -> bool:
+    """Whether signals are raised in this thread, as they are in the main thread alone."""
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Has signals that ask the process to end be raised as `Interrupted`.
+
+    One that is ignored, as after `nohup`, stays so; for one that the caller handles itself that
+    handler is called, where an `Interrupted` would be raised. Afterwards all is as it was. Within
+    another such block, and in other threads, does nothing.
+    """
+    if not ours() or _signals.before:
+        yield
+        return
+    _signals.reset()
+    try:
+        for kind in KINDS:
+            handler = signal.getsignal(kind)
+            if handler not in (signal.SIG_IGN, None):  # None: not Python's, nor to be put back
+                _signals.before[kind] = handler
+                signal.signal(kind, _signals.take)
+        yield
+    finally:
+        _signals.most = NEVER
+        for number, handler in _signals.before.items():  # SIGINT last: no other is left out then
+            signal.signal(number, handler)
+        left = [] if _signals.raised else _signals.came
+        _signals.before = {}
+        _signals.reset()
+    if left:
+        signal.raise_signal(left[0])
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Puts SIGINT and SIGTERM off until the block is done: an import, a run's start or end."""
-    if threading.current_thread() is not threading.main_thread():
+    """Has signals wait for the end of the block: an import, a run's start or end, a journal's line.
+
+    Whatever such a block waits for belongs into `interruptible`.
+    """
+    if not ours():
         yield
         return
-    came: list[int] = []
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, lambda signum, _: came.append(signum)) for kind in kinds]
+    before, _signals.most = _signals.most, NEVER
     try:
         yield
     finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, signal.SIG_DFL if handler is None else handler)
-    if came:
-        signal.raise_signal(came[0])
+        _signals.most = NEVER if _signals.raised else before
+        _signals.check()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Has a signal break the block off, within `undisturbed` and in a step too: a wait.
+
+    Where one was raised before, the next one does so. To go on behind the block, put
+    `suppress(KeyboardInterrupt)` around it: nothing is raised from there on.
+    """
+    if not ours():
+        yield
+        return
+    most, held = _signals.most, _signals.held
+    _signals.held, _signals.most = False, len(_signals.came) if _signals.raised else 0
+    try:
+        _signals.check()
+        yield
+        _signals.held = held
+    finally:
+        _signals.most = NEVER if _signals.raised else most
+
+
+def end_soon(code: int) -> None:
+    """Sees to it that a process which is about to exit does: a signal ends it at once from now on.
+
+    Where a signal asked for it, threads that Python would wait for without end get some seconds.
+
+    Args:
+        code: what it exits with.
+    """
+
+    def end(*_: object) -> None:
+        os._exit(code)
+
+    for kind in KINDS:
+        if signal.getsignal(kind) not in (signal.SIG_IGN, None):
+            signal.signal(kind, end)
+    if code - 128 not in KINDS:
+        return
+    deadline = time.monotonic() + LAST
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                os._exit(code)

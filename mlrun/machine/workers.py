@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mlrun.machine.interrupts import KINDS
 from mlrun.seam.sources import loaded_files
 
 START = (
@@ -45,8 +46,8 @@ class Worker:
     """A process of its own that calls `function` for this one; a thread calls, and waits.
 
     What the function prints goes to stderr. An error that it raises ends the process. The process
-    ends by itself when this one is gone; it ignores SIGINT and SIGTERM, which whoever started it
-    sees to.
+    ends by itself when this one is gone; it ignores SIGINT, SIGTERM and SIGHUP, which whoever
+    started it sees to.
 
     Args:
         function: of a module that can be imported: no lambda, not of a plugin that is one file.
@@ -112,7 +113,7 @@ def serve(
         nice: as `Worker` has it.
         plugin_files: plugins to load besides the installed ones; None loads none at all.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in KINDS:
         signal.signal(number, signal.SIG_IGN)
     end_with(parent, lambda: os._exit(1))
     os.nice(nice)

@@ -19,7 +19,9 @@ ABREAST = 8  # requests at once, of the kinds that may go side by side
 READ_AT_ONCE = 5000  # events; while so many wait for a store, the others stay on the disk
 SYNC_EVERY = 1.0  # seconds between two times that the journal is written to the disk
 REPORT_EVERY = 60.0  # seconds between two times that a failing store is told of
-LAST_TRY = 5.0  # seconds after the deadline, for a request that is under way
+LAST_TRY = (
+    5.0  # seconds after the deadline, at most as many as before it, for a request that is under way
+)
 
 Send = Callable[[list[Event]], None]
 
@@ -67,6 +69,7 @@ class Outbox:
         self._wake = threading.Event()
         self._deadline: float | None = None
         self._closing = threading.Event()
+        self._closed = False
         self._waiting: list[Parcel] = []
         self._thread: threading.Thread | None = None
 
@@ -92,15 +95,16 @@ class Outbox:
     def close(self, wait: float) -> int:
         """Sends what is left, for at most `wait` seconds; returns how many events still are.
 
-        Where the thread has died, this one sends. A second time, does nothing.
+        Where the thread has died, this one sends. A second time, does nothing, unless the first was
+        broken off by a signal: then it waits so long from now.
         """
-        if self._closing.is_set():
+        if self._closed:
             return self.journal.left()
         self._deadline = time.monotonic() + wait
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(wait + LAST_TRY)
+            self._thread.join(wait + min(wait, LAST_TRY))
         ended = self._thread is None or not self._thread.is_alive()
         if ended and self.journal.left() and not self._is_late():  # it died, with a word or without
             # what was under way when it died may have been taken, and its file be gone
@@ -108,6 +112,7 @@ class Outbox:
             self._consume()
         with suppress(OSError):
             self.journal.sync()
+        self._closed = True
         return self.journal.left()
 
     def _run(self) -> None:

@@ -8,12 +8,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from mlflow import MlflowClient
 
 from mlrun.errors import encodable, one_line
+from mlrun.machine.interrupts import interruptible, undisturbed
 from mlrun.record import appearance, store
 from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.directly import send_directly
@@ -24,6 +26,7 @@ from mlrun.record.outbox import Outbox
 from mlrun.record.sending import AT_ONCE, Sender, is_refused
 from mlrun.record.tables import TABLES_TAG, Table, table_events, with_table
 
+IMPATIENT = 1.0  # second: how long the end of a run waits for the store once nobody wants to wait
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -89,7 +92,7 @@ class Tracker:
 
         What cannot be written is tried again with the next event; `check` says so.
         """
-        with self._writing:
+        with undisturbed(), self._writing:
             self._unwritten.append(event)
             try:
                 while self._unwritten:
@@ -183,14 +186,20 @@ class Tracker:
         """Ends the run with `status` and `reason`, and sends what is left.
 
         Does not raise. What the store does not take within `wait` seconds, the end of the run
-        last of all, stays in the journal: `left` counts it.
+        last of all, stays in the journal: `left` counts it. A signal breaks the wait off, and that
+        is all it does.
         """
         self.tags({"mlrun.status": status, **({"mlrun.reason": reason} if reason else {})})
         self.log(Event("end", "status", status))
-        self.left = self._outbox.close(wait)
-        if self._unwritten:
-            self.lost = send_directly(self._sender.by_kind(), self._unwritten)
-            self.journal.ended = self.journal.ended or not self.lost
+        self.lost = len(self._unwritten)
+        for seconds in (wait, min(wait, IMPATIENT)):
+            with suppress(KeyboardInterrupt), interruptible():
+                self._outbox.close(seconds)
+                if self._unwritten:
+                    self.lost = send_directly(self._sender.by_kind(), self._unwritten)
+                    self.journal.ended = self.journal.ended or not self.lost
+                break
+        self.left = self.journal.left()
 
     def settle(self) -> None:
         """Deletes the run's folder, but for the journal where something is left or refused."""

@@ -9,10 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from mlrun.data.checked import checked_file_of
 from mlrun.data.digests import data_digest
 from mlrun.data.splits import Selection
+from mlrun.machine.interrupts import interruptible
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.events import LoggedData
 from mlrun.settings.plan import Plan
 
+GIVING_UP = 2.0  # seconds in which a thread that is told to give up does so, unless a disk hangs
 CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -61,12 +63,19 @@ class Digests:
         """Waits until the digests are made and used, and raises what that raised.
 
         Args:
-            patience: seconds, after which they are given up; None for as long as it takes.
+            patience: seconds, after which they are given up, as they are where a signal breaks the
+                wait off; None for as long as it takes.
         """
-        if self._used is not None:
-            wait([self._used], patience)
-            self._given_up.set()
-            self._used.result()
+        if self._used is None:
+            return
+        try:
+            with interruptible():
+                wait([self._used], patience)
+        finally:
+            if patience is not None:
+                self._given_up.set()
+        with interruptible():
+            self._used.result(None if patience is None else GIVING_UP)
 
 
 def logged_data_sets(plan: Plan, prepared: Prepared, digests: Digests) -> list[LoggedData]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,12 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from mlrun.errors import contained
+from mlrun.errors import MlrunError, contained
 from mlrun.inside.drawing.renderer import Renderer
 from mlrun.inside.drawing.rendering import Rendered, render
 from mlrun.inside.kept import file_name, write_values
 from mlrun.inside.sandbox import untouched
+from mlrun.machine.interrupts import interruptible
 from mlrun.record.pictures import (
     ORDER_TAG,
     PNG_END,
@@ -99,9 +101,9 @@ class PictureLog:
             self._logged_keys = len(self._keys)
             self._tracker.tags({ORDER_TAG: ",".join(self._keys)})
 
-    def catch_up(self) -> None:
-        """Renders and logs the pictures that the process beside did not render."""
-        while self._unrendered:
+    def catch_up(self, deadline: float = float("inf")) -> None:
+        """Renders and logs the pictures that the process beside did not render, until then."""
+        while self._unrendered and time.monotonic() < deadline:
             job = self._unrendered[0]
             try:
                 with contained(), untouched(self._device):
@@ -111,15 +113,35 @@ class PictureLog:
                 job.failed(error)
             del self._unrendered[0]  # now, so that an interrupt does not lose it
 
-    def close(self) -> None:
-        """Sees to it that every picture is rendered and logged; a second time, does nothing."""
-        while self._renderer.take_back():
-            self.catch_up()
-        self._renderer.close()
-        self.catch_up()
+    def close(self, patience: float | None = None) -> None:
+        """Sees to it that every picture is rendered and logged; a second time, does nothing.
+
+        Args:
+            patience: seconds after which those that are left are left out, as they are where a
+                signal breaks it off; None for as long as it takes, and then nothing is left out.
+        """
+        deadline = float("inf") if patience is None else time.monotonic() + patience
+        try:
+            with interruptible():
+                while time.monotonic() < deadline and self._renderer.take_back():
+                    self.catch_up(deadline)
+                self._renderer.close()
+                self.catch_up(deadline)
+        finally:
+            if patience is not None:
+                self._leave_out()
         epochs = {key: self.pictures[key] for key in self._keys if key in self.pictures}
         self.pictures = {key: dict(sorted(paths.items())) for key, paths in epochs.items()}
         self.figures = {key: self.figures[key] for key in self._figures if key in self.figures}
+
+    def _leave_out(self) -> None:
+        """Gives up the pictures that are not rendered."""
+        while self._renderer.take_back():
+            pass
+        self._renderer.close()
+        left, self._unrendered = self._unrendered, []
+        for job in left:
+            job.failed(MlrunError(f"{len(left)} pictures were left out as the run was ended"))
 
     def _take(self, job: Job, rendered: Rendered | None) -> None:
         """Logs a picture that was rendered, or puts it by; called from another thread."""

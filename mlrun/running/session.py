@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
-from mlrun.errors import RunFailed, one_line, redact
+from mlrun.errors import RunFailed, contained, one_line, redact
+from mlrun.machine import interrupts
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.features import features_of
 from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
-from mlrun.record.tracking import RecordFailed, Status, recognised
+from mlrun.record.tracking import IMPATIENT, RecordFailed, Status, recognised
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext
 from mlrun.running.data_sets import logged_data_sets
@@ -20,8 +24,8 @@ from mlrun.settings.changes import Variant
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.loop import TrainingFailed, fit
 
-INTERRUPTED = "interrupted (SIGINT)"
-PATIENCE = 10.0  # seconds that the end of a run which is cut short waits for its data's digests
+INTERRUPTED = "interrupted"  # by something else than a signal
+PATIENCE = 10.0  # seconds that the end of a run which is cut short waits for pictures, and digests
 SHORT = 10.0  # seconds: how long a run that was interrupted, or failed, waits for the store
 
 
@@ -42,7 +46,10 @@ class Session:
         self.tracker.on_trouble(self.warn_of_trouble)
 
     def run(self) -> Run:
-        """Logs what the run is, trains, tests, and ends it; returns the finished run."""
+        """Logs what the run is, trains, tests, and ends it; returns the finished run.
+
+        An interrupt passes: `interrupted` is to be called then.
+        """
         try:
             self.log_description()
             self.leftovers.start()
@@ -50,12 +57,7 @@ class Session:
             test = self.test()
             self.report_link = log_results(self.context, test, self.pictures)
             return self.finish(test)
-        except KeyboardInterrupt as error:
-            self.end("KILLED", str(error) or INTERRUPTED)
-            epochs = self.prepared.state.epoch
-            self.progress.note(f"run {self.tracker.run_id} ended after {epochs} epochs")
-            raise
-        except RunFailed:  # it has been ended
+        except (KeyboardInterrupt, RunFailed):  # who opened it ends it; it has been ended
             raise
         except BaseException as error:  # of a plugin, SystemExit too
             run_id = self.tracker.run_id
@@ -112,10 +114,12 @@ class Session:
     def finish(self, test: Test) -> Run:
         """Ends the run as FINISHED and returns it."""
         tracker, history = self.tracker, self.prepared.state.history
+        interrupts.check()
         with undisturbed():
             self.tell_end(None)
         tracker.check()
         self.end("FINISHED", "")
+        interrupts.check()  # one that came while it was ended, which it is
         refused = {f"log of {name}": reason for name, reason in tracker.refused.items()}
         weights = self.checkpoints.path(test.best_epoch).name
         return Run(
@@ -132,14 +136,28 @@ class Session:
             report_link=self.report_link,
         )
 
+    def interrupted(self, error: KeyboardInterrupt) -> None:
+        """Ends the run as KILLED, unless it has ended already, and says so."""
+        run = f"run {self.tracker.run_id}"
+        if self.ended:
+            self.progress.note(f"{run} had ended before it was interrupted")
+            return
+        self.end("KILLED", str(error) or INTERRUPTED)
+        self.progress.note(f"{run} ended after {self.prepared.state.epoch} epochs")
+
     def end(self, status: Status, reason: str) -> None:
-        """Logs what is left, and ends the run; what the store does not take now stays on disk."""
-        tracker, self.ended = self.tracker, True
-        wait = self.context.plan.settings.sync_wait
-        self.leftovers.stop()
+        """Logs what is left, and ends the run; what the store does not take now stays on disk.
+
+        Nothing interrupts it but what it waits for, and that is all a signal does then.
+        """
+        tracker, wait = self.tracker, self.context.plan.settings.sync_wait
         with undisturbed():
-            self.tell_end(None if status == "FINISHED" else PATIENCE)
-            tracker.close(status, reason, wait if status == "FINISHED" else min(wait, SHORT))
+            self.ended = True
+            self.leftovers.stop()
+            if status != "FINISHED":
+                self.tell_end(PATIENCE)
+                wait = min(wait, SHORT if interrupts.count() < 2 else IMPATIENT)
+            tracker.close(status, reason, wait)
             tracker.settle()
         if tracker.left:
             self.progress.warn(
@@ -150,19 +168,29 @@ class Session:
             self.progress.warn(f"{tracker.lost} events of the run could be neither kept nor sent")
 
     def tell_end(self, wait: float | None) -> None:
-        """Logs, once, what callbacks still have, and the data sets; waits for their digests."""
+        """Logs, once, what callbacks still have, and the data sets.
+
+        Args:
+            wait: seconds at most for pictures, and for digests; None for as long as it takes. With
+                it, what a signal breaks off is left out, and the rest done.
+        """
         if self.told:
             return
+        if self.pictures is not None:
+            self.pictures.patience = wait
+        closed = {f"end of {type(one).__name__}": one.close for one in self.callbacks}
+        for what, close in closed.items():
+            self.closing(what, close, wait)
+        self.closing("log of the data sets", partial(self.context.digests.close, wait), wait)
         self.told = True
-        for callback in self.callbacks:
-            try:
-                callback.close()
-            except Exception as error:
-                self.failures.add(f"end of {type(callback).__name__}", error)
+
+    def closing(self, what: str, close: Callable[[], None], wait: float | None) -> None:
+        """Calls `close`, and files `what` if it fails; a signal passes where all is waited for."""
         try:
-            self.context.digests.close(wait)
+            with contained(), suppress(*([] if wait is None else [KeyboardInterrupt])):
+                close()
         except Exception as error:
-            self.failures.add("log of the data sets", error)
+            self.failures.add(what, error)
 
     def warn_of_trouble(self, reason: str) -> None:
         """Tells the user that the store fails; called from the tracking thread."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlrun.errors import MlrunError, RunFailed, contained, one_line
+from mlrun.machine import interrupts
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
@@ -39,35 +40,42 @@ def train(
         MlrunError: something is wrong with the settings, the data or the store; no run was
             opened.
         RunFailed: the run was opened and ended FAILED.
-        KeyboardInterrupt: the run was interrupted and ended KILLED.
+        KeyboardInterrupt: the run was interrupted and ended KILLED. In the main thread SIGTERM and
+            SIGHUP do so as well, unless the caller handles or ignores them.
     """
     shown = progress or Silent()
-    try:
-        with contained():
-            plan = plan_of(settings)
-            opening.check_store()
-            for text in plan.registry.complaints():
-                shown.warn(text)
-            with ready(plan) as prepared:
-                start = start_from(plan, prepared)
-                description = describe_run(plan, prepared)
-                for name in plan.settings.plugin:
-                    trust_file(Path(name).expanduser())
-                if start is not None:
-                    description.tags["mlrun.init_from"] = start.tag
-                    shown.note(str(start))
-                return run_session(plan, prepared, description, shown)
-    except RunFailed:
-        raise
-    except MlrunError as error:
-        opening.end_waiting_run("FAILED", str(error))
-        raise
-    except KeyboardInterrupt:
-        opening.end_waiting_run("KILLED", INTERRUPTED)
-        raise
-    except Exception as error:
-        opening.end_waiting_run("FAILED", one_line(error))
-        raise
+    with interrupts.heeded():
+        try:
+            return prepared_run(settings, shown)
+        except RunFailed:
+            raise
+        except MlrunError as error:
+            opening.end_waiting_run("FAILED", str(error))
+            raise
+        except KeyboardInterrupt as error:
+            opening.end_waiting_run("KILLED", str(error) or INTERRUPTED)
+            raise
+        except Exception as error:
+            opening.end_waiting_run("FAILED", one_line(error))
+            raise
+
+
+def prepared_run(settings: Settings | Mapping[str, object] | Plan, progress: Progress) -> Run:
+    """Checks everything, and then trains; see `train`."""
+    with contained():
+        plan = plan_of(settings)
+        opening.check_store()
+        for text in plan.registry.complaints():
+            progress.warn(text)
+        with ready(plan) as prepared:
+            start = start_from(plan, prepared)
+            description = describe_run(plan, prepared)
+            for name in plan.settings.plugin:
+                trust_file(Path(name).expanduser())
+            if start is not None:
+                description.tags["mlrun.init_from"] = start.tag
+                progress.note(str(start))
+            return run_session(plan, prepared, description, progress)
 
 
 def run_session(
@@ -81,20 +89,20 @@ def run_session(
     try:
         with undisturbed():
             tracker = opening.open_run(plan.run_name, plan.settings.experiment, description.tags)
-            trust_paths(tracker.run_id, plan)
             try:
+                trust_paths(tracker.run_id, plan)
                 failures = Failures(tracker)
                 digests = Digests(prepared.selections)
                 session = Session(
                     RunContext(plan, prepared, description, digests, tracker, progress, failures)
                 )
-            except Exception as error:
+            except BaseException as error:
                 tracker.close("FAILED", one_line(error))
                 tracker.settle()
                 reason = f"run {tracker.run_id} failed: {one_line(error)}"
                 raise RunFailed(reason, tracker.run_id) from error
         return session.run()
     except KeyboardInterrupt as error:
-        if session is not None and not session.ended:
-            session.end("KILLED", str(error) or INTERRUPTED)
+        if session is not None:
+            session.interrupted(error)
         raise

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlrun.errors import MlrunError, contained, one_line
 from mlrun.inside.drawing.draw import Drawing, draw
 from mlrun.inside.kept import END, Kept
+from mlrun.machine.interrupts import interruptible
 from mlrun.record.keys import Keys
 from mlrun.record.tables import Table
 from mlrun.running.context import RunContext
@@ -33,12 +34,14 @@ class DrawPictures(Callback):
     Attributes:
         log: of the pictures.
         tables: of the end, by name.
+        patience: seconds that `close` renders pictures for at most; None for as long as it takes.
     """
 
     def __init__(self, context: RunContext) -> None:
         self._context, self._visualisers = context, context.plan.visualisers
         self.log = PictureLog(context.tracker, context.folder, context.prepared.device)
         self.tables: dict[str, Table] = {}
+        self.patience: float | None = None
         self._notes: list[str] = []
         self._keys = Keys()
         self._kept = {one.prefix: Kept(context.folder / "values") for one in self._visualisers}
@@ -81,12 +84,13 @@ class DrawPictures(Callback):
         self._keep(values, END)
 
     def close(self) -> None:
-        """Waits until every picture is rendered and logged."""
-        self.log.close()
+        """Sees to it that every picture is rendered and logged, or left out, with a tag."""
+        self.log.close(self.patience)
 
     def _due(self, when: When) -> list[ConfiguredComponent]:
         """Returns the visualisers that are called then; what was left to render is rendered."""
-        self.log.catch_up()
+        with interruptible():
+            self.log.catch_up()
         return [one for one in self._visualisers if when in one.component.when]
 
     def _draw(
@@ -107,7 +111,7 @@ class DrawPictures(Callback):
             )
             view.final, view.kept = final, self._kept[visualiser.prefix]
             name = visualiser.prefix.replace("/", "-")
-            with contained():
+            with interruptible(), contained():
                 return draw(
                     visualiser.component.function, name, visualiser.options, view, self._keys
                 )

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mlrun.data.batches import Batches
+from mlrun.machine import interrupts
 from mlrun.machine.devices import synchronise
 from mlrun.machine.randomness import derive_seed, seed_step
 from mlrun.training.callbacks import Callback, Epoch, Length
@@ -48,6 +49,8 @@ def fit(
 
     Raises:
         TrainingFailed: a loss is not finite.
+        KeyboardInterrupt: a signal came; the state is whole, between two steps, if the error is an
+            `Interrupted` that says so.
     """
     deadline = time.monotonic() + procedure.seconds if procedure.seconds else float("inf")
     length = Length(procedure.steps, len(batches), batches.examples)
@@ -74,6 +77,7 @@ def evaluate_untrained(
     metrics = figures_of(evaluations)
     if not procedure.evaluate_train:
         metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
+    interrupts.hold()
     state.record(metrics)
     if procedure.evaluate_every:
         parts = {part: evaluations[part] for part in procedure.evaluated_parts}
@@ -82,6 +86,7 @@ def evaluate_untrained(
     epoch = Epoch(0, metrics, evaluations, monitored, last=not procedure.steps)
     for callback in callbacks:
         callback.on_epoch_end(state, epoch)
+    interrupts.release()
 
 
 def end_epoch(
@@ -130,6 +135,7 @@ def report_epoch(
         monitored = metrics.get(state.patience.monitor)
         if monitored is None:
             monitored = state.history[state.patience.monitor][-1][1]
+    interrupts.hold()
     state.record(metrics)
     epoch = Epoch(state.epoch, metrics, evaluations, monitored, last)
     warm = state.step >= state.schedule.warm_steps
@@ -138,8 +144,9 @@ def report_epoch(
         if state.patience.exhausted(monitored) and not last:
             state.stopped = state.patience.reason
             epoch = replace(epoch, last=True)
-    for callback in callbacks:
+    for callback in callbacks:  # what takes long there can be interrupted
         callback.on_epoch_end(state, epoch)
+    interrupts.release()
     if epoch.diverged:
         raise TrainingFailed(
             f"the validation loss is {evaluations['val'].loss} after epoch {state.epoch}; try a "
@@ -173,9 +180,11 @@ def report_evaluations(
     """Records evaluations between two steps, as `step/val-loss`, …, and calls the callbacks."""
     figures = figures_of(evaluations)
     metrics = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
+    interrupts.hold()
     state.record_step(state.step, metrics)
     for callback in callbacks:
         callback.on_evaluate(state, metrics)
+    interrupts.release()
 
 
 def train_epoch(
@@ -205,6 +214,7 @@ def train_epoch(
     tally = Tally()
     started, paused = time.perf_counter(), 0.0
     for step, (images, labels) in enumerate(batches.epoch(epoch)):
+        interrupts.hold()
         seed_step(device, seeds + step)
         state.schedule.set_rates(state.step)
         for parameter in parameters:  # 25 µs less than optimiser.zero_grad()
@@ -226,6 +236,7 @@ def train_epoch(
         tally.add(loss, Answers(logits, *targets))
         for on_step_end in on_step_ends:
             on_step_end(state, tally)
+        interrupts.release()
         if every and state.step % every == 0:
             synchronise(device)
             paused += evaluate_between(state, procedure, callbacks, evaluate)

@@ -131,7 +131,7 @@ def test_a_module_that_fails_in_the_process_ends_it(
 def test_signals_to_the_whole_group_are_left_to_the_parent(start: Start) -> None:
     worker = start(operator.neg)
     assert worker.call(1) == -1
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         worker.process.send_signal(number)
     assert worker.call(2) == -2
 

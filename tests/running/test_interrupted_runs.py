@@ -7,13 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from runs import artifacts, heed_interrupts, only_run, steps
+from runs import QUICK, Recorder, artifacts, heed_interrupts, only_run, plugin, steps
+
+import mlrun
+from mlrun.machine.interrupts import KINDS, Interrupted
+from mlrun.training.state import TrainingState
 
 COMMAND = [sys.executable, "-m", "mlrun", "train", "--visualisers", "none", "--log-model", "false"]
 
@@ -23,6 +28,7 @@ COMMAND = [sys.executable, "-m", "mlrun", "train", "--visualisers", "none", "--l
     [
         (signal.SIGINT, 130, "interrupted"),
         pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, "hung up", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
@@ -45,6 +51,7 @@ def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
     run = only_run()
     assert run.info.status == "KILLED"
     assert run.data.tags["mlrun.status"] == "KILLED"
+    assert run.data.tags["mlrun.reason"] == f"interrupted ({sent.name})"
     assert steps(run.info.run_id, "val/loss")[:3] == [0, 1, 2]
     assert "last.pt" in artifacts(run.info.run_id, "checkpoints")
 
@@ -73,7 +80,103 @@ def test_a_run_that_is_interrupted_while_it_is_opened_is_killed(
     run = only_run()
     assert run.info.status == "KILLED"
     assert run.data.tags["mlrun.status"] == "KILLED"
-    assert run.data.tags["mlrun.reason"] == f"{word} ({sent.name})"
+    assert run.data.tags["mlrun.reason"] == f"interrupted ({sent.name})"
+
+
+MODEL = """
+import math
+import signal
+import time
+from torch import nn
+
+class Signalling(nn.Module):
+    def __init__(self, shape, classes, signals):
+        super().__init__()
+        self.layer, self.signals, self.calls = nn.Linear(math.prod(shape), classes), signals, 0
+
+    def forward(self, images):
+        self.calls += self.training
+        if self.training and self.calls == 3:
+            for name in self.signals.split():
+                signal.raise_signal(signal.Signals[name])
+        return self.layer(images.flatten(1))
+
+def signalling(shape, classes, *, signals: str = "SIGINT"):
+    return Signalling(shape, classes, signals)
+
+@mlrun.hookimpl
+def register_models(register):
+    register(signalling)
+"""
+
+
+class Follower(Recorder):
+    """Keeps the number of the last step, and the lines."""
+
+    reached = 0
+
+    def step(self, state: TrainingState, tally: object) -> None:
+        self.reached = state.step
+
+
+def train_with(signals: str, tmp_path: Path, follower: Follower) -> mlrun.Run:
+    """Trains a model by which these signals come in the middle of the third step."""
+    settings = {**QUICK, "model": "signalling", "model.signals": signals}
+    del settings["model.widths"]
+    return mlrun.train({**settings, "plugin": plugin(tmp_path, MODEL)}, progress=follower)
+
+
+@pytest.fixture
+def handlers() -> Iterator[dict[int, object]]:
+    """The handlers of the signals as in a script by itself, which must be so afterwards."""
+    fresh = dict.fromkeys(KINDS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    before = {kind: signal.signal(kind, handler) for kind, handler in fresh.items()}
+    yield fresh
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_library_finishes_the_step_and_puts_the_handlers_back(
+    store: str, tmp_path: Path, kind: signal.Signals, handlers: dict[int, object]
+) -> None:
+    follower = Follower()
+    with pytest.raises(Interrupted, match=kind.name) as told:
+        train_with(kind.name, tmp_path, follower)
+    assert (told.value.whole, follower.reached) == (True, 3)
+    assert {kind: signal.getsignal(kind) for kind in KINDS} == handlers
+    run = only_run()
+    assert run.info.status == "KILLED"
+    assert run.data.tags["mlrun.reason"] == f"interrupted ({kind.name})"
+    assert follower.lines[-1] == f"run {run.info.run_id} ended after 0 epochs"
+
+
+def test_the_second_time_it_does_not_finish_the_step(
+    store: str, tmp_path: Path, handlers: dict[int, object]
+) -> None:
+    follower = Follower()
+    with pytest.raises(Interrupted) as told:
+        train_with("SIGINT SIGINT", tmp_path, follower)
+    assert (told.value.whole, follower.reached) == (False, 2)
+    assert only_run().info.status == "KILLED"
+
+
+def test_a_signal_that_is_ignored_stays_so_and_one_that_is_handled_comes_to_its_handler(
+    store: str, tmp_path: Path, handlers: dict[int, object]
+) -> None:
+    came: list[int] = []
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    train_with("SIGHUP SIGTERM SIGHUP", tmp_path, Follower())
+    assert only_run().info.status == "FINISHED"
+    assert came == [signal.SIGTERM]
+
+
+def test_in_another_thread_signals_are_left_to_the_main_one(store: str, tmp_path: Path) -> None:
+    thread = threading.Thread(target=mlrun.train, args=[QUICK])
+    thread.start()
+    thread.join()
+    assert only_run().info.status == "FINISHED"
 
 
 @contextmanager

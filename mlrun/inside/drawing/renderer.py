@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mlrun.inside.drawing.rendering import Rendered, render
+from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.workers import Worker, WorkerEnded
 
 MOST_WAITING = 64  # pictures and other work; what comes then is left to the caller
+LONGEST = 10.0  # seconds for the picture at hand to be logged, on a disk that answers
 NICENESS = 10  # the training comes first
 Take = Callable[[Rendered | None], None]
 
@@ -55,14 +57,15 @@ class Renderer:
 
         A picture's result is None; work is done here.
         """
-        try:
-            job = self._waiting.get_nowait()
-        except queue.Empty:
-            return False
-        if isinstance(job, tuple):
-            job[1](None)
-        elif job is not None:
-            job()
+        with undisturbed():  # so that none is lost
+            try:
+                job = self._waiting.get_nowait()
+            except queue.Empty:
+                return False
+            if isinstance(job, tuple):
+                job[1](None)
+            elif job is not None:
+                job()
         return True
 
     def close(self) -> None:
@@ -74,7 +77,7 @@ class Renderer:
             if worker is not None:
                 worker.kill()  # the picture that it is at comes back
             self._waiting.put(None)
-            self._thread.join()
+            self._thread.join(LONGEST)
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:

@@ -1,0 +1,230 @@
+"""mlrun.machine.interrupts: signals are raised where they cut nothing in two."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from mlrun.machine import interrupts
+from mlrun.machine.interrupts import KINDS, Interrupted, heeded, interruptible, undisturbed
+
+BEFORE = dict.fromkeys(KINDS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+
+
+@pytest.fixture(autouse=True)
+def as_they_were() -> Iterator[None]:
+    """Handlers as a fresh process has them, and a look that they are so again."""
+    found = {kind: signal.signal(kind, handler) for kind, handler in BEFORE.items()}
+    yield
+    left = {kind: signal.signal(kind, handler) for kind, handler in found.items()}
+    assert left == BEFORE
+
+
+def raised_by(work: Callable[[], None]) -> Interrupted:
+    with pytest.raises(Interrupted) as told, heeded():
+        work()
+    return told.value
+
+
+def come(kind: signal.Signals = signal.SIGINT) -> None:
+    signal.raise_signal(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signal_is_raised_at_once_and_named(kind: signal.Signals) -> None:
+    def work() -> None:
+        come(kind)
+        pytest.fail("it went on")
+
+    told = raised_by(work)
+    assert str(told) == f"interrupted ({kind.name})"
+    assert (told.signal, told.whole) == (kind, True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_a_step_the_first_waits_for_its_end(kind: signal.Signals) -> None:
+    done = []
+
+    def work() -> None:
+        interrupts.hold()
+        come(kind)
+        done.append("step")
+        interrupts.release()
+        done.append("more")
+
+    told = raised_by(work)
+    assert (done, told.whole) == (["step"], True)
+
+
+def test_in_a_step_the_second_is_raised_at_once_and_says_so() -> None:
+    def work() -> None:
+        interrupts.hold()
+        come(signal.SIGTERM)
+        come(signal.SIGTERM)
+        pytest.fail("it went on")
+
+    told = raised_by(work)
+    assert told.signal == signal.SIGTERM
+    assert not told.whole
+
+
+def test_another_kind_at_the_same_time_is_not_a_second_one() -> None:
+    def work() -> None:
+        interrupts.hold()
+        come(signal.SIGINT)  # of the terminal
+        come(signal.SIGTERM)  # of the launcher, which it reached too
+        assert interrupts.count() == 1
+        interrupts.release()
+
+    told = raised_by(work)
+    assert told.signal == signal.SIGINT
+    assert told.whole
+
+
+def test_undisturbed_all_wait_for_the_end_of_the_block() -> None:
+    done = []
+
+    def work() -> None:
+        with undisturbed():
+            with undisturbed():
+                come()
+                come()
+            done.append("inner")
+        done.append("outer")
+
+    raised_by(work)
+    assert done == ["inner"]
+
+
+def test_undisturbed_in_a_step_the_first_waits_for_the_step() -> None:
+    def work() -> None:
+        interrupts.hold()
+        with undisturbed():
+            come()
+        interrupts.release()
+
+    told = raised_by(work)
+    assert told.whole
+
+
+def test_a_wait_is_broken_off_within_an_undisturbed_block_and_what_follows_is_done() -> None:
+    done = []
+
+    def work() -> None:
+        try:
+            come()
+        except Interrupted:
+            with undisturbed():
+                for name in ("first", "second"):
+                    with suppress(KeyboardInterrupt), interruptible():
+                        come()
+                        pytest.fail("it waited on")
+                    come()
+                    done.append(name)
+            raise
+
+    raised_by(work)
+    assert done == ["first", "second"]
+
+
+def test_a_wait_in_a_step_is_broken_off_by_the_first_and_the_training_is_whole() -> None:
+    def work() -> None:
+        interrupts.hold()
+        with interruptible():
+            come()
+
+    told = raised_by(work)
+    assert told.whole
+
+
+def test_one_that_waited_breaks_off_the_next_wait() -> None:
+    def work() -> None:
+        with undisturbed():
+            come()
+            with interruptible():
+                pytest.fail("it waited")
+
+    raised_by(work)
+
+
+def test_one_that_was_caught_is_raised_again_after_the_step() -> None:
+    def work() -> None:
+        with suppress(BaseException):  # a plugin
+            come()
+        interrupts.hold()
+        interrupts.release()
+
+    told = raised_by(work)
+    assert told.whole
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with heeded():
+            come(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert interrupts.count() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_the_caller_handles_comes_to_the_caller_after_the_step() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        with heeded():
+            interrupts.hold()
+            come(signal.SIGTERM)
+            assert came == []
+            interrupts.release()
+            assert came == [signal.SIGTERM]
+            come(signal.SIGTERM)
+        assert came == [signal.SIGTERM, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_another_thread_nothing_is_changed() -> None:
+    found = []
+
+    def work() -> None:
+        with heeded(), undisturbed(), interruptible():
+            found.append({kind: signal.getsignal(kind) for kind in KINDS})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [BEFORE]
+
+
+EXITS = """
+import os, signal, sys, threading, time
+from mlrun.machine.interrupts import KINDS, end_soon, heeded
+if sys.argv[1] == "hanging":
+    threading.Thread(target=time.sleep, args=[600]).start()
+with heeded():
+    pass
+end_soon(int(sys.argv[2]))
+if sys.argv[1] == "signal":
+    signal.raise_signal(signal.SIGINT)
+    print("it went on")
+"""
+
+
+@pytest.mark.parametrize(("how", "code"), [("signal", 0), ("hanging", 143)])
+def test_a_process_that_is_ending_ends(how: str, code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EXITS, how, str(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

@@ -6,6 +6,17 @@ from benchmarks.reliability.stage import MIDDLE, Outcome, Stage
 from benchmarks.reliability.stores import cluster
 
 
+def starts(stage: Stage) -> Outcome:
+    """PostgreSQL that is still starting up when the run starts, for 30 s."""
+    with cluster(stage.folder / "cluster") as postgres:
+        postgres.stop("fast")
+        with postgres.starting_up():
+            training = stage.train(postgres.address)
+            stage.sleep(30)
+        run_id = training.reach(MIDDLE)
+        return stage.outcome(training, postgres.address, run_id, training.end())
+
+
 def restarts(stage: Stage) -> Outcome:
     """PostgreSQL that restarts in the middle, fast."""
     return interrupted(stage, "fast", 0)

@@ -6,12 +6,22 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.reliability.stage import MIDDLE, Outcome, Stage
 from benchmarks.reliability.stores import Skipped
+
+HOLD_LOCK = """
+import os, time
+from filelock import FileLock
+from mlrun.record.store import lock_path
+with FileLock(lock_path(os.environ["MLFLOW_TRACKING_URI"])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
 @contextmanager
@@ -31,10 +41,24 @@ def locked_at_the_start(stage: Stage) -> Outcome:
     with lock_on(stage.folder / "mlflow.db"):
         training = stage.train(uri)
         stage.sleep(60)
-        refused = training.process.poll()
-    if refused is not None:  # nothing was made
-        wrong = [] if refused == 2 and len(training.lines()) == 1 else [f"exit code {refused}"]
-        return Outcome(refused, training.lines(), wrong=wrong)
+    run_id = training.reach(MIDDLE)
+    return stage.outcome(training, uri, run_id, training.end())
+
+
+def opened_by_another(stage: Stage) -> Outcome:
+    """A store that another process keeps from being opened, with its lock file, for 60 s."""
+    uri = stage.sqlite()
+    command = [sys.executable, "-c", HOLD_LOCK]
+    with subprocess.Popen(
+        command, env=stage.environment(uri), cwd=stage.folder, stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout is not None
+            other.stdout.readline()
+            training = stage.train(uri)
+            stage.sleep(60)
+        finally:
+            other.kill()
     run_id = training.reach(MIDDLE)
     return stage.outcome(training, uri, run_id, training.end())
 

@@ -127,13 +127,27 @@ class Postgres:
         """Its address, of the database that is always there."""
         return f"postgresql://mlrun@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        """Starts it."""
+    def start(self, wait: str = "-w") -> None:
+        """Starts it; waits until it lets in, unless that is `-W`."""
         options = f"-p {self.port} -k {self.folder} -c fsync=off"
         log = str(self.folder / "log")
         self._run(
-            "pg_ctl", "-w", "-D", str(self.folder / "data"), "-l", log, "-o", options, "start"
+            "pg_ctl", wait, "-D", str(self.folder / "data"), "-l", log, "-o", options, "start"
         )
+
+    @contextmanager
+    def starting_up(self) -> Iterator[None]:
+        """Starts it, and keeps it from letting anybody in meanwhile: it waits for a file."""
+        go = self.folder / "go"
+        wait = f"while [ ! -e {go} ]; do sleep 0.1; done; false"
+        with (self.folder / "data/postgresql.auto.conf").open("a") as settings:
+            settings.write(f"restore_command = '{wait}'\nhot_standby = off\n")
+        (self.folder / "data/recovery.signal").touch()
+        self.start("-W")
+        try:
+            yield
+        finally:
+            go.touch()
 
     def stop(self, mode: str) -> None:
         """Stops it, fast or immediate."""

@@ -6,9 +6,7 @@ import colorsys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from mlrun.record import store
+from mlrun.record.waiting import alone
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,8 +21,11 @@ def give_colour(client: MlflowClient, uri: str, experiment_id: str, run_id: str)
 
     Runs that start together on one machine wait for each other. Those of several machines do not,
     and may come to the same colour.
+
+    Raises:
+        Busy: another process keeps the lock; the store's own errors.
     """
-    with FileLock(store.lock_path(uri)):
+    with alone(uri):
         latest = client.search_runs(
             [experiment_id],
             f"tags.`{COLOUR_TAG}` != ''",

@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 
-from mlrun.errors import MlrunError, one_line
+from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.folders import runs_folder
 from mlrun.record.journal import EVENTS, Header, Journal, header_of
-from mlrun.record.noise import quiet
+from mlrun.record.noise import quiet, silent
 from mlrun.record.presence import Presence, about
 from mlrun.record.sending import Sender
 from mlrun.record.tracking import outbox_of
+from mlrun.record.waiting import Patience, check_free, patiently, refusal
 
 PATIENCE = 20.0  # seconds: how long a store that fails is tried, for one earlier run
 
@@ -82,9 +84,8 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
         store.let_us_wait()
         store.without_bars()
         store.check(uri)
+        client, logged = patiently(lambda: opened(run, uri), Patience(wait, trouble))
         with quiet():
-            client = MlflowClient(uri)
-            logged = client.get_run(run.run_id)
             outbox = outbox_of(journal, Sender(client, run.run_id, run.experiment_id), uri)
             outbox.trouble = trouble
             outbox.start()
@@ -94,12 +95,26 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver
-        address = journal.header.address
-        raise MlrunError(f"tracking store {address}: {one_line(error)}") from None
+        raise refusal(journal.header.address, error) from None
     finally:
         journal.settle()
     refused = dict(journal.refused.values())
     return Sent(run, journal.taken, left, refused, outbox.reason if left else "", note)
+
+
+def opened(run: Header, uri: str) -> tuple[MlflowClient, Any]:
+    """Returns a client of the store at `uri`, and the run as it is there.
+
+    Raises:
+        Busy: the store cannot be used yet; or what the client raises.
+    """
+    try:
+        with silent():
+            check_free(uri)
+            client = MlflowClient(uri)
+            return client, client.get_run(run.run_id)
+    except Exception as error:
+        raise error if isinstance(error, MlrunError) else refusal(run.address, error) from None
 
 
 def address_for(run: Header) -> str:

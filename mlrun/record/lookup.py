@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from mlrun.errors import MlrunError, one_line, redact
+from mlrun.errors import MlrunError, redact
 from mlrun.record import store
-from mlrun.record.noise import quiet
+from mlrun.record.noise import silent
+from mlrun.record.waiting import alone, patiently, refusal
 
 
 def open_store() -> MlflowClient:
@@ -31,7 +31,12 @@ def open_store() -> MlflowClient:
             "were started in, or set MLFLOW_TRACKING_URI"
         )
     store.check(uri)
-    with answering(), FileLock(store.lock_path(uri)):
+    return patiently(lambda: opened(uri))
+
+
+def opened(uri: str) -> MlflowClient:
+    """Returns a client of the store at `uri`, which answers; raises `Busy` too."""
+    with answering(), alone(uri):
         with store.artifacts_beside(uri):
             client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # it may have to bring its tables up to date
@@ -42,13 +47,12 @@ def open_store() -> MlflowClient:
 def answering() -> Iterator[None]:
     """Turns any error of the store into an MlrunError that names the store."""
     try:
-        with quiet():
+        with silent():
             yield
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a full disk
-        address = redact(store.address())
-        raise MlrunError(f"tracking store {address}: {one_line(error)}") from None
+        raise refusal(store.address(), error) from None
 
 
 def look_up(client: MlflowClient, reference: str) -> Any:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 SENDERS = ("mlrun-outbox", "mlrun-leftovers")  # how the names of threads that send begin
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Hides MLflow's and Alembic's messages; warnings still show."""
+def quiet(level: int = logging.WARNING) -> Iterator[None]:
+    """Hides MLflow's and Alembic's messages below a level; warnings still show."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(level)
     try:
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def silent() -> AbstractContextManager[None]:
+    """Hides all of these messages, where an error is raised that says why the store fails."""
+    return quiet(logging.CRITICAL)
 
 
 def quiet_threads() -> None:

@@ -11,17 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from mlflow import MlflowClient
 
 from mlrun.errors import (
     MlrunError,
     RunFailed,
     encodable,
-    first_of,
     legible,
-    one_line,
-    redact,
     unknown,
 )
 from mlrun.record import appearance, store
@@ -36,19 +32,25 @@ from mlrun.record.experiments import (
 )
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import Header, Journal
-from mlrun.record.noise import quiet
+from mlrun.record.noise import silent
 from mlrun.record.presence import process_tags
 from mlrun.record.sending import view_of
 from mlrun.record.store import public
 from mlrun.record.tracking import Status, Tracker, why
+from mlrun.record.waiting import alone, check_free, patiently, refusal
 
 LOG = logging.getLogger("mlrun.store")
 
 
 def check_store() -> None:
-    """Raises MlrunError unless the tracking store in use answers within 10 seconds."""
+    """Raises MlrunError unless the tracking store in use can be used, two minutes from now at most.
+
+    One that does not answer at all is refused within 10 seconds.
+    """
     store.without_bars()
-    store.check(store.address())
+    uri = store.address()
+    store.check(uri)
+    patiently(lambda: check_free(uri))
 
 
 def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> Tracker:
@@ -62,39 +64,57 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
         tags: set on the run, with those that say which process it is.
 
     Raises:
-        MlrunError: the store cannot be opened, the run to take over does not exist, or it or
-            the experiment was deleted.
+        MlrunError: the store cannot be opened within two minutes, the run to take over does not
+            exist, or it or the experiment was deleted.
     """
-    uri, run_name, tags = store.address(), legible(run_name), {**tags, **process_tags()}
+    uri, tags = store.address(), {**tags, **process_tags()}
     store.let_us_wait()
-    if store.first_use(uri):
-        LOG.info("making the tracking database, which takes a few seconds once")
     existing_id = os.environ.get("MLFLOW_RUN_ID")
-    try:
-        with quiet(), FileLock(store.lock_path(uri)):
-            with store.artifacts_beside(uri):
-                client = MlflowClient(uri)
-            if existing_id:
-                run = client.get_run(existing_id)
-                check_run(client, run)
-            else:
-                named = {**tags, **launch_tags()}.items()
-                texts = {encodable(name): encodable(text) for name, text in named}
-                run = new_run(client, run_name, experiment, texts)
-    except MlrunError:
-        raise
-    except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
-        raise MlrunError(f"tracking store {redact(uri)}: {one_line(first_of(error))}") from None
+    client, run = patiently(lambda: opened(uri, legible(run_name), experiment, tags))
     if existing_id:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
-        if is_generated(run.info.run_name):
-            client.update_run(existing_id, name=run_name)
-            run = client.get_run(existing_id)
     tracker = tracker_of(client, uri, run)
     if existing_id:
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.earlier_tags})
     tracker.settle_in()
     return tracker
+
+
+def opened(
+    uri: str, run_name: str, experiment: str | None, tags: Mapping[str, str]
+) -> tuple[MlflowClient, Any]:
+    """Returns a client of the store at `uri`, and the run that `open_run` opens there.
+
+    Raises:
+        Busy: the store cannot be used yet; no run was opened.
+        MlrunError: as `open_run` says.
+    """
+    try:
+        with silent(), alone(uri):
+            check_free(uri)
+            if store.first_use(uri):
+                LOG.info("making the tracking database, which takes a few seconds once")
+            with store.artifacts_beside(uri):
+                client = MlflowClient(uri)
+            if existing_id := os.environ.get("MLFLOW_RUN_ID"):
+                return client, waiting_run(client, existing_id, run_name)
+            named = {**tags, **launch_tags()}.items()
+            texts = {encodable(name): encodable(text) for name, text in named}
+            return client, new_run(client, run_name, experiment, texts)
+    except MlrunError:
+        raise
+    except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
+        raise refusal(uri, error) from None
+
+
+def waiting_run(client: MlflowClient, run_id: str, run_name: str) -> Any:
+    """Returns the run that `mlflow run` opened, with our name where MLflow made one up."""
+    run = client.get_run(run_id)
+    check_run(client, run)
+    if not is_generated(run.info.run_name):
+        return run
+    client.update_run(run_id, name=run_name)
+    return client.get_run(run_id)
 
 
 def new_run(
@@ -138,8 +158,13 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     """
     uri: str = store.address()
     store.check(uri)
+    return patiently(lambda: located(uri, experiment))
+
+
+def located(uri: str, experiment: str | None) -> tuple[str, str, str]:
+    """Returns what `locate` does of the store at `uri`, which answers; raises `Busy` too."""
     try:
-        with quiet(), FileLock(store.lock_path(uri)):
+        with silent(), alone(uri):
             with store.artifacts_beside(uri):
                 client = MlflowClient(uri)
             match = client.get_experiment_by_name(experiment) if experiment else None
@@ -153,7 +178,7 @@ def locate(experiment: str | None) -> tuple[str, str, str]:
     except MlrunError:
         raise
     except Exception as error:
-        raise MlrunError(f"tracking store {redact(uri)}: {one_line(error)}") from None
+        raise refusal(uri, error) from None
     return uri, experiment_id, appearance.VIEW_KEY if view else ""
 
 

@@ -17,6 +17,7 @@ FAULTS = [
     "server-rejects-put",
     "server-emptied",
     "password-by-address",
+    "sqlite-locked-at-the-start",
     "sqlite-locked",
     "state-disk-full",
     "sender-dies",

@@ -1,0 +1,144 @@
+"""Waits for a store that is there and cannot be used yet: locked, starting up, being opened."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from mlrun.errors import MlrunError, first_of, one_line, redact
+from mlrun.machine.interrupts import interruptible
+from mlrun.record import store
+
+LOG = logging.getLogger("mlrun.store")
+T = TypeVar("T")
+LONGEST = 120.0  # seconds: how long a start waits for a store that cannot be used yet
+SILENT = 5.0  # seconds of it without a word, as another run's start or a long write takes
+PAUSE = 0.5  # seconds between two tries
+HELD = 0.5  # seconds: how long one try waits for who has a lock
+ANSWER = 10  # seconds: how long a database may take to let a connection in
+BUSY = re.compile(
+    r"database (table )?is (locked|busy)"
+    r"|the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)"
+    r"|too many (clients|connections)|remaining connection slots"
+    r"|TEMPORARILY_UNAVAILABLE|too many (429|503) error",
+    re.IGNORECASE,
+)
+
+
+class Busy(MlrunError):
+    """The store is there, but cannot be used yet."""
+
+
+def refusal(uri: str, error: Exception) -> MlrunError:
+    """Returns the error for a store that could not be opened: `Busy` where it may be later."""
+    reason = one_line(first_of(error))
+    kind = Busy if BUSY.search(f"{error} {reason}") else MlrunError
+    return kind(f"tracking store {redact(uri)}: {reason}")
+
+
+@contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """Keeps the other processes of this machine from opening the store meanwhile.
+
+    Two that create the tables of one store at once break it.
+
+    Raises:
+        Busy: another one is opening it.
+    """
+    lock = FileLock(store.lock_path(uri))
+    try:
+        lock.acquire(timeout=HELD)
+    except Timeout:
+        raise Busy(
+            f"tracking store {redact(uri)}: another process is opening it, and holds "
+            f"{lock.lock_file}"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_free(uri: str) -> None:
+    """Tries whether the store at `uri` can be written now; MLflow would try for long, with a word.
+
+    Raises:
+        Busy: not yet.
+        MlrunError: a database does not let us in.
+    """
+    path = store.file_of(uri)
+    if path is not None and path.is_file():
+        try:
+            with closing(sqlite3.connect(path, HELD, isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:  # of a file that is no database MLflow will tell
+            if BUSY.search(str(error)):
+                raise refusal(uri, error) from None
+    elif uri.partition(":")[0].partition("+")[0] in store.DATABASE_PORTS:
+        connect(uri)
+
+
+def connect(uri: str) -> None:
+    """Connects to a database once; raises Busy, or MlrunError, where it does not let us in."""
+    from sqlalchemy import create_engine, make_url
+    from sqlalchemy.pool import NullPool
+
+    kind = make_url(uri).get_backend_name()
+    limit = {"connect_timeout": ANSWER} if kind in ("postgresql", "mysql") else {}
+    try:
+        create_engine(uri, poolclass=NullPool, connect_args=limit).connect().close()
+    except Exception as error:  # SQLAlchemy's own, the driver's
+        raise refusal(uri, error) from None
+
+
+class Patience:
+    """How long somebody waits for a store that cannot be used yet.
+
+    Args:
+        longest: seconds in all.
+        tell: called once, with a line, when it takes longer than a moment.
+    """
+
+    def __init__(
+        self, longest: float | None = None, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self._longest = LONGEST if longest is None else longest
+        self._tell = tell or (lambda text: LOG.warning("%s", text))
+        self._since: float | None = None
+        self._told = False
+
+    def wait(self, busy: Busy) -> None:
+        """Waits a moment before the next try; raises MlrunError when there was enough of that."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since >= self._longest:
+            raise MlrunError(
+                f"{busy}, still after {self._longest:g} s; end what keeps it, or set "
+                "MLFLOW_TRACKING_URI to another store"
+            )
+        if now - self._since >= SILENT and not self._told:
+            self._told = True
+            self._tell(f"{busy}; waiting for it, {self._longest:g} s at most")
+        with interruptible():
+            time.sleep(PAUSE)
+
+
+def patiently(work: Callable[[], T], patience: Patience | None = None) -> T:
+    """Returns what `work` does, which is called again while the store cannot be used yet.
+
+    Raises:
+        MlrunError: it could not within two minutes.
+    """
+    patience = patience or Patience()
+    while True:
+        try:
+            return work()
+        except Busy as busy:
+            patience.wait(busy)

@@ -21,6 +21,7 @@ TIMED_FILES = ("report.html", "checkpoints/last.pt")
 OWN_TAGS = (
     "mlflow.runColor",  # unlike the neighbours'
     "mlflow.source.git.commit",
+    "mlrun.git_dirty",
     "mlrun.process",
 )
 OWN_PARAMS = ("sync_wait", "run_name")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -88,6 +90,20 @@ def device_name(device: torch.device) -> str:
         backend = torch.cuda if device.type == "cuda" else torch.xpu
         return str(backend.get_device_name(device))
     return device.type
+
+
+def processor_name() -> str:
+    """Returns the processor's product name, and which of its instructions torch makes use of.
+
+    Another one of either adds up in another order.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.processor() or platform.machine())
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def synchronise(device: torch.device) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -16,7 +15,7 @@ from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.pictures import encode
-from mlrun.seam import sources
+from mlrun.running.code import code_digests, git_tags
 from mlrun.seam.sources import name_and_version
 from mlrun.settings.plan import Plan
 from mlrun.version import __version__
@@ -35,7 +34,7 @@ def describe_run(plan: Plan, prepared: Prepared) -> Description:
     files: dict[str, str | bytes] = {
         "settings.yaml": plan.recipe(),
         "model-summary.txt": layer_table(prepared.model, prepared.data.shape, prepared.device),
-        "environment.txt": environment(prepared.device),
+        "environment.txt": environment(plan, prepared.device),
     }
     if prepared.probe is not None:
         files["probe.png"] = encode(prepared.probe.image[0].permute(1, 2, 0).numpy(), "PNG")
@@ -68,32 +67,22 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
         component, prefix = configured.component, configured.prefix
         key = f"visualiser.{prefix}" if component.kind == "visualiser" else component.kind
         tags[f"mlrun.{key.replace('/', '.')}"] = f"{component.qualified} from {component.origin}"
-    commit = git_commit()
-    if commit:
-        tags["mlflow.source.git.commit"] = commit
-    return tags
+    return tags | git_tags()
 
 
-def git_commit() -> str:
-    """Returns the commit of the checkout that runs, or nothing where there is none."""
-    root = sources.checkout()
-    if root is None:
-        return ""
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+def environment(plan: Plan, device: torch.device) -> str:
+    """Returns what a run is made with: a line for each of its parts, then the installed packages.
 
-
-def environment(device: torch.device) -> str:
-    """Returns the interpreter, platform, device and every installed package with its version."""
+    The parts are the interpreter, the platform, the processor, the device, the threads, and the
+    code of mlrun and of the plugins that take part, each with a digest.
+    """
     head = [
         f"python {sys.version.split()[0]}",
         f"platform {platform.platform()}",
+        f"processor {devices.processor_name()}",
         f"device {device} ({devices.device_name(device)})",
         f"threads {torch.get_num_threads()}",
+        *(f"code {name} {digest}" for name, digest in code_digests(plan).items()),
     ]
     return "\n".join([*head, "", *packages(), ""])
 

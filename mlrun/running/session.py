@@ -96,7 +96,8 @@ class Session:
                 inputs = features.instead_of(inputs)
                 self.callbacks.append(LogFrozenFeatures(features, self.tracker, self.progress.note))
         fit(state, inputs.batches, inputs.procedure, self.callbacks, inputs.evaluate)
-        self.tracker.tags({"mlrun.weights_sha256": digest(state.model.state_dict())})
+        weights = digest(state.model.state_dict())
+        self.tracker.tags({"mlrun.weights_sha256": weights, "mlrun.steps": str(state.step)})
         if state.stopped:
             self.tracker.tags({"mlrun.stopped": state.stopped})
             place = f"epoch {state.epoch}, step {state.step}"

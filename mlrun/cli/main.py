@@ -28,6 +28,7 @@ COMMANDS = {
     "runs": ("mlrun.cli.runs", "List the last runs: what differs, and the main figures."),
     "report": ("mlrun.cli.report", "Make the page of a run again."),
     "compare": ("mlrun.cli.compare", "Compare several runs in one page."),
+    "reproduce": ("mlrun.cli.reproduce", "Run a finished run again, and compare the two."),
     "sync": ("mlrun.cli.sync", "Send what runs could not send to the tracking store."),
     "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),
     "recipes": ("mlrun.cli.recipes", "List the recipes, or show one."),

@@ -1,1 +1,1 @@
-"""What is done with a run that has ended: evaluate, predict, compare, report."""
+"""What is done with a run that has ended: evaluate, predict, compare, report, reproduce."""

@@ -21,7 +21,12 @@ from mlrun.record.noise import quiet
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 AT_ONCE = 8  # downloads that wait for the store side by side
-MOST_BYTES = {".json": 2**26, ".png": 2**26, ".npz": 2**31}  # of one artifact; arrays unpacked too
+MOST_BYTES = {
+    ".txt": 2**22,
+    ".json": 2**26,
+    ".png": 2**26,
+    ".npz": 2**31,
+}  # of one artifact; arrays unpacked too
 MOST_PIXELS = 50_000_000  # of a picture
 LONGEST_NAME = 255  # bytes, as most file systems have it
 

@@ -75,6 +75,12 @@ class LoggedRun:
             told = f"; {self.why_none()}" if self.presence is not None else ""
             raise MlrunError(f"{ill_settings(self.run_id, error)}{told}") from None
 
+    def data_sets(self) -> dict[str, str]:
+        """Returns the digest of each part of the run's data set, by name; raises MlrunError."""
+        with answering():
+            inputs = self.client.get_run(self.run_id).inputs.dataset_inputs
+        return {each.dataset.name: each.dataset.digest for each in inputs}
+
     def download(self, path: str, folder: Path) -> Path:
         """Downloads the artifact `path` into `folder`, returns its file; raises MlrunError."""
         return download(self.client, self.run_id, path, folder)

@@ -20,11 +20,7 @@ from mlrun.settings.plain_yaml import plain_of
 from mlrun.settings.plan import Plan, prefixed
 
 LOG = logging.getLogger(__name__)
-NAME_PATHS = (
-    "data_dir",
-    "dataset.",
-    "model.",
-)  # what a finished run's paths are read for
+NAME_PATHS = ("data_dir", "probe")  # besides options of components
 LEADS_AWAY = "/\\:~\0"  # a text without any of them names a file where its reader looks for it
 
 
@@ -104,7 +100,7 @@ def trust_paths(run_id: str, plan: Plan) -> None:
     values = {
         name: plain_of(value)
         for name, value in plan.flat().items()
-        if name.startswith(NAME_PATHS) and leads_away(value)
+        if ("." in name or name in NAME_PATHS) and leads_away(value)
     }
     if values:
         with suppress(OSError):  # as for a plugin file

@@ -17,6 +17,7 @@ from mlrun.running.context import RunContext
 from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
+from mlrun.running.repetition import TAG, Repetition
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
 from mlrun.settings import Settings
@@ -26,7 +27,10 @@ __all__ = ["Run", "train"]
 
 
 def train(
-    settings: Settings | Mapping[str, object] | Plan, *, progress: Progress | None = None
+    settings: Settings | Mapping[str, object] | Plan,
+    *,
+    progress: Progress | None = None,
+    repetition: Repetition | None = None,
 ) -> Run:
     """Trains one model and logs the run to MLflow; returns when all is logged.
 
@@ -35,6 +39,7 @@ def train(
             `{"model": "lenet", "dataset": "mnist", "model.dropout": 0.2}`; with a recipe:
             `{"recipe": "digits", "epochs": 2}`. Or a plan that was made of them.
         progress: who is told how it is getting on; nobody by default.
+        repetition: what is taken over from another run, which this one repeats.
 
     Raises:
         MlrunError: something is wrong with the settings, the data or the store; no run was
@@ -46,7 +51,7 @@ def train(
     shown = progress or Silent()
     with interrupts.heeded():
         try:
-            return prepared_run(settings, shown)
+            return prepared_run(settings, shown, repetition)
         except RunFailed:
             raise
         except MlrunError as error:
@@ -60,7 +65,11 @@ def train(
             raise
 
 
-def prepared_run(settings: Settings | Mapping[str, object] | Plan, progress: Progress) -> Run:
+def prepared_run(
+    settings: Settings | Mapping[str, object] | Plan,
+    progress: Progress,
+    repetition: Repetition | None,
+) -> Run:
     """Checks everything, and then trains; see `train`."""
     with contained():
         plan = plan_of(settings)
@@ -68,6 +77,8 @@ def prepared_run(settings: Settings | Mapping[str, object] | Plan, progress: Pro
         for text in plan.registry.complaints():
             progress.warn(text)
         with ready(plan) as prepared:
+            if repetition is not None:
+                prepared = repetition.applied(prepared)
             start = start_from(plan, prepared)
             description = describe_run(plan, prepared)
             for name in plan.settings.plugin:
@@ -75,6 +86,9 @@ def prepared_run(settings: Settings | Mapping[str, object] | Plan, progress: Pro
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
                 progress.note(str(start))
+            if repetition is not None:
+                description.tags[TAG] = repetition.run_id
+                repetition.begin(plan, prepared, description)
             return run_session(plan, prepared, description, progress)
 
 

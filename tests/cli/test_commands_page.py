@@ -56,7 +56,7 @@ def test_the_page_shows_what_the_commands_print(
     assert second, stderr
     monkeypatch.setenv("COLUMNS", "100")
     commands = shown()
-    names = {"runs", "evaluate", "predict", "compare", "report", "sync"}
+    names = {"runs", "evaluate", "predict", "compare", "report", "reproduce", "sync"}
     assert {line.split()[0] for line, _ in commands} == names
     for line, output in commands:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)

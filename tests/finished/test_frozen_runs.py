@@ -270,3 +270,19 @@ def test_a_run_keeps_the_version_of_its_settings_and_every_line(frozen: dict[str
     text = plan_of({}).recipe()
     assert text.startswith("settings_version: ")
     assert setting_traits().keys() < yaml.safe_load(text).keys()
+
+
+def test_runs_of_older_versions_are_made_again_as_they_were_then(
+    frozen: dict[str, str], command: Command
+) -> None:
+    for run_id in frozen.values():
+        code, stdout, stderr = command("reproduce", run_id, "--quiet")
+        *_, verdict, new = stdout.splitlines()
+        assert verdict.startswith(("identical: ", "within tolerance: ", "differs, because "))
+        assert code == int(verdict.startswith("differs"))  # on this processor, with these packages
+        assert "changed since" not in stderr
+        tags, params = (
+            MlflowClient().get_run(new).data.tags,
+            MlflowClient().get_run(new).data.params,
+        )
+        assert (tags["mlrun.reproduces"], params["stratify"]) == (run_id, "false")

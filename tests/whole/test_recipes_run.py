@@ -18,6 +18,7 @@ from data_files import drawn, load, write_idx, write_image, write_table
 from runs import artifacts, logged, only_run, read, steps
 
 import mlrun
+from mlrun.finished.reproduce import reproduce
 from mlrun.settings import recipes
 
 LETTERS = [label for label in range(25) if label != 9]  # J and Z are movements
@@ -232,6 +233,20 @@ def test_each_recipe_runs_and_shows_what_its_authors_showed(
     name: str, room: None, data: Path
 ) -> None:
     check(mlrun.train(settings_of(name, data)), SHOWN[name])
+
+
+def test_the_digits_reproduce_themselves_with_all_their_pictures(room: None, home: Path) -> None:
+    first = mlrun.train(settings_of("digits", home)).run_id
+    again = reproduce(first)
+    assert again.agreement.word == "identical"
+    assert pictures(again.run.run_id) == pictures(first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in recipes.names() if name != "digits"])
+def test_each_recipe_reproduces_itself(name: str, room: None, data: Path) -> None:
+    first = mlrun.train({**settings_of(name, data), **UNSEEN}).run_id
+    assert reproduce(first).agreement.word == "identical"
 
 
 @pytest.mark.slow

@@ -1,0 +1,136 @@
+"""What a run follows from, as it recorded it, and what of that is another in a second run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlrun.errors import legible
+from mlrun.running.code import COMMIT, DIRTY
+from mlrun.seam.sources import normalised
+from mlrun.settings.run import traits_of
+
+Kind = str
+Inputs = Mapping[Kind, Mapping[str, str]]  # of each kind, a text for each input by its name
+
+COMPUTING = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow")
+OWN = "mlrun-vision"  # whose code has digests of its own
+HEAD = re.compile(r"(python|processor) (.+)")
+CODE = re.compile(r"code (\S+) ([0-9a-f]+)")
+PACKAGE = re.compile(r"([\w.-]+)==(\S+)")
+# in the order in which they are named; the last two seldom matter
+KINDS = ("package", "setting", "data", "start", "plugin", "code", "device", "other package", "git")
+ABSENT = ("package", "data", "other package")  # what one run has not was not there, or was removed
+
+
+@dataclass(frozen=True)
+class Change:
+    """An input that is another in the second of two runs."""
+
+    kind: Kind
+    name: str
+    before: str
+    after: str
+
+    @property
+    def what(self) -> str:
+        """The input's kind and name: `package torch`."""
+        return self.kind if self.name == self.kind else f"{self.kind} {self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before}, now {self.after}"
+
+
+def inputs_of(
+    params: Mapping[str, str], tags: Mapping[str, str], environment: str, data: Mapping[str, str]
+) -> Inputs:
+    """Returns the inputs of a run by kind; what the run did not record is not there.
+
+    Args:
+        params, tags: of the run.
+        environment: the content of its `environment.txt`; empty where that is not known.
+        data: the digest of each part of its data set.
+    """
+    lines = environment.splitlines()
+    head = {m[1]: m[2] for m in map(HEAD.fullmatch, lines) if m}
+    packages = {normalised(m[1]): m[2] for m in map(PACKAGE.fullmatch, lines) if m}
+    packages.pop(OWN, None)
+    computing = {name: packages.pop(name) for name in COMPUTING if name in packages}
+    code = {m[1]: m[2] for m in map(CODE.fullmatch, lines) if m}
+    found: dict[Kind, dict[str, str | None]] = {
+        "package": {"python": head.get("python"), **computing},
+        "setting": dict(deciding(params)),
+        "data": dict(data),
+        "start": {"weights": tags.get("mlrun.init_from")},
+        "plugin": dict(plugins(tags)),
+        "code": {"version": tags.get("mlrun.version"), **code},
+        "device": {
+            "device": tags.get("mlrun.device"),
+            "name": tags.get("mlrun.device_name"),
+            "processor": head.get("processor"),
+            "precision": tags.get("mlrun.precision"),
+            "threads": tags.get("mlrun.threads"),
+        },
+        "other package": dict(packages),
+        "git": {"commit": commit_of(tags)},
+    }
+    return {
+        kind: {name: legible(text) for name, text in texts.items() if text}
+        for kind, texts in found.items()
+    }
+
+
+def deciding(params: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields the params that decide what a run comes to, but for what its digests tell better."""
+    for name, text in params.items():
+        prefix, dot, _ = name.partition(".")
+        decides = prefix == "model" if dot else traits_of(name).decides and name != "plugin"
+        if decides:
+            yield name, text
+
+
+def plugins(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields the digest of each plugin file, and which plugins model and data set came from."""
+    start = "mlrun.plugin_file."
+    for name in sorted(tags):
+        if name.startswith(start):
+            yield name.removeprefix(start), f"sha256 {tags[name]}"
+    for kind in ("model", "dataset"):
+        yield kind, tags.get(f"mlrun.{kind}", "")
+
+
+def commit_of(tags: Mapping[str, str]) -> str:
+    """Returns the commit that a run was made at, and whether its tree was dirty; or nothing."""
+    changed = " with changes" if tags.get(DIRTY) == "true" else ""
+    return f"{tags[COMMIT]}{changed}" if tags.get(COMMIT) else ""
+
+
+def changes(before: Inputs, after: Inputs) -> list[Change]:
+    """Returns what is another in the second run, the most telling first.
+
+    An input that one of them did not record is left out; the commit comes before the device where
+    the digests of the code are not there.
+    """
+    found = [change for kind in KINDS for change in changes_in(kind, before[kind], after[kind])]
+    if "mlrun" not in before["code"]:
+        found.sort(key=lambda change: KINDS.index("code" if change.kind == "git" else change.kind))
+    return found
+
+
+def changes_in(kind: Kind, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    """Yields the inputs of one kind that differ."""
+    if not before or not after:
+        return
+    for name in {**before, **after}:
+        if kind not in ABSENT and (name not in before or name not in after):
+            continue
+        texts = before.get(name, "not there"), after.get(name, "not there")
+        if texts[0] != texts[1]:
+            yield Change(kind, name, *texts)
+
+
+def unrecorded(before: Inputs) -> list[Kind]:
+    """Returns the kinds of which a run recorded nothing, of those that each run has."""
+    known = {**before, "code": "mlrun" in before["code"] or before["git"]}
+    return [kind for kind in ("package", "setting", "data", "code", "device") if not known[kind]]

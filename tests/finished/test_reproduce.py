@@ -1,0 +1,339 @@
+"""A run is made again from what MLflow has of it, and said to be identical or not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from runs import QUICK, TRAINED, artifacts_of, history, logged, plugin, read
+
+import mlrun
+from mlrun.finished.reproduce import reproduce
+
+Command = Callable[..., tuple[int, str, str]]
+ONE_LAYER = """
+def one_layer(shape, classes):
+    from torch import nn
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+@mlrun.hookimpl
+def register_models(register):
+    register(one_layer)
+"""
+NUMBERED = """
+def numbered(root):
+    import torch
+    count = int((root / "count.txt").read_text())
+    images = (torch.arange(60 * 64) % count).to(torch.uint8).view(60, 1, 8, 8)
+    part = mlrun.Part(images, torch.arange(60) % 3)
+    return mlrun.ImageData(part, ("a", "b", "c"))
+
+@mlrun.hookimpl
+def register_datasets(register):
+    register(numbered)
+"""
+
+
+def in_artifact(run_id: str, path: str, old: str, new: str) -> None:
+    """Puts another text into an artifact of a run."""
+    file = artifacts_of(run_id) / path
+    text = file.read_text()
+    assert re.search(old, text, re.MULTILINE)
+    file.write_text(re.sub(old, new, text, count=1, flags=re.MULTILINE))
+
+
+def other_outcome(run_id: str) -> None:
+    """Has a run appear to have come to something else."""
+    file = artifacts_of(run_id) / "predictions" / "test.npz"
+    with np.load(file) as archive:
+        arrays = dict(archive)
+    np.savez(file, **{**arrays, "logits": -arrays["logits"]})
+    MlflowClient().set_tag(run_id, "mlrun.weights_sha256", "0" * 64)
+
+
+def runs_of_store() -> int:
+    return len(MlflowClient().search_runs(["0"]))
+
+
+def test_a_run_that_is_made_again_is_identical_and_points_to_the_first(
+    finished: str, command: Command
+) -> None:
+    code, stdout, stderr = command("reproduce", finished[:8])
+    assert code == 0
+    assert "Warning" not in stderr
+    lines = stdout.splitlines()
+    assert lines[-2] == f"identical: run {finished[:8]} is reproduced"
+    assert lines[1].startswith("metrics: all 16 rows of 7 equal")
+    first, second = logged(finished).data, logged(lines[-1]).data
+    assert second.tags["mlrun.reproduces"] == finished
+    assert second.tags["mlrun.reproduction"] == lines[-2]
+    assert second.tags["mlrun.weights_sha256"] == first.tags["mlrun.weights_sha256"]
+    assert second.params == first.params
+    assert history(finished, "val/loss") == history(lines[-1], "val/loss")
+
+
+def test_what_was_evaluated_afterwards_is_not_compared(finished: str, command: Command) -> None:
+    for more in (["--rotate", "5"], ["--part", "train"]):
+        assert command("evaluate", finished, *more)[0] == 0
+    code, stdout, _ = command("reproduce", finished, "--quiet")
+    assert (code, "identical: " in stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        ("environment.txt", "^numpy==.*", "numpy==1.0", "package numpy: 1.0, now "),
+        ("environment.txt", "^rich==.*", "rich==0.1", "other package rich: 0.1, now "),
+        ("environment.txt", "^pluggy==.*", "gone==1", "other package gone: 1, now not there"),
+        ("environment.txt", "^code mlrun .*", "code mlrun 0123", "code mlrun: 0123, now "),
+        ("environment.txt", "^processor .*", "processor Z80", "device processor: Z80, now "),
+        ("settings.yaml", "^lr: .*", "lr: 0.02", "setting lr: 0.01, now 0.02"),
+    ],
+)
+def test_the_first_input_that_changed_is_named_before_and_after(
+    finished: str, command: Command, path: str, old: str, new: str, told: str
+) -> None:
+    in_artifact(finished, path, old, new)
+    other_outcome(finished)
+    code, stdout, stderr = command("reproduce", finished, "--quiet")
+    assert code == 1
+    assert f"changed since run {finished[:8]}: {told}" in stderr
+    what = told.partition(":")[0]
+    assert stdout.splitlines()[-2].startswith(f"differs, because {what} changed: ")
+
+
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ("mlrun.threads", "device threads: 4096, now "),
+        ("mlrun.device", "device: 4096, now cpu"),
+        ("mlrun.model", "plugin model: 4096, now mlrun-models/cnn from "),
+        ("mlrun.version", "code version: 4096, now "),
+        ("mlflow.source.git.commit", "git commit: 4096"),
+    ],
+)
+def test_an_input_of_the_tags_that_changed_is_told_and_is_no_fault_of_an_identical_run(
+    finished: str, command: Command, tag: str, told: str
+) -> None:
+    if tag not in logged(finished).data.tags:
+        pytest.skip("the tests run outside of git")
+    MlflowClient().set_tag(finished, tag, "4096")
+    code, stdout, stderr = command("reproduce", finished, "--quiet")
+    assert (code, "identical: " in stdout) == (0, True)
+    assert told in stderr
+
+
+def test_where_nothing_is_known_to_have_changed_it_is_said(finished: str, command: Command) -> None:
+    other_outcome(finished)
+    code, stdout, stderr = command("reproduce", finished, "--quiet")
+    assert (code, stderr) == (1, "")
+    assert (
+        "differs, because of nothing that is known: package, setting, data, plugin, code and "
+        "device are as they were\n"
+    ) in stdout
+    assert "test predictions: 360 of 360 differ (100.00%)" in stdout
+    (artifacts_of(finished) / "environment.txt").unlink()
+    MlflowClient().delete_tag(finished, "mlflow.source.git.commit")
+    code, stdout, _ = command("reproduce", finished, "--quiet")
+    assert code == 1
+    assert "are as they were; the run did not record: package, code\n" in stdout
+
+
+def test_a_plainer_processor_comes_to_the_same_within_rounding(store: str) -> None:
+    first = mlrun.train({"epochs": 1, "visualisers": "none", "log_model": False}).run_id
+    done = subprocess.run(
+        [sys.executable, "-m", "mlrun", "reproduce", first, "--quiet"],
+        env={**os.environ, "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search("^(identical|within tolerance): ", done.stdout, re.MULTILINE)
+    if "(DEFAULT)" not in read(first, "environment.txt").decode():
+        assert "device processor: " in done.stderr
+
+
+def test_data_that_changed_are_named_and_those_that_are_gone_refused(
+    store: str, tmp_path: Path, command: Command
+) -> None:
+    settings = {**QUICK, "plugin": plugin(tmp_path, NUMBERED), "dataset": "numbered"}
+    folder = tmp_path / "numbers"
+    folder.mkdir()
+    (folder / "count.txt").write_text("97")
+    first = mlrun.train({**settings, "data_dir": str(folder)}).run_id
+    code, stdout, _ = command("reproduce", first, "--quiet")
+    assert (code, "identical: " in stdout, "val predictions: all" in stdout) == (0, True, True)
+    (folder / "count.txt").write_text("31")
+    code, stdout, stderr = command("reproduce", first, "--quiet")
+    assert (code, "differs, because data numbered/train changed: " in stdout) == (1, True)
+    assert "data numbered/train: sha256:" in stderr
+    before = runs_of_store()
+    (folder / "count.txt").unlink()
+    code, _, stderr = command("reproduce", first, "--quiet")
+    assert (code, len(stderr.splitlines()), runs_of_store()) == (2, 1, before)
+
+
+def test_a_plugin_file_is_taken_as_it_was_run_here_or_when_it_is_named(
+    store: str, tmp_path: Path, command: Command
+) -> None:
+    path = plugin(tmp_path, ONE_LAYER)
+    seen = {"model": "one-layer", "epochs": 1, "visualisers": "none", "log_model": False}
+    first = mlrun.train({**seen, "plugin": path}).run_id
+    assert command("reproduce", first, "--quiet")[0] == 0
+    marker = tmp_path / "executed"
+    Path(path).write_text(
+        f"import mlrun, pathlib\npathlib.Path({str(marker)!r}).touch()\n"
+        f"{ONE_LAYER.replace('nn.Flatten()', 'nn.Flatten(), nn.Dropout(0.9)')}"
+    )
+    before = runs_of_store()
+    code, _, stderr = command("reproduce", first, "--quiet")
+    assert (code, marker.exists(), runs_of_store()) == (2, False, before)
+    assert f"if you trust the file, name it: --plugin {path}" in stderr
+    code, stdout, stderr = command("reproduce", first, "--quiet", "--plugin", path)
+    assert (code, marker.exists()) == (1, True)
+    assert "differs, because plugin mine.py changed: sha256 " in stdout
+    assert "plugin mine.py: sha256 " in stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("KILLED", "it is KILLED: a reason; go on with: mlrun resume "),
+        ("FAILED", "it is FAILED: a reason; go on with: mlrun resume "),
+        ("RUNNING", "it is still running elsewhere, or was killed"),
+    ],
+)
+def test_a_run_that_is_not_finished_is_refused(
+    finished: str, command: Command, status: str, told: str
+) -> None:
+    client = MlflowClient()
+    client.update_run(finished, status)
+    client.set_tag(finished, "mlrun.status", status)
+    client.set_tag(finished, "mlrun.reason", "a reason")
+    client.set_tag(finished, "mlrun.host", "")
+    code, stdout, stderr = command("reproduce", finished)
+    assert (code, stdout, len(stderr.splitlines()), runs_of_store()) == (2, "", 1, 1)
+    assert f"run {finished} is not finished, so it cannot be reproduced ({told}" in stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("^lr: .*", "lr: fast", "lr: expected a number, got 'fast'"),
+        ("^lr: .*\n", "", "lr: it is not there"),
+        ("^lr: .*", "rate: 0.01", "rate: there is no such setting"),
+        ("^settings_version: .*", "settings_version: 99", "made by a later mlrun"),
+        ("^model: .*", "model: gone", "unknown model gone"),
+        ("^model.channels: ", "model.canals: ", "unknown option of model cnn: canals"),
+        ("^seed: .*", "seed: [", "settings.yaml"),
+    ],
+)
+def test_settings_that_are_not_understood_are_refused_in_a_line(
+    finished: str, command: Command, old: str, new: str, told: str
+) -> None:
+    in_artifact(finished, "settings.yaml", old, new)
+    code, stdout, stderr = command("reproduce", finished)
+    assert (code, stdout, len(stderr.splitlines()), runs_of_store()) == (2, "", 1, 1)
+    assert f"run {finished}" in stderr
+    assert told in stderr
+
+
+def test_what_lies_elsewhere_is_not_opened_unless_it_is_named(
+    finished: str, tmp_path: Path, command: Command
+) -> None:
+    in_artifact(finished, "settings.yaml", "^dataset: .*", "dataset: csv")
+    in_artifact(finished, "settings.yaml", "^dataset.size: .*", "dataset.train: /etc/passwd")
+    code, _, stderr = command("reproduce", finished)
+    assert code == 2
+    assert "names dataset.train /etc/passwd, which is not opened" in stderr
+    code, _, stderr = command("reproduce", finished, "--dataset.train", str(tmp_path / "no.csv"))
+    assert (code, "passwd" in stderr, "no.csv" in stderr) == (2, False, True)
+
+
+def test_a_probe_image_that_is_gone_is_left_out(
+    finished: str, tmp_path: Path, command: Command
+) -> None:
+    in_artifact(finished, "settings.yaml", "^probe: .*", f"probe: {tmp_path / 'secret.png'}")
+    code, stdout, stderr = command("reproduce", finished, "--quiet")
+    assert (code, "identical: " in stdout) == (0, True)
+    assert "secret.png is left out: the run was not started here" in stderr
+
+
+def test_a_run_with_a_time_limit_is_made_again_by_its_steps(store: str) -> None:
+    clock = {**QUICK, "epochs": 10**6, "schedule": "cosine", "time_limit": 0.003}
+    first = mlrun.train(clock).run_id
+    assert logged(first).data.tags["mlrun.stopped"].startswith("time limit")
+    second = reproduce(first)
+    assert second.agreement.word == "identical"
+    third = reproduce(second.run.run_id)
+    assert third.agreement.word == "identical"
+    steps = {logged(run_id).data.tags["mlrun.steps"] for run_id in (first, third.run.run_id)}
+    assert len(steps) == 1
+    MlflowClient().delete_tag(first, "mlrun.steps")
+    with pytest.raises(mlrun.MlrunError, match=r"stopped by its time limit, and mlrun .* steps"):
+        reproduce(first)
+
+
+def test_what_a_run_took_over_is_taken_over_again(store: str, command: Command) -> None:
+    start = mlrun.train({**QUICK, "seed": 3}).run_id
+    more: dict[str, object] = {
+        "init_from": start[:8],
+        "tags": "team=blue,why=a test",
+        "experiment": "others",
+        "run_name": "mine",
+        "sync_wait": 5,
+        "test_variants": "rotate=25",
+        "log_every": 10,
+        "recipe": "digits",
+        "epochs": 2,
+    }
+    first = mlrun.train({**QUICK, **more}).run_id
+    result = reproduce(first)
+    assert (result.agreement.word, result.changed) == ("identical", ())
+    one, two = logged(first), logged(result.run.run_id)
+    assert one.info.experiment_id == two.info.experiment_id != "0"
+    assert one.info.run_name == two.info.run_name == "mine"
+    own = ("mlrun.reproduces", "mlrun.reproduction", "mlflow.runColor")
+    kept = {n: t for n, t in two.data.tags.items() if n not in own and "git" not in n}
+    assert kept == {n: one.data.tags.get(n) for n in kept}
+    assert one.data.params == two.data.params
+    MlflowClient().delete_run(start)
+    code, _, stderr = command("reproduce", first)
+    assert (code, f"init_from: run {start} was deleted" in stderr) == (2, True)
+
+
+def test_a_run_that_stopped_early_stops_again(store: str) -> None:
+    early = {**QUICK, "epochs": 30, "early_stopping": 1, "lr": 0.3}
+    first = mlrun.train(early).run_id
+    again = reproduce(first)
+    assert again.agreement.word == "identical"
+    stopped = [logged(i).data.tags.get("mlrun.stopped") for i in (first, again.run.run_id)]
+    assert stopped[0] == stopped[1]
+    assert stopped[0]
+
+
+def test_a_run_of_an_untrained_network_is_made_again(store: str) -> None:
+    first = mlrun.train({**QUICK, "epochs": 0, "validation": "test"}).run_id
+    assert reproduce(first).agreement.word == "identical"
+
+
+def test_as_many_threads_are_used_as_the_run_had(finished: str, command: Command) -> None:
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("one processor has one thread")
+    MlflowClient().set_tag(finished, "mlrun.threads", "2")
+    stdout = command("reproduce", finished, "--quiet")[1]
+    assert logged(stdout.splitlines()[-1]).data.tags["mlrun.threads"] == "2"
+    assert TRAINED.get("threads") is None
+
+
+def test_no_text_of_a_store_does_anything_to_the_terminal(finished: str, command: Command) -> None:
+    MlflowClient().set_tag(finished, "mlrun.device_name", "\x1b[2Jcpu\nError: none")
+    _, _, stderr = command("reproduce", finished, "--quiet")
+    assert r"device name: \x1b[2Jcpu\nError: none, now cpu" in stderr

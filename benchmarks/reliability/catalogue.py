@@ -28,6 +28,7 @@ FAULTS: dict[str, Fault] = {
     "opened-by-another": file_faults.opened_by_another,
     "sqlite-locked": file_faults.locked,
     "sqlite-read-only-at-the-start": file_faults.read_only_at_the_start,
+    "sqlite-read-only": file_faults.read_only,
     "sqlite-disk-full": file_faults.disk_full,
     "state-disk-full": own_faults.state_disk_full,
     "sender-dies": own_faults.sender_dies,
@@ -42,6 +43,7 @@ FAULTS: dict[str, Fault] = {
     "postgresql-restarts": database_faults.restarts,
     "postgresql-crashes": database_faults.crashes,
     "postgresql-down": database_faults.down,
+    "postgresql-read-only": database_faults.read_only,
 }
 
 

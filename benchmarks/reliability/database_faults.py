@@ -42,3 +42,15 @@ def interrupted(stage: Stage, mode: str, seconds: float) -> Outcome:
         stage.sleep(seconds)
         postgres.start()
         return stage.outcome(training, postgres.address, run_id, training.end())
+
+
+def read_only(stage: Stage) -> Outcome:
+    """PostgreSQL that can only be read for 15 s in the middle, as after a change of hosts."""
+    with cluster(stage.folder / "cluster") as postgres:
+        training = stage.train(postgres.address)
+        run_id = training.reach(MIDDLE)
+        postgres.set("default_transaction_read_only", "on")
+        training.go_on(MIDDLE)
+        stage.sleep(15)
+        postgres.set("default_transaction_read_only", "off")
+        return stage.outcome(training, postgres.address, run_id, training.end())

@@ -109,6 +109,37 @@ def read_only_at_the_start(stage: Stage) -> Outcome:
     return Outcome(code, training.lines(), wrong=wrong)
 
 
+def read_only(stage: Stage) -> Outcome:
+    """An SQLite file that can only be read for 30 s in the middle."""
+    folder = stage.folder / "store"
+    folder.mkdir()
+    uri = stage.sqlite(folder)
+    training = stage.train(uri)
+    run_id = training.reach(MIDDLE)
+    for path in (folder / "mlflow.db", folder):  # without the second, SQLite cannot begin to write
+        with unchangeable(path):
+            training.go_on(MIDDLE)
+            stage.sleep(15)
+    return stage.outcome(training, uri, run_id, training.end())
+
+
+@contextmanager
+def unchangeable(path: Path) -> Iterator[None]:
+    """Keeps everybody from changing a file or folder, root and who has it open too.
+
+    Raises:
+        Skipped: that is not allowed here.
+    """
+    try:
+        subprocess.run(["chattr", "+i", str(path)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise Skipped("chattr +i is not allowed here: needs root, and ext4, XFS or Btrfs") from None
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
 def disk_full(stage: Stage) -> Outcome:
     """The disk of an SQLite file, full from the middle to after the end; sync."""
     with file_system(stage.folder / "disk", "64m") as disk:

@@ -149,6 +149,12 @@ class Postgres:
         finally:
             go.touch()
 
+    def set(self, name: str, value: str) -> None:
+        """Gives a setting another value from now on, whoever is connected."""
+        with (self.folder / "data/postgresql.auto.conf").open("a") as settings:
+            settings.write(f"{name} = {value}\n")  # the last line counts
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "reload")
+
     def stop(self, mode: str) -> None:
         """Stops it, fast or immediate."""
         self._run("pg_ctl", "-w", "-D", str(self.folder / "data"), "-m", mode, "stop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -42,6 +43,11 @@ AT_ONCE: dict[Kind, int] = {  # MLflow's limits of a request; files go one by on
     "end": 1,
 }
 REJECTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST"}
+OF_SQL = "sqlalche.me"  # in what SQLAlchemy says of any error, which MLflow calls a bad request
+OF_VALUE = re.compile(  # the classes of errors that a value is the cause of, and not the database
+    r"\([\w.]*(DataError|IntegrityError|Violation|Truncation|OutOfRange|Representation"
+    r"|Repertoire|UntranslatableCharacter)\)"
+)
 LAUNCH_TAGS = ("mlflow.user", "mlflow.source.name", "mlflow.source.type")  # of a run and its model
 
 
@@ -181,8 +187,14 @@ def as_input(part: LoggedData) -> DatasetInput:
 
 
 def is_refused(error: Exception) -> bool:
-    """Whether MLflow rejects a request for good, so that sending it again is useless."""
-    return isinstance(error, MlflowException) and error.error_code in REJECTED
+    """Whether MLflow rejects a request for good, so that sending it again is useless.
+
+    What ails the database itself passes: it can only be read now, say, or has no connection left.
+    """
+    if not isinstance(error, MlflowException) or error.error_code not in REJECTED:
+        return False
+    text = str(error)
+    return OF_SQL not in text or OF_VALUE.search(text) is not None
 
 
 def view_of(client: MlflowClient, experiment_id: str) -> str | None:

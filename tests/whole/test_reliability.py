@@ -19,12 +19,14 @@ FAULTS = [
     "password-by-address",
     "sqlite-locked-at-the-start",
     "sqlite-locked",
+    "sqlite-read-only",
     "state-disk-full",
     "sender-dies",
     "run-killed",
     "two-runs-in-a-process",
     "clock-jumps",
     "postgresql-crashes",
+    "postgresql-read-only",
 ]
 
 

@@ -1,0 +1,56 @@
+"""What MLflow says to a request: of a value that it will never take, or of a database that ails."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from sqlalchemy import exc
+
+from mlrun.record.sending import is_refused
+
+INSERT = ("INSERT INTO tags VALUES (?)", ("x",))
+ERRORS = {  # as drivers raise them, and whether the value is the cause
+    "malformed": (exc.DatabaseError(*INSERT, sqlite3.DatabaseError("malformed")), False),
+    "closed": (exc.InterfaceError(*INSERT, sqlite3.InterfaceError("closed")), False),
+    "read-only": (exc.InternalError(*INSERT, sqlite3.InternalError("read-only")), False),
+    "no connection": (exc.TimeoutError("QueuePool limit of size 5 reached", code="3o7r"), False),
+    "rolled back": (exc.PendingRollbackError("rolled back", code="8s2b"), False),
+    "too large": (exc.DataError(*INSERT, sqlite3.DataError("too large")), True),
+    "there twice": (exc.IntegrityError(*INSERT, sqlite3.IntegrityError("UNIQUE")), True),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_database_that_ails_refuses_nothing_for_good(name: str) -> None:
+    error, is_of_value = ERRORS[name]
+    here = MlflowException(message=error, error_code=BAD_REQUEST)  # as MLflow's store does
+    assert is_refused(here) is is_of_value
+    there = RestException({"error_code": "BAD_REQUEST", "message": str(error)})  # of a server
+    assert is_refused(there) is is_of_value
+
+
+@pytest.mark.parametrize(
+    ("name", "is_of_value"),
+    [
+        ("ReadOnlySqlTransaction", False),
+        ("InFailedSqlTransaction", False),
+        ("DataError", True),
+        ("UniqueViolation", True),
+        ("StringDataRightTruncation", True),
+    ],
+)
+def test_the_errors_of_postgresql_are_told_apart(name: str, is_of_value: bool) -> None:
+    errors = pytest.importorskip("psycopg.errors", reason="pip install 'mlrun-vision[postgresql]'")
+    kind = getattr(errors, name)
+    error = exc.DBAPIError.instance(*INSERT, kind("says why"), errors.Error)
+    assert is_refused(MlflowException(message=error, error_code=BAD_REQUEST)) is is_of_value
+
+
+def test_what_mlflow_itself_finds_wrong_is_refused() -> None:
+    assert is_refused(MlflowException("bad name", error_code=INVALID_PARAMETER_VALUE))
+    assert is_refused(MlflowException("no such field", error_code=BAD_REQUEST))
+    assert not is_refused(MlflowException("not there", error_code=1))
+    assert not is_refused(ConnectionError("down"))

@@ -33,7 +33,7 @@ MOST, MOST_WAITING = 3.0, 0.5  # per cent
 CALLS = (  # of the main thread
     *((opening, name) for name in ("check_store", "open_run")),
     *((Tracker, name) for name in ("log", "metrics", "params", "tags", "artifact", "table")),
-    *((Tracker, name) for name in ("inputs", "settle_in", "show", "flush", "close")),
+    *((Tracker, name) for name in ("inputs", "settle_in", "show", "close")),
     *((Tracker, name) for name in ("check", "remove", "settle")),
     (Journal, "sync"),  # to the disk, at checkpoints
 )

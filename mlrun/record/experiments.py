@@ -6,7 +6,6 @@ import os
 import shlex
 from typing import Any
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
@@ -21,29 +20,42 @@ LIST = "mlflow experiments search lists those there are"
 
 
 def experiment_of(client: MlflowClient, name: str | None, parent: Any | None = None) -> Experiment:
-    """Returns the experiment that a run goes to.
+    """Returns the experiment that a run goes to, which is made if need be.
 
     Args:
         client: of the store.
-        name: of the experiment, made if need be; None takes the parent's, or MLflow's own.
+        name: of the experiment; None takes the parent's, or MLflow's own.
         parent: the active run, if there is one.
 
     Raises:
         MlrunError: it was deleted, or the one that the environment names is not there.
     """
+    experiment = known_experiment(client, name, parent)
+    if experiment is None:
+        made = own_id() if name is None else client.create_experiment(name)
+        experiment = client.get_experiment(made)
+        check_experiment(experiment)
+    return experiment
+
+
+def known_experiment(
+    client: MlflowClient, name: str | None, parent: Any | None = None
+) -> Experiment | None:
+    """Returns what `experiment_of` does, None where it may have to be made; raises the same."""
     if name is not None:
         experiment = client.get_experiment_by_name(name)
-        if experiment is None:
-            experiment = client.get_experiment(client.create_experiment(name))
+    elif parent is None and os.environ.get("MLFLOW_EXPERIMENT_NAME") is not None:
+        return None  # MLflow itself makes that one
     else:
-        own = parent.info.experiment_id if parent is not None else own_id()
+        own = own_id() if parent is None else parent.info.experiment_id
         try:
             experiment = client.get_experiment(own)
         except MlflowException as error:
             if error.error_code not in ABSENT:
                 raise
             raise MlrunError(f"no experiment has the ID {own}; {LIST}, {ANOTHER}") from None
-    check_experiment(experiment)
+    if experiment is not None:
+        check_experiment(experiment)
     return experiment
 
 
@@ -96,13 +108,16 @@ def check_run(client: MlflowClient, run: Any) -> None:
     )
 
 
-def active_run(client: MlflowClient) -> Any | None:
-    """Returns the run that the caller opened with `mlflow.start_run`, if there is one.
+def present(client: MlflowClient, active: Any | None) -> Any | None:
+    """Returns the run that the caller opened with `mlflow.start_run`, as the store has it.
+
+    Args:
+        client: of the store.
+        active: the run, or None without one.
 
     Raises:
         MlrunError: it was deleted, or lies in another store.
     """
-    active = mlflow.active_run()
     if active is None:
         return None
     run_id = active.info.run_id

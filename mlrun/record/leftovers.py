@@ -86,7 +86,7 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
         store.check(uri)
         client, logged = patiently(lambda: opened(run, uri), Patience(wait, trouble))
         with quiet():
-            outbox = outbox_of(journal, Sender(client, run.run_id, run.experiment_id), uri)
+            outbox = outbox_of(journal, Sender(client, logged), uri)
             outbox.trouble = trouble
             outbox.start()
             left = outbox.close(wait)

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-SENDERS = ("mlrun-outbox", "mlrun-leftovers")  # how the names of threads that send begin
+SEARCH = "mlrun-search"  # the thread that asks a server before a run is opened
+SENDERS = ("mlrun-outbox", "mlrun-leftovers", SEARCH)  # how the names of such threads begin
 
 
 @contextmanager

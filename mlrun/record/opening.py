@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,35 +26,44 @@ from mlrun.record.directly import end_directly
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import (
     PARENT_TAG,
-    active_run,
     check_experiment,
-    check_run,
     experiment_of,
 )
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import Header, Journal
 from mlrun.record.noise import silent
+from mlrun.record.place import Place, Search
 from mlrun.record.presence import process_tags
-from mlrun.record.sending import view_of
+from mlrun.record.sending import view_in, view_of
 from mlrun.record.store import public
 from mlrun.record.tracking import Status, Tracker, why
 from mlrun.record.waiting import alone, check_free, patiently, refusal
 
 LOG = logging.getLogger("mlrun.store")
+NAME_TAG = "mlflow.runName"
 
 
-def check_store() -> None:
+def check_store(experiment: str | None = None) -> Search:
     """Raises MlrunError unless the tracking store in use can be used, two minutes from now at most.
 
     One that does not answer at all is refused within 10 seconds.
+
+    Returns the search for the place of a run there, in this experiment or in MLflow's own. A server
+    is asked for it from now on, so that the run is opened the sooner.
     """
     store.without_bars()
+    store.let_us_wait()
     uri = store.address()
+    search = Search(uri, experiment)
+    search.start()
     store.check(uri)
     patiently(lambda: check_free(uri))
+    return search
 
 
-def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> Tracker:
+def open_run(
+    run_name: str, experiment: str | None, tags: Mapping[str, str], search: Search | None = None
+) -> Tracker:
     """Opens a run, or takes over the one that `mlflow run` opened (`MLFLOW_RUN_ID`).
 
     Args:
@@ -62,6 +72,7 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
             the caller has open in MLflow, of which this one is a child, else MLflow's own. A run
             that is taken over stays in its experiment.
         tags: set on the run, with those that say which process it is.
+        search: for its place, from `check_store`; by default it begins here.
 
     Raises:
         MlrunError: the store cannot be opened within two minutes, the run to take over does not
@@ -69,21 +80,22 @@ def open_run(run_name: str, experiment: str | None, tags: Mapping[str, str]) -> 
     """
     uri, tags = store.address(), {**tags, **process_tags()}
     store.let_us_wait()
-    existing_id = os.environ.get("MLFLOW_RUN_ID")
-    client, run = patiently(lambda: opened(uri, legible(run_name), experiment, tags))
-    if existing_id:
+    search, run_name = search or Search(uri, experiment), legible(run_name)
+    place, run = patiently(lambda: opened(uri, run_name, tags, search))
+    if place.waiting is None:
+        tracker = tracker_of(place, uri, run, run_name)
+    else:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
-    tracker = tracker_of(client, uri, run)
-    if existing_id:
+        given = run.info.run_name
+        tracker = tracker_of(place, uri, run, run_name if is_generated(given) else given)
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.earlier_tags})
+        tracker.tags({NAME_TAG: tracker.run_name})  # which renames it
     tracker.settle_in()
     return tracker
 
 
-def opened(
-    uri: str, run_name: str, experiment: str | None, tags: Mapping[str, str]
-) -> tuple[MlflowClient, Any]:
-    """Returns a client of the store at `uri`, and the run that `open_run` opens there.
+def opened(uri: str, run_name: str, tags: Mapping[str, str], search: Search) -> tuple[Place, Any]:
+    """Returns the place of the run that `open_run` opens in the store at `uri`, and the run.
 
     Raises:
         Busy: the store cannot be used yet; no run was opened.
@@ -94,52 +106,39 @@ def opened(
             check_free(uri)
             if store.first_use(uri):
                 LOG.info("making the tracking database, which takes a few seconds once")
-            with store.artifacts_beside(uri):
-                client = MlflowClient(uri)
-            if existing_id := os.environ.get("MLFLOW_RUN_ID"):
-                return client, waiting_run(client, existing_id, run_name)
-            named = {**tags, **launch_tags()}.items()
-            texts = {encodable(name): encodable(text) for name, text in named}
-            return client, new_run(client, run_name, experiment, texts)
+            place = search.place()
+            if place.experiment is None:
+                made = experiment_of(place.client, search.experiment, place.parent)
+                place = replace(place, experiment=made)
+            if place.waiting is not None:
+                return place, place.waiting
+            return place, new_run(place, run_name, {**tags, **launch_tags()})
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
         raise refusal(uri, error) from None
 
 
-def waiting_run(client: MlflowClient, run_id: str, run_name: str) -> Any:
-    """Returns the run that `mlflow run` opened, with our name where MLflow made one up."""
-    run = client.get_run(run_id)
-    check_run(client, run)
-    if not is_generated(run.info.run_name):
-        return run
-    client.update_run(run_id, name=run_name)
-    return client.get_run(run_id)
+def new_run(place: Place, run_name: str, tags: Mapping[str, str]) -> Any:
+    """Returns a new run at its place, a child of the caller's active run if there is one."""
+    assert place.experiment is not None
+    check_artifacts(place.experiment.artifact_location)
+    child = {} if place.parent is None else {PARENT_TAG: place.parent.info.run_id}
+    texts = {encodable(name): encodable(text) for name, text in {**tags, **child}.items()}
+    return place.client.create_run(place.experiment.experiment_id, run_name=run_name, tags=texts)
 
 
-def new_run(
-    client: MlflowClient, run_name: str, experiment: str | None, tags: Mapping[str, str]
-) -> Any:
-    """Returns a new run, a child of the caller's active run if there is one."""
-    parent = active_run(client)
-    home = experiment_of(client, experiment, parent)
-    check_artifacts(home.artifact_location)
-    child = {} if parent is None else {PARENT_TAG: parent.info.run_id}
-    return client.create_run(home.experiment_id, run_name=run_name, tags={**tags, **child})
-
-
-def tracker_of(client: MlflowClient, uri: str, run: Any) -> Tracker:
+def tracker_of(place: Place, uri: str, run: Any, run_name: str) -> Tracker:
     """Returns the tracker of a run that was opened, with a journal of its own.
 
     Raises:
         RunFailed: the journal cannot be written, or events cannot be sent; the run was ended.
     """
-    run_id = run.info.run_id
-    header = Header(
-        run_id, run.info.experiment_id, run.info.run_name, public(uri), run.info.start_time
-    )
+    client, run_id = place.client, run.info.run_id
+    header = Header(run_id, run.info.experiment_id, run_name, public(uri), run.info.start_time)
+    has_view = place.experiment is not None and view_in(place.experiment) is not None
     try:
-        tracker = Tracker(client, uri, run, Journal(run_folder(run_id), header))
+        tracker = Tracker(client, uri, run, Journal(run_folder(run_id), header), has_view=has_view)
         tracker.check()
     except Exception as error:
         reason = why(error, run_folder(run_id)) if isinstance(error, OSError) else str(error)

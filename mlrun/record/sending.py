@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
     DatasetInput,
+    Experiment,
     InputTag,
     LoggedModelOutput,
     LoggedModelStatus,
     Metric,
     Param,
+    Run,
     RunTag,
 )
 from mlflow.exceptions import MlflowException
@@ -29,6 +32,7 @@ from mlrun.record.outbox import Send
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 AT_ONCE: dict[Kind, int] = {  # MLflow's limits of a request; files go one by one
     "metric": 1000,
@@ -54,13 +58,18 @@ LAUNCH_TAGS = ("mlflow.user", "mlflow.source.name", "mlflow.source.type")  # of 
 class Sender:
     """Sends one run's events through a client; see `events.Event` for their kinds.
 
+    Args:
+        client: of the store.
+        run: as MLflow gives it.
+        has_view: whether the run's experiment has a view of ours.
+
     Attributes:
-        has_view: whether the experiment has a view of ours.
+        has_view: whether it has one now.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str) -> None:
-        self._client, self._run_id, self._experiment_id = client, run_id, experiment_id
-        self.has_view = False
+    def __init__(self, client: MlflowClient, run: Run, *, has_view: bool = False) -> None:
+        self._client, self._run, self.has_view = client, run, has_view
+        self._run_id, self._experiment_id = run.info.run_id, run.info.experiment_id
 
     def by_kind(self) -> Mapping[Kind, Send]:
         """Returns what sends the events of each kind, those of the end last."""
@@ -97,29 +106,22 @@ class Sender:
         self._client.log_inputs(self._run_id, datasets=[as_input(part) for part in parts])
 
     def send_look(self, events: list[Event]) -> None:
-        """Gives the run a colour, and looks for our view of the experiment."""
+        """Gives the run a colour."""
         uri = self._client.tracking_uri
         give_colour(self._client, uri, self._experiment_id, self._run_id)
-        self.has_view = view_of(self._client, self._experiment_id) is not None or self.has_view
 
     def send_artifact(self, events: list[Event]) -> None:
         """Logs a file."""
         (event,) = events
         parent = str(PurePosixPath(event.name).parent)
-        self._client.log_artifact(self._run_id, str(event.value), None if parent == "." else parent)
+        self._files.log_artifact(str(event.value), None if parent == "." else parent)
 
     def send_removal(self, events: list[Event]) -> None:
         """Removes an artifact, if it is there."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         (event,) = events
         parent = str(PurePosixPath(event.name).parent)
-        there = self._client.list_artifacts(self._run_id, parent)
-        if event.name in {item.path for item in there}:
-            uri = self._client.get_run(self._run_id).info.artifact_uri
-            get_artifact_repository(uri, tracking_uri=self._client.tracking_uri).delete_artifacts(
-                event.name
-            )
+        if event.name in {item.path for item in self._files.list_artifacts(parent)}:
+            self._files.delete_artifacts(event.name)
 
     def send_view(self, events: list[Event]) -> None:
         """Puts pictures first on the experiment's chart page."""
@@ -144,6 +146,14 @@ class Sender:
         """Ends the run with its status, as of the event's time."""
         (event,) = events
         self._client.set_terminated(self._run_id, str(event.value), event.timestamp)
+
+    @cached_property
+    def _files(self) -> ArtifactRepository:
+        """The run's artifacts; a client would ask the store anew where they are."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        place = self._run.info.artifact_uri
+        return get_artifact_repository(place, tracking_uri=self._client.tracking_uri)
 
     def _own_model(self, name: str) -> LoggedModel:
         """Returns the run's model of that name, made if need be."""
@@ -199,5 +209,10 @@ def is_refused(error: Exception) -> bool:
 
 def view_of(client: MlflowClient, experiment_id: str) -> str | None:
     """Returns the view that we keep with the experiment, or None."""
-    view: str | None = client.get_experiment(experiment_id).tags.get(appearance.VIEW_TAG)
+    return view_in(client.get_experiment(experiment_id))
+
+
+def view_in(experiment: Experiment) -> str | None:
+    """Returns the view that we keep with the experiment, as it was when it was read, or None."""
+    view: str | None = experiment.tags.get(appearance.VIEW_TAG)
     return view

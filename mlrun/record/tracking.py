@@ -42,6 +42,7 @@ class Tracker:
         uri: the store's address.
         run: as MLflow gives it.
         journal: of the run.
+        has_view: whether the run's experiment has a view of ours.
 
     Attributes:
         run_id, experiment_id, run_name: the run's place in MLflow.
@@ -51,17 +52,19 @@ class Tracker:
         lost: events that could be neither written nor sent.
     """
 
-    def __init__(self, client: MlflowClient, uri: str, run: Any, journal: Journal) -> None:
+    def __init__(
+        self, client: MlflowClient, uri: str, run: Any, journal: Journal, *, has_view: bool = False
+    ) -> None:
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
-        self.run_name: str = run.info.run_name
+        self.run_name = journal.header.name
         self.uri = uri
         self.earlier_params = dict(run.data.params)
         self.earlier_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
         self.journal, self.left, self.lost = journal, 0, 0
         self._tables = self.earlier_tags.get(TABLES_TAG, "[]")
-        self._sender = Sender(client, self.run_id, self.experiment_id)
+        self._sender = Sender(client, run, has_view=has_view)
         self._outbox = outbox_of(journal, self._sender, uri)
         self._outbox.start()
         self._writing = threading.Lock()
@@ -143,7 +146,7 @@ class Tracker:
             self.log(Event("input", part.name, part))
 
     def settle_in(self) -> None:
-        """Gives the run a colour unlike those before it, and checks for our view."""
+        """Gives the run a colour unlike those before it."""
         self.log(Event("look", COLOUR_TAG, ""))
 
     def model(self, module: Any, example: Any, output: Any, requirements: list[str]) -> None:

@@ -12,6 +12,7 @@ from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.record.failures import Failures
+from mlrun.record.place import Search
 from mlrun.record.trust import trust_file, trust_paths
 from mlrun.running.context import RunContext
 from mlrun.running.data_sets import Digests
@@ -73,7 +74,7 @@ def prepared_run(
     """Checks everything, and then trains; see `train`."""
     with contained():
         plan = plan_of(settings)
-        opening.check_store()
+        search = opening.check_store(plan.settings.experiment)
         for text in plan.registry.complaints():
             progress.warn(text)
         with ready(plan) as prepared:
@@ -89,11 +90,15 @@ def prepared_run(
             if repetition is not None:
                 description.tags[TAG] = repetition.run_id
                 repetition.begin(plan, prepared, description)
-            return run_session(plan, prepared, description, progress)
+            return run_session(plan, prepared, description, progress, search)
 
 
 def run_session(
-    plan: Plan, prepared: Prepared, description: Description, progress: Progress
+    plan: Plan,
+    prepared: Prepared,
+    description: Description,
+    progress: Progress,
+    search: Search,
 ) -> Run:
     """Opens a run in MLflow and returns it finished; however it goes, it is ended.
 
@@ -102,7 +107,8 @@ def run_session(
     session = None
     try:
         with undisturbed():
-            tracker = opening.open_run(plan.run_name, plan.settings.experiment, description.tags)
+            home = plan.settings.experiment
+            tracker = opening.open_run(plan.run_name, home, description.tags, search)
             try:
                 trust_paths(tracker.run_id, plan)
                 failures = Failures(tracker)

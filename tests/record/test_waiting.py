@@ -108,7 +108,7 @@ def test_who_waits_for_a_store_can_be_interrupted(
     stage: str,
 ) -> None:
     if stage == "when it is opened":
-        monkeypatch.setattr(opening, "check_store", lambda: None)
+        monkeypatch.setattr(opening, "check_store", lambda experiment: None)
     with (
         locked(home / "mlflow.db", "EXCLUSIVE"),
         pytest.raises(KeyboardInterrupt),

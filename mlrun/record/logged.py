@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
 from mlrun.errors import MlrunError, encodable, one_line
-from mlrun.record import store
+from mlrun.record import links, store
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
@@ -205,7 +205,7 @@ def find_run(reference: str) -> LoggedRun:
         metrics=run.data.metrics,
         params=run.data.params,
         tags=tags,
-        link=store.run_link(store.ui_base(store.address()), run.info.experiment_id, run_id),
+        link=links.run_link(links.ui_base(store.address()), run.info.experiment_id, run_id),
     )
 
 

@@ -1,4 +1,4 @@
-"""The tracking store: its address, whether it answers, and links to its pages."""
+"""The tracking store: its address, and whether it answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 DEFAULT = "mlflow.db"  # MLflow's store in the working directory
 FOLDERS: dict[str, str] = {}  # by the address that this process made of it
 ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # read by MLflow where it opens a store
-LOCAL_UI = "http://127.0.0.1:5000"
 
 
 def without_bars() -> None:
@@ -222,30 +221,6 @@ def lock_path(uri: str) -> str:
             f"cannot make {folder} ({one_line(error)}); set MLRUN_HOME to another folder"
         ) from None
     return str(folder / f"{hashlib.sha256(uri.encode()).hexdigest()[:16]}.lock")
-
-
-def ui_base(uri: str) -> str:
-    """Returns the address of the UI: the server's own, or where `mlrun ui` puts it."""
-    if not uri.startswith(("http://", "https://")):
-        return LOCAL_UI
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-
-
-def run_link(base: str, experiment_id: str, run_id: str) -> str:
-    """Returns the address of a run's page."""
-    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
-
-
-def comparison_link(base: str, experiment_id: str, view_key: str = "") -> str:
-    """Returns the address of the page that compares an experiment's runs in charts.
-
-    `view_key` names a view that is kept with the experiment; see `appearance`.
-    """
-    query = "workflowType=machine_learning&compareRunsMode=CHART"
-    if view_key:
-        query += f"&viewStateShareKey={view_key}"
-    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
 def first_use(uri: str) -> bool:

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from mlrun.errors import encodable, one_line
 from mlrun.machine.interrupts import interruptible, undisturbed
-from mlrun.record import appearance, store
+from mlrun.record import appearance, links
 from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.directly import send_directly
 from mlrun.record.events import Event, Kind, LoggedData
@@ -177,13 +177,13 @@ class Tracker:
     @property
     def link(self) -> str:
         """The address of the run's page."""
-        return store.run_link(store.ui_base(self.uri), self.experiment_id, self.run_id)
+        return links.run_link(links.ui_base(self.uri), self.experiment_id, self.run_id)
 
     @property
     def comparison_link(self) -> str:
         """The address of the experiment's chart page, with our view if it is there."""
         key = appearance.VIEW_KEY if self._sender.has_view else ""
-        return store.comparison_link(store.ui_base(self.uri), self.experiment_id, key)
+        return links.comparison_link(links.ui_base(self.uri), self.experiment_id, key)
 
     def close(self, status: Status, reason: str = "", wait: float = 60.0) -> None:
         """Ends the run with `status` and `reason`, and sends what is left.

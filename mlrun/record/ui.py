@@ -14,7 +14,7 @@ from collections.abc import Callable
 import requests
 
 from mlrun.errors import MlrunError
-from mlrun.record import opening, store
+from mlrun.record import links, opening
 
 SERVER = (
     "import json, os, runpy, signal, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
@@ -38,7 +38,7 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
     """
     uri, experiment_id, view = opening.locate(experiment)
     if uri.startswith(("http://", "https://")):
-        ready(store.comparison_link(store.ui_base(uri), experiment_id, view))
+        ready(links.comparison_link(links.ui_base(uri), experiment_id, view))
         return
     port = free_port(port)
     command = [
@@ -61,7 +61,7 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
     try:
         base = f"http://127.0.0.1:{port}"
         wait_for(base, server)
-        ready(store.comparison_link(base, experiment_id, view))
+        ready(links.comparison_link(base, experiment_id, view))
         server.wait()
     finally:
         stop(server)

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from waiting import until
 
 from mlrun.errors import MlrunError
-from mlrun.record import appearance, leftovers, opening, tracking
+from mlrun.record import appearance, leftovers, links, opening, tracking
 from mlrun.record import store as store_module
 from mlrun.record.events import Event
 from mlrun.record.pictures import encode, figure_event, grid_events, grid_stem, thumbnail
@@ -262,11 +262,11 @@ def test_a_file_needs_no_answer(tmp_path: Path) -> None:
 
 
 def test_links_open_the_right_pages() -> None:
-    base = store_module.ui_base("https://ann:secret@example.org/mlflow/")
+    base = links.ui_base("https://ann:secret@example.org/mlflow/")
     assert base == "https://example.org/mlflow"
-    assert store_module.ui_base("sqlite:///x.db") == "http://127.0.0.1:5000"
-    assert store_module.run_link("b", "1", "r") == "b/#/experiments/1/runs/r"
-    assert store_module.comparison_link("b", "1") == (
+    assert links.ui_base("sqlite:///x.db") == "http://127.0.0.1:5000"
+    assert links.run_link("b", "1", "r") == "b/#/experiments/1/runs/r"
+    assert links.comparison_link("b", "1") == (
         "b/#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART"
     )
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from benchmarks.reliability.proxy import proxy_to
 from benchmarks.reliability.stage import LATE, MIDDLE, Outcome, Stage
-from benchmarks.reliability.stores import served
+from benchmarks.reliability.stores import can_ask_for_passwords, in_address, served
 from benchmarks.slow_network import free_port
+
+USER, PASSWORD = "ann", "pa55/of@ann:bee"  # with what means something in an address
 
 
 def absent(stage: Stage) -> Outcome:
@@ -145,19 +147,24 @@ def emptied(stage: Stage) -> Outcome:
 
 def password_by_variables(stage: Stage) -> Outcome:
     """A server that asks for user and password, by variables; down at the end, sync."""
-    variables = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "pa55-of-ann"}
+    variables = {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
     return with_password(stage, "", variables)
 
 
 def password_by_address(stage: Stage) -> Outcome:
     """A server that asks for user and password, in its address; down at the end, sync."""
-    return with_password(stage, "ann:pa55-of-ann@", {})
+    return with_password(stage, in_address(USER, PASSWORD), {})
 
 
 def with_password(stage: Stage, user: str, variables: dict[str, str]) -> Outcome:
-    """Runs behind a password; the server fails from the middle on, and a later process sends."""
-    with served(stage.folder / "server", stage.store) as server, proxy_to(server.port) as proxy:
-        proxy.password = "ann:pa55-of-ann"
+    """Runs behind a password; the way to the server fails from the middle on, and sync sends.
+
+    MLflow's own server asks for it (`--app-name basic-auth`), or the proxy where that cannot.
+    """
+    asks = (USER, PASSWORD) if can_ask_for_passwords() else ("", "")
+    folder = stage.folder / "server"
+    with served(folder, stage.store, *asks) as server, proxy_to(server.port) as proxy:
+        proxy.password = "" if any(asks) else f"{USER}:{PASSWORD}"
         address = f"http://{user}127.0.0.1:{proxy.port}"
         training = stage.train(address, "--sync-wait", "5", **variables)
         run_id = training.reach(MIDDLE)
@@ -167,14 +174,20 @@ def with_password(stage: Stage, user: str, variables: dict[str, str]) -> Outcome
         proxy.status = 0
         outcome = stage.synced(training, server.address, run_id, code, address, **variables)
         told += passwords(stage)
+        if not variables:
+            return replace(outcome, wrong=[*outcome.wrong, *sorted(set(told))])
+        refused = stage.train(address, MLFLOW_TRACKING_USERNAME=USER, MLFLOW_TRACKING_PASSWORD="x")
+        if refused.end() != 2 or len(refused.lines()) != 1:
+            told.append(f"with a wrong password: {refused.lines()}")
         return replace(outcome, wrong=[*outcome.wrong, *sorted(set(told))])
 
 
 def passwords(stage: Stage) -> list[str]:
-    """Returns the files below a stage that have the password in them."""
+    """Returns the files below a stage that have the password in them, as it is or in an address."""
+    forms = PASSWORD.encode(), in_address(USER, PASSWORD).encode()
     found = []
     for path in stage.folder.rglob("*"):
-        if path.is_file() and b"pa55-of-ann" in path.read_bytes():
+        if path.is_file() and any(form in path.read_bytes() for form in forms):
             found.append(f"the password is in {path.relative_to(stage.folder)}")
     return found
 

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 from benchmarks.slow_network import await_answer, free_port
 
@@ -43,19 +45,20 @@ class Server:
     Args:
         folder: of the database and the artifacts.
         store: an empty one to start with.
+        user, password: that it asks for, in MLflow's own way; empty for none.
     """
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, user: str = "", password: str = "") -> None:
         self.folder, self.port = folder, free_port()
-        self._empty = store
+        self._empty, self._user, self._password = store, user, password
         folder.mkdir(parents=True)
         put_store(store, folder / "server.db", "mlflow-artifacts:/0")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        """Its address, with user and password."""
+        return f"http://{in_address(self._user, self._password)}127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
@@ -63,16 +66,36 @@ class Server:
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # which takes ten processes
+        if self._user:
+            command += ["--app-name", "basic-auth"]
+            environment |= self._authentication()
+        else:
+            command += ["--disable-security-middleware"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--disable-security-middleware"],
+                command,
                 cwd=self.folder,
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # ten processes
+                env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         await_answer(self.port)
+
+    def _authentication(self) -> dict[str, str]:
+        """Returns the variables by which MLflow's server asks for the password, in no file."""
+        settings = self.folder / "authentication.ini"
+        settings.write_text(
+            "[mlflow]\ndefault_permission = READ\n"
+            f"database_uri = sqlite:///{self.folder}/users.db\nadmin_username = {self._user}\n"
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        )
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": self._password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the pages' forms",
+        }
 
     def signal(self, number: int) -> None:
         """Sends a signal to it and its workers."""
@@ -96,10 +119,20 @@ class Server:
         (self.folder / "own.db").replace(self.folder / "server.db")
 
 
+def in_address(user: str, password: str) -> str:
+    """Returns user and password as they stand in an address before the host; empty for none."""
+    return f"{user}:{quote(password, safe='')}@" if user else ""
+
+
+def can_ask_for_passwords() -> bool:
+    """Whether what MLflow's server needs for that is installed: pip install 'mlflow[auth]'."""
+    return find_spec("flask_wtf") is not None
+
+
 @contextmanager
-def served(folder: Path, store: Path) -> Iterator[Server]:
-    """Runs MLflow's server."""
-    server = Server(folder, store)
+def served(folder: Path, store: Path, user: str = "", password: str = "") -> Iterator[Server]:
+    """Runs MLflow's server; see `Server`."""
+    server = Server(folder, store, user, password)
     try:
         server.start()
         yield server

@@ -30,6 +30,7 @@ BUSY = re.compile(
     r"|TEMPORARILY_UNAVAILABLE|too many (429|503) error",
     re.IGNORECASE,
 )
+UNKNOWN_USER = re.compile(r"error code 401\b|401 Client Error")
 
 
 class Busy(MlrunError):
@@ -39,6 +40,11 @@ class Busy(MlrunError):
 def refusal(uri: str, error: Exception) -> MlrunError:
     """Returns the error for a store that could not be opened: `Busy` where it may be later."""
     reason = one_line(first_of(error))
+    if UNKNOWN_USER.search(reason):
+        reason = (
+            "it does not take the user and password, or lacks them; set MLFLOW_TRACKING_USERNAME "
+            "and MLFLOW_TRACKING_PASSWORD"
+        )
     kind = Busy if BUSY.search(f"{error} {reason}") else MlrunError
     return kind(f"tracking store {redact(uri)}: {reason}")
 

@@ -186,11 +186,20 @@ def test_what_may_be_over_soon_is_waited_for(error: Exception) -> None:
         MlflowException("FATAL:  password authentication failed for user ann"),
         sqlite3.DatabaseError("file is not a database"),
         ConnectionRefusedError(111, "Connection refused"),
+        MlflowException("API request to … failed with error code 401 != 200."),
     ],
     ids=str,
 )
 def test_what_stays_is_refused_at_once(error: Exception) -> None:
     assert not isinstance(refusal("sqlite:///x.db", error), Busy)
+
+
+def test_a_server_that_asks_for_a_password_is_told_how_to_give_one() -> None:
+    error = MlflowException("API request to … failed with error code 401 != 200. Response body: …")
+    assert str(refusal("http://ann:secret@db", error)) == (
+        "tracking store http://***@db: it does not take the user and password, or lacks them; set "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    )
 
 
 def error_of_postgresql(code: bytes, text: bytes) -> bytes:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 
 from mlrun.errors import first_of, one_line
+from mlrun.record.abreast import Abreast, start_threads
 from mlrun.record.events import Event, Kind
 from mlrun.record.journal import Journal
 from mlrun.record.parcels import PAUSES, Parcel, packed
 
 GATHER = 0.5  # seconds: how long events wait for others to share a request
-ABREAST = 8  # requests at once, of the kinds that may go side by side
 READ_AT_ONCE = 5000  # events; while so many wait for a store, the others stay on the disk
 SYNC_EVERY = 1.0  # seconds between two times that the journal is written to the disk
 REPORT_EVERY = 60.0  # seconds between two times that a failing store is told of
@@ -175,27 +175,18 @@ class Outbox:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def _deliver_all(self, parcels: list[Parcel]) -> list[Parcel]:
-        """Sends parcels, in order but for those that may go side by side; returns the rest.
-
-        The threads of these are daemons, so that the process can end while a request hangs.
-        """
-        abreast = deque(parcel for parcel in parcels if parcel.kind in self._abreast)
+        """Sends parcels, in order but for those that may go side by side; returns the rest."""
         left: dict[Parcel, list[Parcel]] = {parcel: [parcel] for parcel in parcels}
 
-        def work() -> None:
-            with suppress(IndexError):  # none is left
-                while True:
-                    parcel = abreast.popleft()
-                    left[parcel] = self._deliver(parcel)
+        def deliver(parcel: Parcel) -> None:
+            left[parcel] = self._deliver(parcel)
 
-        beside = [Thread(target=work, name="mlrun-outbox-beside", daemon=True) for _ in abreast]
-        started = start_threads(beside[:ABREAST])
+        beside = [parcel for parcel in parcels if parcel.kind in self._abreast]
+        abreast = Abreast([partial(deliver, parcel) for parcel in beside])
         for parcel in parcels:
             if parcel.kind not in self._abreast:
-                left[parcel] = self._deliver(parcel)
-        work()
-        for thread in started:
-            thread.join()
+                deliver(parcel)
+        abreast.finish()
         return [parcel for rest in left.values() for parcel in rest if self._is_open(parcel)]
 
     def _deliver(self, parcel: Parcel) -> list[Parcel]:
@@ -225,13 +216,3 @@ class Outbox:
                 self.trouble(self.reason)
         parcel.pause, parcel.due = min(2 * parcel.pause, PAUSES[1]), time.monotonic() + parcel.pause
         return [parcel]
-
-
-def start_threads(threads: Sequence[Thread]) -> list[Thread]:
-    """Starts threads until no more can be had; returns those that were started."""
-    started = []
-    with suppress(RuntimeError):
-        for thread in threads:
-            thread.start()
-            started.append(thread)
-    return started

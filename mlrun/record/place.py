@@ -14,9 +14,9 @@ from mlflow.entities import Experiment
 
 from mlrun.machine.interrupts import interruptible
 from mlrun.record import store
+from mlrun.record.abreast import start_threads
 from mlrun.record.experiments import check_run, known_experiment, present
 from mlrun.record.noise import SEARCH, quiet_threads
-from mlrun.record.outbox import start_threads
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from mlflow.exceptions import MlflowException
 
 from mlrun.errors import encodable
 from mlrun.record import appearance
+from mlrun.record.abreast import Abreast
 from mlrun.record.colours import give_colour
 from mlrun.record.events import Event, Kind, LoggedData
 from mlrun.record.outbox import Send
@@ -139,7 +140,7 @@ class Sender:
         if model.status == LoggedModelStatus.READY:
             return
         address_model(folder, model, self._run_id)
-        self._client.log_model_artifacts(model.model_id, str(folder))
+        send_files(self._files_at(model.artifact_location), folder)
         self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
     def send_end(self, events: list[Event]) -> None:
@@ -150,9 +151,11 @@ class Sender:
     @cached_property
     def _files(self) -> ArtifactRepository:
         """The run's artifacts; a client would ask the store anew where they are."""
+        return self._files_at(self._run.info.artifact_uri)
+
+    def _files_at(self, place: str) -> ArtifactRepository:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        place = self._run.info.artifact_uri
         return get_artifact_repository(place, tracking_uri=self._client.tracking_uri)
 
     def _own_model(self, name: str) -> LoggedModel:
@@ -172,6 +175,23 @@ class Sender:
         )
         self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, step=0)])
         return model
+
+
+def send_files(repository: ArtifactRepository, folder: Path) -> None:
+    """Logs the files of a folder side by side; raises the first error."""
+    errors: list[Exception] = []
+
+    def send(file: Path) -> None:
+        parent = file.relative_to(folder).parent.as_posix()
+        try:
+            repository.log_artifact(str(file), None if parent == "." else parent)
+        except Exception as error:
+            errors.append(error)
+
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    Abreast([partial(send, file) for file in files]).finish()
+    if errors:
+        raise errors[0]
 
 
 def address_model(folder: Path, model: LoggedModel, run_id: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from runs import QUICK
@@ -18,7 +19,7 @@ from runs import QUICK
 import mlrun
 from benchmarks.reliability.proxy import Proxy
 
-LIMIT = 60.0  # seconds: for what must come
+LIMIT = 15.0  # seconds: for what must come; MLflow waits for 20
 SERVER = """
 import mlflow.server
 from werkzeug.serving import make_server
@@ -35,22 +36,27 @@ class Watched(Proxy):
     def __init__(self, behind: int) -> None:
         super().__init__(behind)
         self.asked: list[str] = []
+        self.alone: list[str] = []
         self._together: dict[str, threading.Event] = {}
 
     def hold(self, *requests: str) -> None:
-        """Forgets what was asked for; answers none of these before all of them are waiting."""
+        """Forgets what was asked for; answers none of these before all of them are waiting.
+
+        One for which the others did not come is noted as alone.
+        """
         self.asked.clear()
         self._together = {request: threading.Event() for request in requests}
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0].removeprefix("/api/2.0").removeprefix("/mlflow")
-        path = "/file" if path.startswith("-artifacts") else path
+        if path.startswith("-artifacts"):
+            path = f"/model/{Path(path).name}" if "/models/" in path else "/file"
         what = f"{request.command} {path[1:]}"
         self.asked.append(what)
         if what in self._together:
             self._together[what].set()
-            for come in self._together.values():
-                come.wait(LIMIT)
+            if not all(come.wait(LIMIT) for come in self._together.values()):
+                self.alone.append(what)
         super().answer(request)
 
 
@@ -94,7 +100,7 @@ def served(port: int, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
 def test_a_run_is_opened_in_two_round_trips_and_asks_for_nothing_later(served: Watched) -> None:
     served.hold("GET health", "GET experiments/get-by-name")
     run = mlrun.train({**QUICK, "experiment": "served"})
-    assert run.unsent == 0
+    assert (run.unsent, served.alone) == (0, [])
     assert set(served.asked[:2]) == {"GET experiments/get-by-name", "GET health"}
     assert served.asked[2] == "POST runs/create"
     once = ("POST runs/search", "POST runs/set-tag", "POST runs/update")  # colours, the run's end
@@ -118,3 +124,10 @@ def test_a_run_that_mlflow_opened_is_taken_over_without_another_question(
     assert not {*searched, "POST runs/create"} & set(served.asked[3:])
     assert served.asked.count("POST runs/update") == 1  # its end
     assert MlflowClient().get_run(waiting).info.run_name == "mine"
+
+
+def test_the_files_of_a_model_go_side_by_side(served: Watched) -> None:
+    served.hold(*(f"PUT model/{name}" for name in ("MLmodel", "conda.yaml", "model.pt2")))
+    run = mlrun.train({**QUICK, "experiment": "served", "log_model": True})
+    assert (run.unsent, served.alone) == (0, [])
+    assert mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")

@@ -7,6 +7,8 @@ raised
 - at the end of the step, where a training is between `hold` and `release`; a second one at once;
 - at the end of the block within `undisturbed`; at once where such a block waits: `interruptible`.
 
+Whoever asks again after `LONGEST` is not put off: then it is raised wherever it comes.
+
 A first one is therefore raised where the training is between two steps. One that got lost, in a
 plugin that catches everything say, is raised again at the next `release` or `check`.
 """
@@ -26,6 +28,7 @@ from typing import Any
 NAMES = ("SIGTERM", "SIGHUP", "SIGINT")
 KINDS = [signal.Signals[name] for name in NAMES if name in signal.Signals.__members__]
 SAME = 2.0  # seconds in which a signal of another kind is the first one once more
+LONGEST = 10.0  # seconds for which a signal may be put off by a step, or a block
 LAST = 5.0  # seconds for other threads once the process has been ended
 NEVER = sys.maxsize
 
@@ -70,6 +73,8 @@ class Signals:
         elif number not in self.came and now - self.first < SAME:
             return  # Ctrl-C reaches us and the launcher, which ends us in its own way
         self.came.append(number)
+        if now - self.first > LONGEST:
+            self.deliver()
         self.check()
 
     def check(self) -> None:

@@ -80,12 +80,17 @@ class Journal:
         if header is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         elif not (folder / EVENTS).is_file():
-            raise MlrunError(f"{folder}: there is no journal of a run")
+            raise no_journal(folder)
         self._lock = FileLock(folder / LOCK)
         try:
             self._lock.acquire(timeout=GLANCE)
+        except FileNotFoundError:  # the folder was deleted meanwhile
+            raise no_journal(folder) from None
         except Timeout:
             raise InUse(f"{folder}: another process writes this run's journal") from None
+        if header is None and not (folder / EVENTS).is_file():  # deleted by whoever had the lock
+            self._lock.release()
+            raise no_journal(folder)
         self._events = Lines(folder / EVENTS)
         self._answers = Lines(folder / ANSWERS)
         if header is not None and not len(self._events):
@@ -176,7 +181,13 @@ class Journal:
         """
         self._events.close()
         self._answers.close()
-        self._lock.release()
+        try:
+            self._delete()  # while nobody can open it
+        finally:
+            self._lock.release()
+
+    def _delete(self) -> None:
+        """Deletes of the folder what nobody will ask for again."""
         if self.left() or not self.ended:
             return
         if not self.refused and not self.damaged:
@@ -206,6 +217,11 @@ class Journal:
         if event.kind in WITH_FILES:
             return replace(event, value=self.folder / str(event.value))
         return event
+
+
+def no_journal(folder: Path) -> MlrunError:
+    """Returns the error for a folder without a journal."""
+    return MlrunError(f"{folder}: there is no journal of a run")
 
 
 def header_of(folder: Path) -> Header:

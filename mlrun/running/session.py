@@ -192,6 +192,8 @@ class Session:
                 close()
         except Exception as error:
             self.failures.add(what, error)
+            if wait is not None:  # else the run is returned with it
+                self.progress.warn(f"{what} failed: {self.failures.reasons[what]}")
 
     def warn_of_trouble(self, reason: str) -> None:
         """Tells the user that the store fails; called from the tracking thread."""

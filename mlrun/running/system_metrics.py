@@ -13,11 +13,13 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
+from mlrun.machine.interrupts import interruptible
 from mlrun.record.tracking import Tracker
 from mlrun.training.callbacks import Callback, Length
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
 
+LONGEST = 10.0  # seconds for the last sample: a disk that is away does not answer
 INTERVAL = 10.0  # seconds between two samples, unless MLflow's own variable says otherwise
 
 
@@ -50,7 +52,8 @@ class LogSystemMetrics(Callback):
         """Takes the last sample, if that was not done."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join()
+            with interruptible():
+                self._thread.join(LONGEST)
 
     def _run(self) -> None:
         """Takes samples until it is closed."""

@@ -102,6 +102,17 @@ def test_undisturbed_all_wait_for_the_end_of_the_block() -> None:
     assert done == ["inner"]
 
 
+def test_nothing_puts_off_who_asks_again_after_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "LONGEST", -1.0)
+
+    def work() -> None:
+        with undisturbed():
+            come()
+            pytest.fail("it went on")
+
+    assert raised_by(work).whole
+
+
 def test_undisturbed_in_a_step_the_first_waits_for_the_step() -> None:
     def work() -> None:
         interrupts.hold()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +140,19 @@ def test_one_process_writes_a_journal_at_a_time(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "run", HEADER)
     with pytest.raises(MlrunError, match="another process writes this run's journal"):
         Journal(journal.folder)
+
+
+def test_who_waits_for_a_journal_that_is_deleted_does_not_make_it_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run", HEADER)
+    journal.append(Event("end", "status", "FINISHED", 0, 5))
+    journal.acknowledge(journal.unread(9))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Journal, tmp_path / "run")
+        time.sleep(0.1)
+        journal.settle()
+        with pytest.raises(MlrunError):
+            waiting.result()
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_no_journal_is_said(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": ("mlrun.cli.compare", "Compare several runs in one page."),
     "reproduce": ("mlrun.cli.reproduce", "Run a finished run again, and compare the two."),
     "sync": ("mlrun.cli.sync", "Send what runs could not send to the tracking store."),
+    "doctor": ("mlrun.cli.doctor", "Find what killed runs left, and mend it."),
     "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),
     "recipes": ("mlrun.cli.recipes", "List the recipes, or show one."),
     "ui": ("mlrun.cli.ui", "Open MLflow's UI on the store in use."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -40,3 +42,14 @@ def working_directory() -> str:
         raise MlrunError(
             "the working directory was deleted; go to a folder that is there: cd"
         ) from None
+
+
+def size_of(path: Path) -> int:
+    """Returns the bytes of a file or of all files below a folder, each once, whatever its names."""
+    sizes: dict[tuple[int, int], int] = {}
+    for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        with suppress(OSError):  # it was removed meanwhile
+            status = file.lstat()
+            if not stat.S_ISDIR(status.st_mode):
+                sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())

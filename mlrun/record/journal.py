@@ -17,6 +17,7 @@ from mlrun.record.events import WITH_FILES, Event, as_event, as_record
 from mlrun.record.lines import Lines, Record, read_lines
 
 EVENTS, ANSWERS, FILES, LOCK = "journal.jsonl", "answers.jsonl", "files", "lock"
+STATES = ("last.pt", "previous.pt")  # of the training, which a run can be resumed from
 FORMAT = 1  # of the files; a later mlrun that changes them counts on
 GLANCE = 0.5  # seconds: who looks whether the lock is held has it for an instant
 
@@ -63,7 +64,8 @@ class Journal:
         folder, header: as given, or as it is there.
         refused: by an event's number its name, and why the store will never take it.
         taken: how many events the store took since the journal was opened.
-        ended: whether the store has the end of the run, as far as the journal was read.
+        ended: the status that the store has the run ended with, as far as the journal was read;
+            empty where it has not, or the run was taken up again since.
         damaged: lines that are not as they were written; those events cannot be known.
 
     Raises:
@@ -74,7 +76,7 @@ class Journal:
     def __init__(self, folder: Path, header: Header | None = None) -> None:
         self.folder = folder
         self.damaged = self.taken = 0
-        self.ended = False
+        self.ended = ""
         self._open: set[int] = set()  # read and not answered
         self._cursor, self._next = 0, 0
         if header is not None:
@@ -130,7 +132,9 @@ class Journal:
                 found.append(Entry(number, self._event(record)))
                 self._open.add(number)
             elif record.get("kind") == "end":
-                self.ended = True
+                self.ended = str(record["value"])
+            elif "resumed" in record:
+                self.ended = ""
             self._next += 1  # last, so that `left` is never too small
             if len(found) == most:
                 break
@@ -147,8 +151,9 @@ class Journal:
         self._sent.update(numbers)
         self._open.difference_update(numbers)
         self.taken += len(numbers)
-        self.ended = self.ended or any(entry.event.kind == "end" for entry in entries)
         for entry in entries:
+            if entry.event.kind == "end":
+                self.ended = str(entry.event.value)
             if noted and entry.event.kind in WITH_FILES:
                 shutil.rmtree(Path(str(entry.event.value)).parent, ignore_errors=True)
 
@@ -177,7 +182,8 @@ class Journal:
         """Closes the journal, and deletes of the folder what nobody will ask for again.
 
         All of it where the store has everything; all but the journal where it refused something;
-        nothing where something is left to send, or the run did not come to its end.
+        nothing where something is left to send, or the run did not come to its end and can be
+        resumed.
         """
         self._events.close()
         self._answers.close()
@@ -189,6 +195,8 @@ class Journal:
     def _delete(self) -> None:
         """Deletes of the folder what nobody will ask for again."""
         if self.left() or not self.ended:
+            return
+        if self.ended != "FINISHED" and any((self.folder / name).exists() for name in STATES):
             return
         if not self.refused and not self.damaged:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -20,7 +20,8 @@ class Ledger:
     unsent: how many events the store has not answered to.
     refused: why the store will never take some, by their names.
     damaged: lines that are not as they were written; those events cannot be known.
-    end: the status that it records as the run's end; empty where it records none.
+    end: the status that it records as the run's end; empty where it records none, or the run
+        was taken up again since.
     end_sent: whether the store has that.
     last: when it was last written to, milliseconds since 1970.
     """
@@ -52,6 +53,8 @@ def ledger_of(folder: Path) -> Ledger:
         end, end_sent = "", False
         for number, (record, _) in enumerate(read_lines(folder / EVENTS)):
             damaged += record is None
+            if record is not None and "resumed" in record:
+                end, end_sent = "", False
             if record is None or "kind" not in record:
                 continue
             unsent += number not in sent and number not in refused

@@ -65,13 +65,19 @@ def unsent_runs(starts: Sequence[str] = ()) -> list[Path]:
     return [f for f in folders if not starts or any(f.name.startswith(s) for s in starts)]
 
 
-def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reason: None) -> Sent:
+def send(
+    folder: Path,
+    wait: float,
+    trouble: Callable[[str], None] = lambda reason: None,
+    prepare: Callable[[Journal], None] = lambda journal: None,
+) -> Sent:
     """Sends what a journal holds to the store that its run is in.
 
     Args:
         folder: of the run.
         wait: seconds to try a store that fails.
         trouble: called once with the reason, in another thread, when the store first fails.
+        prepare: called with the journal, once it is opened and nobody else can write it.
 
     Raises:
         MlrunError: the journal cannot be read, its run is still going on, or the store does not
@@ -80,6 +86,7 @@ def send(folder: Path, wait: float, trouble: Callable[[str], None] = lambda reas
     journal = Journal(folder)
     try:
         run = journal.header
+        prepare(journal)
         uri = address_for(run)
         store.let_us_wait()
         store.without_bars()

@@ -10,12 +10,12 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from mlrun.record.folders import run_folder
+from mlrun.record.journal import STATES
 from mlrun.record.ledger import recorded
 from mlrun.record.noise import quiet
 from mlrun.training.ranking import rank
 
 FOLDER = "checkpoints"  # of the artifacts
-STATES = ("last.pt", "previous.pt")  # the whole state of training, and the one before it
 WEIGHTS = re.compile(r"epoch-([0-9]{1,9})\.pt")
 
 

@@ -200,7 +200,7 @@ class Tracker:
                 self._outbox.close(seconds)
                 if self._unwritten:
                     self.lost = send_directly(self._sender.by_kind(), self._unwritten)
-                    self.journal.ended = self.journal.ended or not self.lost
+                    self.journal.ended = self.journal.ended or ("" if self.lost else status)
                 break
         self.left = self.journal.left()
 

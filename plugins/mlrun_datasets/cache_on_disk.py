@@ -104,7 +104,9 @@ def build(place: Path, listing: Listing, about: dict[str, Any], workers: int) ->
     shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
     folder.mkdir()
     try:
-        manifest = {"about": about, **fill(folder / "images", listing, about, workers)}
+        sources = [str(path.resolve()) for path in listing.source]  # for mlrun doctor
+        pixels = fill(folder / "images", listing, about, workers)
+        manifest = {"about": about, "sources": sources, **pixels}
         written = json.dumps(manifest).encode()
         (folder / "manifest.json").write_bytes(written)
         (folder / "manifest.sha256").write_text(hashlib.sha256(written).hexdigest())

@@ -55,8 +55,9 @@ def test_the_page_shows_what_the_commands_print(
     _, second, stderr = command(*shlex.split(start.replace(FIRST, first.strip()[:8])), *QUIET)
     assert second, stderr
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
     commands = shown()
-    names = {"runs", "evaluate", "predict", "compare", "report", "reproduce", "sync"}
+    names = {"runs", "evaluate", "predict", "compare", "report", "reproduce", "sync", "doctor"}
     assert {line.split()[0] for line, _ in commands} == names
     for line, output in commands:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)

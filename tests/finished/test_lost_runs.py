@@ -14,7 +14,7 @@ import pytest
 from lost import dead_process, opened, status
 from mlflow import MlflowClient
 from PIL import Image
-from runs import history
+from runs import artifacts, history
 
 from mlrun.errors import MlrunError
 from mlrun.preparing.weights import best_weights
@@ -61,6 +61,10 @@ def killed(store: str) -> str:
     return run_id
 
 
+def artifacts_here(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.pt"))
+
+
 def picture(place: Path) -> str:
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(place)
     return str(place)
@@ -91,7 +95,7 @@ def test_a_killed_run_is_lost_and_its_best_weights_are_used(
     logged = dict(history(killed, "val/loss"))[best]
     assert stdout.startswith(f"val: loss {logged:.4f}, ")
 
-    # it is ended, as mlrun doctor --fix does
+    # somebody ends it in MLflow
     client, folder = MlflowClient(), run_folder(killed)
     client.set_tag(killed, "mlrun.status", "FAILED")
     client.set_terminated(killed, "FAILED")
@@ -100,11 +104,19 @@ def test_a_killed_run_is_lost_and_its_best_weights_are_used(
     assert find_run(killed).best_epoch == best
     client.update_run(killed, status="RUNNING")
 
-    # the folder is lost; MLflow has what the run logged while it lasted
-    epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.pt"))
-    assert len(epochs) == 2
-    for name in ("last.pt", *(f"epoch-{epoch}.pt" for epoch in epochs)):
-        client.log_artifact(killed, str(folder / name), "checkpoints")
+    # mlrun doctor ends it, and MLflow has its checkpoints
+    names = artifacts_here(folder)
+    assert len(names) == 3
+    code, stdout, stderr = command("doctor", "--fix", killed)
+    assert code == 0, stderr
+    assert f"it is FAILED now; go on with: mlrun resume {killed}\n" in stdout
+    assert status(killed) == "FAILED"
+    assert artifacts(killed, "checkpoints") == names == artifacts_here(folder)
+    assert command("predict", killed, image) == (0, here, "")
+
+    # the folder is lost, and MLflow has what the run logged while it lasted
+    client.update_run(killed, status="RUNNING")
+    client.delete_tag(killed, "mlrun.best_epoch")
     shutil.rmtree(folder)
     code, stored, stderr = command("predict", killed, image)
     assert (code, stored) == (0, here)

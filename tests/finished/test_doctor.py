@@ -1,0 +1,298 @@
+"""mlrun doctor: what it finds of runs and their folders, what it ends, and what it removes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from lost import dead_process, journal_of, lost, opened, save, status
+from mlflow import MlflowClient
+from runs import artifacts, history
+
+from mlrun.finished.cures import REASON, end_lost, remove_folder
+from mlrun.record.events import Event
+from mlrun.record.folders import run_folder
+from mlrun.record.journal import InUse, Journal
+from mlrun.record.ledger import ledger_of
+
+Command = Callable[..., tuple[int, str, str]]
+LOSS = Event("metric", "val/loss", 0.5, 1)
+
+
+def tags(run_id: str) -> dict[str, str]:
+    found: dict[str, str] = MlflowClient().get_run(run_id).data.tags
+    return found
+
+
+def ended(store: str, how: str = "FINISHED") -> str:
+    """The id of a run that ended, and whose folder stayed though MLflow has all of it."""
+    run_id = opened()
+    journal = journal_of(run_id, store, LOSS, Event("end", "status", how))
+    journal.acknowledge(journal.unread(9))
+    save(run_id, "last.pt")
+    del journal  # as a kill before the folder was removed
+    MlflowClient().set_terminated(run_id, how)
+    return run_id
+
+
+def test_a_lost_run_is_ended_with_what_it_had_and_can_go_on(store: str, command: Command) -> None:
+    before = int(time.time() * 1000)
+    run_id = lost(store, LOSS)
+    folder = save(run_id, "last.pt", "epoch-1.pt")
+    code, stdout, _ = command("doctor")
+    assert code == 1
+    on = f"go on with: mlrun resume {run_id}"
+    assert stdout.startswith(f"run {run_id} (mine): it is lost, its process is gone; {on}; ")
+    assert status(run_id) == "RUNNING"  # it only looked
+
+    code, stdout, stderr = command("doctor", "--fix")
+    assert code == 0, stderr
+    first, second = stdout.splitlines()
+    assert first == f"run {run_id} (mine): 7 events sent, it is FAILED now; {on}"
+    assert second.startswith(f"folder {folder} (")
+    assert f"): its run is FAILED, and can go on with: mlrun resume {run_id}; " in second
+    run = MlflowClient().get_run(run_id)
+    assert run.info.status == "FAILED"
+    assert before <= run.info.end_time <= time.time() * 1000
+    assert tags(run_id)["mlrun.status"] == "FAILED"
+    assert tags(run_id)["mlrun.reason"] == REASON
+    assert tags(run_id)["mlrun.best_epoch"] == "1"
+    assert history(run_id, "val/loss") == [(1, 0.5)]
+    assert artifacts(run_id, "checkpoints") == ["epoch-1.pt", "last.pt"]
+    assert (folder / "last.pt").exists()
+    assert command("doctor")[0] == 0
+
+
+@pytest.mark.parametrize("where", ["previous.pt", "MLflow", "nowhere"])
+def test_how_to_go_on_is_said_where_a_state_is_saved(
+    store: str, home: Path, command: Command, where: str
+) -> None:
+    run_id = lost(store, LOSS)
+    if where == "MLflow":
+        (home / "last.pt").write_bytes(b"state")
+        MlflowClient().log_artifact(run_id, str(home / "last.pt"), "checkpoints")
+    elif where != "nowhere":
+        save(run_id, where)
+    _, stdout, _ = command("doctor", "--fix")
+    on = "nothing to go on from was saved"
+    if where != "nowhere":
+        on = f"go on with: mlrun resume {run_id}"
+    assert stdout.splitlines()[0].endswith(f"it is FAILED now; {on}")
+    assert run_folder(run_id).exists() == (where == "previous.pt")
+
+
+def test_a_run_that_was_killed_before_it_had_a_folder_is_ended(
+    store: str, command: Command
+) -> None:
+    run_id = opened(process=dead_process())
+    assert command("doctor")[0] == 1
+    code, stdout, _ = command("doctor", "--fix")
+    assert (code, status(run_id)) == (0, "FAILED")
+    assert stdout.endswith("it is FAILED now; nothing to go on from was saved\n")
+    assert not run_folder(run_id).exists()
+
+
+@pytest.mark.parametrize("how", ["FINISHED", "KILLED"])
+def test_an_end_that_the_journal_records_wins(store: str, command: Command, how: str) -> None:
+    tag, end = Event("tag", "mlrun.status", how), Event("end", "status", how, timestamp=12345)
+    run_id = lost(store, LOSS, tag, end)
+    code, stdout, _ = command("doctor")
+    assert code == 1
+    assert f"it ended {how}, which MLflow does not have yet" in stdout
+    code, stdout, _ = command("doctor", "--fix")
+    assert (code, status(run_id), tags(run_id)["mlrun.status"]) == (0, how, how)
+    assert MlflowClient().get_run(run_id).info.end_time == 12345
+    assert "mlrun.reason" not in tags(run_id)
+    assert stdout.startswith(f"run {run_id} (mine): 3 events sent, it is {how} now")
+
+
+def test_a_run_that_lasts_is_never_touched(store: str, command: Command) -> None:
+    run_id = opened()
+    journal = journal_of(run_id, store, LOSS)
+    for options in (["--fix", "--clean"], ["--fix", "--clean", run_id]):
+        code, stdout, stderr = command("doctor", *options)
+        assert code == 0, stderr
+        assert stdout.startswith(f"run {run_id} (mine): it is still running\n")
+    with pytest.raises(InUse):
+        end_lost(MlflowClient(), run_id, 5, print)  # it was lost when it was looked at
+    assert "in use by a process" in remove_folder(MlflowClient(), run_id, asked=True)[0]
+    assert (status(run_id), ledger_of(run_folder(run_id)).unsent) == ("RUNNING", 1)
+    journal.settle()
+
+
+def test_runs_of_other_hosts_are_listed_and_never_ended(store: str, command: Command) -> None:
+    run_id = lost(store, LOSS, host="far")
+    code, stdout, _ = command("doctor", "--fix", "--clean", run_id)
+    assert (code, status(run_id)) == (0, "RUNNING")
+    assert "it is still running on far, or was killed there; mlrun doctor tells on" in stdout
+    assert run_folder(run_id).exists()
+
+
+def test_a_run_that_nothing_is_known_of_is_ended_only_where_it_is_named(
+    store: str, command: Command
+) -> None:
+    run_id = opened(host=None)  # of an older version
+    code, stdout, _ = command("doctor", "--fix")
+    assert (code, status(run_id)) == (0, "RUNNING")
+    assert f"if it is gone, end it with: mlrun doctor --fix {run_id}" in stdout
+    assert command("doctor", "--fix", run_id[:8])[0] == 0
+    assert status(run_id) == "FAILED"
+
+
+def test_a_run_that_ended_meanwhile_stays_as_it_is(store: str) -> None:
+    client, run_id = MlflowClient(), lost(store, LOSS)
+    client.set_terminated(run_id, "FINISHED")
+    assert end_lost(client, run_id, 5, print) == f"run {run_id} (mine): it is FINISHED already"
+    assert "mlrun.reason" not in tags(run_id)
+
+
+def test_two_doctors_at_once_end_a_run_once(store: str) -> None:
+    ids = [lost(store, LOSS) for _ in range(2)]
+
+    def end(run_id: str) -> str:
+        try:
+            return end_lost(MlflowClient(), run_id, 30, print)
+        except InUse:
+            return "in use"
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(end, [*ids, *ids]))
+    assert sum("4 events sent" in line for line in told) == 2
+    for run_id in ids:
+        assert (status(run_id), history(run_id, "val/loss")) == ("FAILED", [(1, 0.5)])
+        assert not list(run_folder(run_id).glob("*.jsonl"))
+
+
+def test_a_store_that_fails_meanwhile_leaves_the_end_to_sync(
+    store: str, home: Path, command: Command
+) -> None:
+    run_id = lost(store, LOSS)
+    save(run_id, "last.pt")
+    (home / "mlruns").write_text("in the way of artifacts")
+    code, stdout, _ = command("doctor", "--fix", "--wait", "1")
+    assert code == 1
+    assert f"send them with: mlrun sync {run_id}" in stdout
+    assert status(run_id) == "RUNNING"
+    (home / "mlruns").unlink()
+    assert command("sync")[0] == 0
+    assert (status(run_id), tags(run_id)["mlrun.reason"]) == ("FAILED", REASON)
+
+
+def test_folders_that_nobody_needs_are_removed_where_it_is_asked_for(
+    store: str, command: Command
+) -> None:
+    finished, deleted = ended(store), ended(store, "KILLED")
+    MlflowClient().delete_run(deleted)
+    code, stdout, _ = command("doctor")
+    assert code == 1
+    assert (
+        ": its run is FINISHED, and all of it is in MLflow; remove it with: mlrun doctor" in stdout
+    )
+    assert ": its run was deleted in MLflow; remove it with: mlrun doctor --clean" in stdout
+    assert run_folder(finished).exists()
+    code, stdout, stderr = command("doctor", "--clean")
+    assert code == 0
+    assert stdout.count(": removed, ") == 2
+    assert " freed\n" in stderr
+    assert not run_folder(finished).exists()
+    assert not run_folder(deleted).exists()
+
+
+def kept(store: str, home: Path, kind: str) -> tuple[str, str]:
+    """The id of a run whose folder holds something, and what is told of it."""
+    client = MlflowClient()
+    if kind == "resumable":
+        return ended(store, "KILLED"), "its run is KILLED, and can go on with: mlrun resume "
+    if kind == "refused":
+        run_id = ended(store)
+        journal = Journal(run_folder(run_id))
+        journal.append(Event("metric", "late", 1.0))
+        journal.refuse(journal.unread(9)[0], "no")
+        del journal
+        return run_id, "it has what MLflow does not take: late (no); "
+    if kind == "no run":
+        return str(shutil.move(run_folder(ended(store)), run_folder("0" * 32)).name), (
+            "MLflow has no run of this id any more; "
+        )
+    where = f"sqlite:///{home / 'other.db'}" if kind.endswith("store") else store
+    run_id = lost(where, LOSS, Event("end", "status", "FINISHED"))
+    client.set_terminated(run_id, "FINISHED")
+    if kind == "deleted, unsent":
+        client.delete_run(run_id)
+        return run_id, "its run was deleted in MLflow; 2 of its events are unsent; restore it with"
+    if kind == "no store":
+        return run_id, "its store " + f"{home / 'other.db'} is not there ("
+    if kind == "other store":
+        (home / "other.db").touch()
+        return run_id, f"2 of its events are unsent, for the store sqlite:///{home}/other.db; send "
+    return run_id, "2 of its events are unsent, send them with: mlrun sync "
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["resumable", "refused", "no run", "unsent", "deleted, unsent", "no store", "other store"],
+)
+def test_what_is_unsent_or_could_go_on_is_removed_only_where_it_is_named(
+    store: str, home: Path, command: Command, kind: str
+) -> None:
+    run_id, told = kept(store, home, kind)
+    files = sorted(run_folder(run_id).rglob("*"))
+    for options in ([], ["--fix"], ["--clean"], ["--fix", "--clean"]):
+        code, stdout, stderr = command("doctor", *options)
+        assert told in stdout, stderr
+        assert code == ("unsent" in kind or "store" in kind)
+        assert set(files) <= set(run_folder(run_id).rglob("*"))
+    code, stdout, _ = command("doctor", "--clean", run_id)
+    assert run_folder(run_id).exists() == (kind == "other store")
+    if kind != "other store":
+        assert code == 0
+        assert stdout.startswith(f"folder {run_folder(run_id)}: removed, ")
+
+
+def test_a_lost_run_keeps_its_folder_until_it_is_ended(store: str, command: Command) -> None:
+    run_id = lost(store, LOSS)
+    save(run_id, "last.pt")
+    assert command("doctor", "--clean", run_id)[0] == 1
+    assert run_folder(run_id).exists()
+    assert command("doctor", "--fix", "--clean", run_id)[0] == 0
+    assert not run_folder(run_id).exists()
+    assert status(run_id) == "FAILED"
+
+
+def test_a_folder_that_is_none_of_a_run_is_left(store: str, command: Command) -> None:
+    for name in ("new", "odd"):  # a run may be about to begin in the first
+        run_folder(name).mkdir(parents=True)
+    (run_folder("odd") / "journal.jsonl").write_text("no journal\n")
+    code, stdout, _ = command("doctor", "--clean")
+    assert code == 0
+    assert stdout.count("it is left as it is: ") == 1
+    assert run_folder("new").exists()
+    assert (run_folder("odd") / "journal.jsonl").exists()
+
+
+def test_wrong_input_is_one_line(home: Path, command: Command) -> None:
+    code, stdout, stderr = command("doctor")
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert "there is none yet" in stderr
+
+
+def test_a_run_there_is_not_is_named(store: str, command: Command) -> None:
+    code, stdout, stderr = command("doctor", "--fix", "nothing")
+    assert (code, stdout) == (2, "")
+    assert stderr == (
+        "Error: run nothing: it is not RUNNING in MLflow, and has no folder here; mlrun doctor "
+        "without a run tells of all that are\n"
+    )
+
+
+def test_a_store_that_does_not_answer_is_one_line(
+    home: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    code, stdout, stderr = command("doctor", "--fix")
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert "tracking server http://127.0.0.1:9: it does not answer" in stderr

@@ -22,7 +22,7 @@ from mlrun.running.progress import Progress, Silent
 from mlrun.running.repetition import Repetition
 from mlrun.running.run import Run
 from mlrun.running.train import train
-from mlrun.settings.plan import Plan
+from mlrun.settings.plan import Plan, text_of
 
 ENVIRONMENT = PurePosixPath("environment.txt")
 VERDICT = "mlrun.reproduction"  # the new run's tag
@@ -181,7 +181,9 @@ def recorded_inputs(run: LoggedRun, data: Mapping[str, str]) -> Inputs:
         artifacts = Artifacts(run, Path(folder))
         listed = [path for path in artifacts.listed("", ".txt") if path == ENVIRONMENT]
         texts = artifacts.read(listed, lambda file: file.read_text(encoding="utf-8"))
-    return inputs_of(run.params, run.tags, texts.get(ENVIRONMENT, ""), data)
+    settings = run.recalled.settings  # its params may be as `mlflow run` wrote them: 1e-3 for 0.001
+    params = {name: text_of(v) for name, v in {**settings.flat(), **settings.options}.items()}
+    return inputs_of(params, run.tags, texts.get(ENVIRONMENT, ""), data)
 
 
 def present_inputs(

@@ -7,15 +7,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from runs import QUICK, TRAINED, artifacts_of, history, logged, plugin, read
+from runs import QUICK, artifacts_of, history, logged, plugin, read
 
 import mlrun
-from mlrun.finished.reproduce import reproduce
+from mlrun.finished.reproduce import compared, reproduce
+from mlrun.record.logged import find_run
 
 Command = Callable[..., tuple[int, str, str]]
 ONE_LAYER = """
@@ -94,7 +96,6 @@ def test_what_was_evaluated_afterwards_is_not_compared(finished: str, command: C
         ("environment.txt", "^pluggy==.*", "gone==1", "other package gone: 1, now not there"),
         ("environment.txt", "^code mlrun .*", "code mlrun 0123", "code mlrun: 0123, now "),
         ("environment.txt", "^processor .*", "processor Z80", "device processor: Z80, now "),
-        ("settings.yaml", "^lr: .*", "lr: 0.02", "setting lr: 0.01, now 0.02"),
     ],
 )
 def test_the_first_input_that_changed_is_named_before_and_after(
@@ -267,7 +268,7 @@ def test_a_probe_image_that_is_gone_is_left_out(
 
 
 def test_a_run_with_a_time_limit_is_made_again_by_its_steps(store: str) -> None:
-    clock = {**QUICK, "epochs": 10**6, "schedule": "cosine", "time_limit": 0.003}
+    clock = {**QUICK, "epochs": 1000, "schedule": "cosine", "time_limit": 0.003}
     first = mlrun.train(clock).run_id
     assert logged(first).data.tags["mlrun.stopped"].startswith("time limit")
     second = reproduce(first)
@@ -324,13 +325,58 @@ def test_a_run_of_an_untrained_network_is_made_again(store: str) -> None:
     assert reproduce(first).agreement.word == "identical"
 
 
+def test_an_option_that_is_given_counts_as_changed(finished: str, command: Command) -> None:
+    code, stdout, stderr = command("reproduce", finished, "--quiet", "--model.channels", "2")
+    assert code == 1
+    assert "changed since run" in stderr
+    assert "differs, because setting model.channels changed: 4, now 2\n" in stdout
+
+
+def test_params_are_read_from_the_settings_as_mlflow_run_may_write_them_otherwise(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = MlflowClient()
+    first = client.create_run("0").info.run_id
+    client.log_param(first, "lr", "2e-3")
+    monkeypatch.setenv("MLFLOW_RUN_ID", first)
+    assert mlrun.train({**QUICK, "lr": "2e-3"}).run_id == first
+    assert logged(first).data.params["lr"] == "2e-3"
+    assert reproduce(first).changed == ()
+
+
+def test_a_plugin_s_version_that_changed_is_named_and_one_that_is_gone(
+    store: str, install: Callable[..., Path], command: Command
+) -> None:
+    file = install("layers", f"import mlrun\n{ONE_LAYER}")
+    seen = {"model": "one-layer", "epochs": 1, "visualisers": "none", "log_model": False}
+    first = mlrun.train(seen).run_id
+    changed = ONE_LAYER.replace("nn.Flatten()", "nn.Flatten(), nn.Dropout(0.9)")
+    (file.parent / "layers-1.0.dist-info" / "METADATA").unlink()
+    (file.parent / "layers-1.0.dist-info" / "entry_points.txt").unlink()
+    install("layers", f"import mlrun\n{changed}", version="1.1")
+    code, stdout, stderr = command("reproduce", first, "--quiet")
+    assert code == 1
+    told = "differs, because plugin model changed: layers/one-layer from layers (layers 1.0), now "
+    assert told in stdout
+    (file.parent / "layers-1.1.dist-info" / "entry_points.txt").unlink()
+    code, _, stderr = command("reproduce", first, "--quiet")
+    assert code == 2
+    assert f"run {first}: unknown model one-layer; " in stderr
+    assert "; the run had layers/one-layer from layers (layers 1.0)" in stderr
+
+
+def test_a_run_that_is_not_in_the_store_as_a_whole_is_not_compared(finished: str) -> None:
+    run = replace(reproduce(finished).run, unsent=3)
+    with pytest.raises(mlrun.RunFailed, match=f"3 events of it .* mlrun sync {run.run_id}"):
+        compared(find_run(finished), run)
+
+
 def test_as_many_threads_are_used_as_the_run_had(finished: str, command: Command) -> None:
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one processor has one thread")
     MlflowClient().set_tag(finished, "mlrun.threads", "2")
     stdout = command("reproduce", finished, "--quiet")[1]
     assert logged(stdout.splitlines()[-1]).data.tags["mlrun.threads"] == "2"
-    assert TRAINED.get("threads") is None
 
 
 def test_no_text_of_a_store_does_anything_to_the_terminal(finished: str, command: Command) -> None:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import torch
 
@@ -14,6 +15,7 @@ from mlrun.errors import MlrunError
 from mlrun.machine.randomness import own_random_states
 
 PREFERRED = ("cuda", "xpu", "mps")
+_in_use = Lock()  # while torch is set up for a run
 
 
 def available() -> list[str]:
@@ -58,19 +60,38 @@ def torch_settings(
     give the same numbers (docs/settings.md: under which conditions), and `threads` CPU threads
     are used (0: torch's own choice). With `deterministic`, operations that are not reproducible
     raise an error.
+
+    Raises:
+        MlrunError: torch is set up for another run, in this thread or another.
     """
+    check_idle()
+    with _in_use, own_settings(), own_random_states(device):
+        torch.backends.cudnn.deterministic = True
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+            torch.use_deterministic_algorithms(True)
+        if threads:
+            torch.set_num_threads(threads)
+        yield
+
+
+def check_idle() -> None:
+    """Raises MlrunError where torch is set up for a run: it is so for the whole process."""
+    if _in_use.locked():
+        raise MlrunError(
+            "another run is at work in this process, in which torch has one source of random "
+            "numbers; wait until it has ended, or start this one in another process"
+        )
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Puts torch's threads, and its determinism, back afterwards."""
     before, cudnn = torch.get_num_threads(), torch.backends.cudnn.deterministic
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
-        with own_random_states(device):
-            torch.backends.cudnn.deterministic = True
-            if deterministic:
-                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
-                torch.use_deterministic_algorithms(True)
-            if threads:
-                torch.set_num_threads(threads)
-            yield
+        yield
     finally:
         set_deterministic(strict, warn_only=warn_only)
         torch.backends.cudnn.deterministic = cudnn

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlrun.errors import MlrunError, RunFailed, contained, one_line
 from mlrun.machine import interrupts
+from mlrun.machine.devices import check_idle
 from mlrun.machine.interrupts import undisturbed
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
@@ -44,12 +45,13 @@ def train(
 
     Raises:
         MlrunError: something is wrong with the settings, the data or the store; no run was
-            opened.
+            opened. Also where another call is at work, in this thread or another.
         RunFailed: the run was opened and ended FAILED.
         KeyboardInterrupt: the run was interrupted and ended KILLED. In the main thread SIGTERM and
             SIGHUP do so as well, unless the caller handles or ignores them.
     """
     shown = progress or Silent()
+    check_idle()
     with interrupts.heeded():
         try:
             return prepared_run(settings, shown, repetition)

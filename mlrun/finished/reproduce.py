@@ -141,7 +141,13 @@ def compared(first: LoggedRun, run: Run) -> tuple[LoggedRun, Agreement]:
 
 
 def check_finished(run: LoggedRun) -> None:
-    """Raises MlrunError unless the run ended well."""
+    """Raises MlrunError unless the run ended well, and started with its first step."""
+    before = run.tags.get("mlrun.continues")
+    if before:
+        raise MlrunError(
+            f"run {run.run_id} went on from the last state of run {before}, which its settings "
+            f"alone do not lead to; reproduce that one, and go on with it for longer: mlrun resume"
+        )
     if run.status == "FINISHED":
         return
     told = f"it is {run.status}: {run.tags.get('mlrun.reason', 'no reason is known')}"

@@ -224,6 +224,13 @@ def test_a_run_that_is_not_finished_is_refused(
     assert f"run {finished} is not finished, so it cannot be reproduced ({told}" in stderr
 
 
+def test_a_run_that_continues_another_is_refused(finished: str, command: Command) -> None:
+    MlflowClient().set_tag(finished, "mlrun.continues", "abcd")
+    code, _, stderr = command("reproduce", finished)
+    assert (code, len(stderr.splitlines()), runs_of_store()) == (2, 1, 1)
+    assert f"run {finished} went on from the last state of run abcd" in stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

@@ -11,12 +11,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from mlrun.record.events import Event
-from mlrun.record.folders import run_folder
+from mlrun.record.folders import run_folder, state_folder
 from mlrun.record.journal import Header, Journal
-from mlrun.record.presence import HOST_TAG, PROCESS_TAG
+from mlrun.record.presence import HOST_TAG, PROCESS_TAG, STATE_TAG
 from mlrun.record.store import public
-
-SENT = Event("metric", "val/loss", 0.5, 1)
 
 
 def dead_process() -> str:
@@ -26,11 +24,16 @@ def dead_process() -> str:
     return str(process.pid)
 
 
-def opened(*, host: str | None = platform.node(), process: str = str(os.getpid())) -> str:
-    """The id of a run that was opened in the store in use by a process; by default this one."""
+def opened(
+    *, host: str | None = platform.node(), process: str = str(os.getpid()), home: str | None = None
+) -> str:
+    """The id of a run that was opened in the store in use by a process; by default this one.
+
+    `host` None is a run of a version that did not name it; `home` is its state folder.
+    """
     tags = {"mlrun.version": "0.1.0"}
     if host is not None:
-        tags |= {HOST_TAG: host, PROCESS_TAG: process}
+        tags |= {HOST_TAG: host, PROCESS_TAG: process, STATE_TAG: home or str(state_folder())}
     run_id: str = MlflowClient().create_run("0", run_name="mine", tags=tags).info.run_id
     return run_id
 

@@ -23,13 +23,14 @@ OWN_TAGS = (
     "mlflow.source.git.commit",
     "mlrun.git_dirty",
     "mlrun.process",
+    "mlrun.state_folder",
 )
 OWN_PARAMS = ("sync_wait", "run_name")
 LEFT_OUT = (  # of the comparison, for the page
     "the values of metrics that a clock decides (" + ", ".join(TIMED_METRICS) + ")",
     "times and ids in the names of pictures",
     "the content of the report and of `last.pt`, which have such times in them",
-    "a run's colour, its process, and the commit that it is of",
+    "a run's colour, its process and state folder, and the commit that it is of",
     "the setting `sync_wait`",
 )
 

@@ -65,8 +65,9 @@ def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> in
 
     client = open_store()
     findings = examine(client, run_ids)
+    failed = False
     if fix:
-        mend(client, findings, wait, named=bool(run_ids))
+        failed = not mend(client, findings, wait, named=bool(run_ids))
         seen = {finding.run_id for finding in findings}
         findings = [finding for finding in examine(client) if finding.run_id in seen]
     lines = list(folders(client, findings, clean=clean, named=bool(run_ids)))
@@ -76,22 +77,28 @@ def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> in
         echo(line.told)
     if freed := sum(line.size for line in lines):
         click.echo(f"{in_bytes(freed)} freed", err=True)
-    left = any(line.left for line in lines)
+    left = failed or any(line.left for line in lines)
     if not left:
         click.echo("nothing is left to be mended", err=True)
     return 1 if left else 0
 
 
-def mend(client: MlflowClient, findings: Sequence[Finding], wait: float, *, named: bool) -> None:
-    """Ends the runs whose process is gone, and prints what was done; named ones not known, too."""
+def mend(client: MlflowClient, findings: Sequence[Finding], wait: float, *, named: bool) -> bool:
+    """Ends the runs whose process is gone, and prints what was done; whether nothing failed.
+
+    Named ones are ended also where it is not known whether their process is gone.
+    """
     from mlrun.finished.cures import end_lost
 
+    done = True
     for finding in findings:
         if finding.cure == "fix" or (named and finding.ended):
             try:
                 echo(end_lost(client, finding.run_id, wait, say_trouble))
             except MlrunError as error:
                 echo(f"Warning: run {finding.run_id}: {error}", err=True)
+                done = False
+    return done
 
 
 def folders(

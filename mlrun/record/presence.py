@@ -18,14 +18,14 @@ import psutil
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
-from mlrun.errors import MlrunError
-from mlrun.record.folders import run_folder
+from mlrun.errors import MlrunError, encodable
+from mlrun.record.folders import run_folder, state_folder
 from mlrun.record.journal import EVENTS, LOCK
 from mlrun.record.ledger import ledger_of
 from mlrun.record.saved import can_resume
 
 State = Literal["alive", "lost", "unsent", "elsewhere", "unknown"]
-HOST_TAG, PROCESS_TAG = "mlrun.host", "mlrun.process"
+HOST_TAG, PROCESS_TAG, STATE_TAG = "mlrun.host", "mlrun.process", "mlrun.state_folder"
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Presence:
     state: `alive`: it lasts. `lost`: it is gone, and left no end. `unsent`: it is gone, and its
         journal records an end that MLflow does not have. `elsewhere`: it is of another host.
         `unknown`: nothing of it is here, and nothing says that it is gone.
-    host: where it was started; empty of a run that does not say so.
+    place: the host or the state folder that it is of, if that is another.
     end: of `unsent`, the status.
     last: its last sign of life, milliseconds since 1970; None where none is known.
     unsent: how many of its events MLflow does not have, as far as its journal is here.
     """
 
     state: State
-    host: str = ""
+    place: str = ""
     end: str = ""
     last: int | None = None
     unsent: int = 0
@@ -66,9 +66,10 @@ def about(client: MlflowClient, run_id: str, presence: Presence) -> str:
     return {
         "alive": "it is still running",
         "unsent": f"it ended {presence.end}, which MLflow does not have yet{rest}",
-        "elsewhere": f"it is still running on {presence.host}, or was killed there; mlrun doctor "
+        "elsewhere": f"it is still running on {presence.place}, or was killed there; mlrun doctor "
         "tells on that host",
-        "unknown": "it is still running elsewhere, or was killed; nothing of it is here",
+        "unknown": "it is still running elsewhere, or was killed; nothing of it is here"
+        + (f", it is of MLRUN_HOME={presence.place}" if presence.place else ""),
     }[presence.state]
 
 
@@ -82,7 +83,11 @@ def status_of(run: Any, presence: Presence | None) -> str:
 
 def process_tags() -> dict[str, str]:
     """Returns the tags by which it is told later whether this process still lasts."""
-    return {HOST_TAG: platform.node(), PROCESS_TAG: str(os.getpid())}
+    return {
+        HOST_TAG: platform.node(),
+        PROCESS_TAG: str(os.getpid()),
+        STATE_TAG: str(state_folder().absolute()),
+    }
 
 
 def look_after(client: MlflowClient, run: Any) -> tuple[Any, Presence | None]:
@@ -108,15 +113,18 @@ def presence_of(run_id: str, tags: Mapping[str, str]) -> Presence:
     if host not in ("", platform.node()):
         return Presence("elsewhere", host)
     if is_held(folder):
-        return Presence("alive", host)
+        return Presence("alive")
     if not (folder / EVENTS).exists():
-        return Presence("lost" if host and is_gone(tags.get(PROCESS_TAG, "")) else "unknown", host)
+        home, ours = tags.get(STATE_TAG, ""), encodable(str(state_folder().absolute()))
+        if host and home == ours and is_gone(tags.get(PROCESS_TAG, "")):
+            return Presence("lost")  # killed before it made its folder, or that was deleted
+        return Presence("unknown", "" if home == ours else home)
     try:
         ledger = ledger_of(folder)
-    except MlrunError:  # of a later version, or damaged: whether it records an end is not known
-        return Presence("unknown", host)
+    except MlrunError:  # it cannot be read, so whether it records an end is not known
+        return Presence("lost")
     state: State = "unsent" if ledger.waits else "lost"
-    return Presence(state, host, ledger.waits, ledger.last, ledger.unsent)
+    return Presence(state, "", ledger.waits, ledger.last, ledger.unsent)
 
 
 def is_held(folder: Path) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ import pytest
 from lost import dead_process, journal_of, lost, opened, save, status
 from mlflow import MlflowClient
 from runs import artifacts, history
+from waiting import until
 
 from mlrun.finished.cures import REASON, end_lost, remove_folder
 from mlrun.record.events import Event
@@ -141,6 +144,22 @@ def test_a_run_that_nothing_is_known_of_is_ended_only_where_it_is_named(
     assert f"if it is gone, end it with: mlrun doctor --fix {run_id}" in stdout
     assert command("doctor", "--fix", run_id[:8])[0] == 0
     assert status(run_id) == "FAILED"
+
+
+def test_one_of_another_state_folder_names_it(store: str, command: Command) -> None:
+    run_id = opened(process=dead_process(), home="/srv/state")
+    code, stdout, _ = command("doctor", "--fix")
+    assert (code, status(run_id)) == (0, "RUNNING")
+    assert "nothing of it is here, it is of MLRUN_HOME=/srv/state; if it is gone, end" in stdout
+
+
+def test_a_journal_that_cannot_be_read_is_named_and_left(store: str, command: Command) -> None:
+    run_id = lost(store, LOSS)
+    (run_folder(run_id) / "journal.jsonl").write_text("of a later version\n")
+    code, _, stderr = command("doctor", "--fix")
+    assert (code, status(run_id)) == (1, "RUNNING")
+    assert stderr.startswith(f"Warning: run {run_id}: {run_folder(run_id)}/journal.jsonl: no ")
+    assert (run_folder(run_id) / "journal.jsonl").read_text() == "of a later version\n"
 
 
 def test_a_run_that_ended_meanwhile_stays_as_it_is(store: str) -> None:
@@ -296,3 +315,27 @@ def test_a_store_that_does_not_answer_is_one_line(
     code, stdout, stderr = command("doctor", "--fix")
     assert (code, stdout, stderr.count("\n")) == (2, "", 1)
     assert "tracking server http://127.0.0.1:9: it does not answer" in stderr
+
+
+@pytest.mark.slow
+def test_after_kills_at_any_moment_no_run_is_left_running(store: str, command: Command) -> None:
+    options = ["--epochs", "100000", "--visualisers", "none", "--log-model", "false", "--quiet"]
+    client = MlflowClient()
+    for number in range(6):
+        with subprocess.Popen([sys.executable, "-m", "mlrun", "train", *options]) as process:
+            try:
+                more = number + 1
+                until(lambda n=more: len(client.search_runs(["0"])) == n, every=0.005)
+                time.sleep(0.05 * number**2)  # from the first moment on, to the training
+            finally:
+                process.kill()
+        assert process.returncode == -9
+    assert {run.info.status for run in client.search_runs(["0"])} == {"RUNNING"}
+    assert command("runs")[1].count("\tlost\t") == 6
+    assert command("doctor")[0] == 1
+    code, _, stderr = command("doctor", "--fix")
+    assert code == 0, stderr
+    assert {run.info.status for run in client.search_runs(["0"])} == {"FAILED"}
+    for run in client.search_runs(["0"]):
+        best = run.data.tags.get("mlrun.best_epoch")
+        assert (best is None) == (artifacts(run.info.run_id, "checkpoints") == [])

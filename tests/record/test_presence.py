@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import threading
 import time
 from collections.abc import Callable
@@ -9,12 +11,21 @@ from collections.abc import Callable
 import pytest
 from lost import dead_process, journal_of, lost, opened
 from mlflow import MlflowClient
+from runs import QUICK
 
+import mlrun
 from mlrun.record.events import Event
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import Journal
 from mlrun.record.ledger import ledger_of
-from mlrun.record.presence import Presence, is_held, look_after
+from mlrun.record.presence import (
+    HOST_TAG,
+    PROCESS_TAG,
+    STATE_TAG,
+    Presence,
+    is_held,
+    look_after,
+)
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -64,6 +75,16 @@ def test_without_a_folder_it_is_lost_only_where_its_process_is_known_to_be_gone(
     assert presence(opened(process="")).state == "unknown"
     assert presence(opened(process="9" * 30)).state == "unknown"
     assert presence(opened(host=None)).state == "unknown"  # of an older version
+    elsewhere = opened(process=dead_process(), home="/srv/state")  # another MLRUN_HOME
+    assert presence(elsewhere) == Presence("unknown", "/srv/state")
+
+
+def test_a_run_of_the_training_says_which_process_and_state_folder_it_is_of(store: str) -> None:
+    run = mlrun.train({**QUICK, "epochs": 0})
+    tags = MlflowClient().get_run(run.run_id).data.tags
+    assert tags[HOST_TAG] == platform.node()
+    assert tags[PROCESS_TAG] == str(os.getpid())
+    assert tags[STATE_TAG] == os.environ["MLRUN_HOME"]
 
 
 def test_a_run_that_ended_since_it_was_listed_is_not_lost(store: str) -> None:
@@ -74,10 +95,10 @@ def test_a_run_that_ended_since_it_was_listed_is_not_lost(store: str) -> None:
     assert (run.info.status, found) == ("FINISHED", None)
 
 
-def test_a_journal_that_cannot_be_read_says_nothing(store: str) -> None:
-    run_id = lost(store)
+def test_a_journal_that_cannot_be_read_records_no_end(store: str) -> None:
+    run_id = lost(store, Event("end", "status", "KILLED"))
     (run_folder(run_id) / "journal.jsonl").write_bytes(b"00000000 {}\n")
-    assert presence(run_id).state == "unknown"
+    assert presence(run_id) == Presence("lost")
 
 
 def test_who_looks_whether_a_run_lasts_does_not_keep_it_from_being_opened(store: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlrun
+from mlrun.cli.streams import make_lossy
 from mlrun.cli.terminal import echo, printable
 from mlrun.settings import Settings
 
@@ -154,7 +155,11 @@ def listen(*, quiet: bool) -> None:
 
 
 def progress_for(*, quiet: bool) -> Lines:
-    """Returns a bar where stderr is a terminal, plain lines elsewhere."""
+    """Returns a bar where stderr is a terminal, plain lines elsewhere.
+
+    From now on nothing fails because it cannot be printed, on stdout or stderr.
+    """
+    make_lossy("stdout")
     if sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb":
         return Terminal()
     return Lines(quiet=quiet)

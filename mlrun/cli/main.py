@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import importlib
-import io
-import json
 import os
 import signal
 import sys
@@ -15,8 +12,9 @@ from typing import NoReturn
 
 import click
 
+from mlrun.cli.streams import escape_the_unwritable, fill_gaps, make_lossy
 from mlrun.cli.terminal import echo
-from mlrun.errors import MlrunError, RunFailed, contained, escape, redact
+from mlrun.errors import MlrunError, RunFailed, contained, redact
 from mlrun.machine.interrupts import Interrupted, heeded
 from mlrun.version import __version__
 
@@ -111,7 +109,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     Exit codes: 0 done, 1 the run failed, 2 usage; 128 and the number of the signal that ended it:
     129 hung up, 130 interrupted, 143 terminated.
     """
+    fill_gaps()
     escape_the_unwritable()
+    make_lossy("stderr")
     with heeded():
         sys.exit(exit_code(args))
 
@@ -149,24 +149,6 @@ def give_up(error: BaseException | None) -> NoReturn:
 
         end_waiting_run("KILLED", str(error))
     fail(ENDED.get(number.name, "interrupted"), code)
-
-
-def escape_the_unwritable() -> None:
-    """Has stdout and stderr escape the characters that their encoding lacks, not fail on them."""
-    codecs.register_error("mlrun", escaped)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="mlrun")
-
-
-def escaped(error: UnicodeError) -> tuple[str, int]:
-    """Returns escapes, as JSON has them, in place of what cannot be encoded; and where to go on."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    characters = error.object[error.start : error.end]
-    halves = "\ud800", "\udfff"  # as a byte of a file's name is held
-    texts = (escape(c) if halves[0] <= c <= halves[1] else json.dumps(c)[1:-1] for c in characters)
-    return "".join(texts), error.end
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -28,7 +28,9 @@ START = (
     "from mlrun.machine.workers import serve; "
     "serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), json.loads(sys.argv[5]))"
 )
-LOOKS = 1.0  # seconds between two looks whether the parent is still there
+LONGEST = 10.0  # seconds until a process that was killed is gone
+LOOKS = 1.0  # seconds between two looks whether the parent is still there, or the worker stopped
+STOPPED = 10  # looks in a row that find a worker stopped, and nobody waits for it any longer
 
 
 class WorkerEnded(Exception):
@@ -46,7 +48,8 @@ class Worker:
     """A process of its own that calls `function` for this one; a thread calls, and waits.
 
     What the function prints goes to stderr. An error that it raises ends the process. The process
-    ends by itself when this one is gone; it ignores SIGINT, SIGTERM and SIGHUP, which whoever
+    ends by itself when this one is gone; one that is stopped for ten seconds (SIGSTOP) is ended. It
+    ignores SIGINT, SIGTERM and SIGHUP, which whoever
     started it sees to.
 
     Args:
@@ -76,6 +79,10 @@ class Worker:
                 stderr=subprocess.DEVNULL if quiet else None,
                 pass_fds=[theirs.fileno()],
             )
+        with suppress(RuntimeError):  # too many threads: then nobody watches it
+            threading.Thread(
+                target=end_stopped, args=[self.process], name="mlrun-worker", daemon=True
+            ).start()
         with suppress(OSError):  # it ended already, as the first call will say
             self._connection.send(function)
 
@@ -99,7 +106,26 @@ class Worker:
         A call that another thread waits for raises WorkerEnded.
         """
         self.process.kill()
-        return self.process.wait()
+        try:
+            return self.process.wait(LONGEST)
+        except subprocess.TimeoutExpired:  # a disk that hangs keeps it
+            return -signal.SIGKILL
+
+
+def end_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Watches a process until it ends, and ends it when it is stopped and does not go on.
+
+    Whoever reads from its pipe would wait without end.
+    """
+    import psutil
+
+    looks = 0
+    while process.poll() is None and looks < STOPPED:
+        with suppress(psutil.Error):
+            state = psutil.Process(process.pid).status()
+            looks = looks + 1 if state == psutil.STATUS_STOPPED else 0
+        time.sleep(LOOKS)
+    process.kill()
 
 
 def serve(

@@ -15,8 +15,8 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 
-from mlrun.cli.main import escape_the_unwritable
 from mlrun.cli.runs import fitting, whole_columns
+from mlrun.cli.streams import escape_the_unwritable
 from mlrun.cli.terminal import COMMANDS, as_json, in_spreadsheet, one_cell, printable
 from mlrun.record.overview import last_runs
 from mlrun.training.checkpoints import content_digest

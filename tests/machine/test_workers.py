@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mlrun.machine import workers
 from mlrun.plugin import Worker, WorkerEnded
 
 MODULE = """
@@ -107,6 +108,27 @@ def test_a_killed_process_does_not_keep_who_asks_it(start: Start) -> None:
     with pytest.raises(WorkerEnded) as ended:
         worker.call(600)
     assert ended.value.status == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("size", [1, 10**7])  # more than a pipe holds
+def test_a_process_that_is_stopped_does_not_keep_who_asks_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(workers, "LOOKS", 0.05)
+    worker = start(operator.add)
+    worker.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(WorkerEnded):
+        worker.call(b"a", b"b" * size)
+
+
+def test_a_process_that_goes_on_is_not_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "LOOKS", 0.1)
+    worker = start(operator.neg)
+    for _ in range(3):
+        worker.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)
+        worker.process.send_signal(signal.SIGCONT)
+        assert worker.call(1) == -1
 
 
 def test_a_process_that_hangs_in_an_import_can_be_ended(

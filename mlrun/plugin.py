@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlrun.data.unread import unread_types
     from mlrun.errors import one_line, unknown
     from mlrun.inside.layers import Layer, layers_of
+    from mlrun.machine.helpers import Helpers
     from mlrun.machine.workers import Worker, WorkerEnded
     from mlrun.record.folders import cache_folder
     from mlrun.seam.files import fault_of_file
@@ -40,6 +41,7 @@ PLACES = {
     "Evaluation": "mlrun.training.evaluation",
     "Layer": "mlrun.inside.layers",
     "Variant": "mlrun.settings.changes",
+    "Helpers": "mlrun.machine.helpers",
     "Worker": "mlrun.machine.workers",
     "WorkerEnded": "mlrun.machine.workers",
     "cache_folder": "mlrun.record.folders",
@@ -69,6 +71,7 @@ __all__ = [
     "BlockSums",
     "Calibration",
     "Evaluation",
+    "Helpers",
     "Layer",
     "Variant",
     "Worker",

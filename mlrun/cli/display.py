@@ -95,6 +95,7 @@ class Terminal(Lines):
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            auto_refresh=False,  # which would take a thread
         )
         self.task = self.bar.add_task(
             "", total=steps, epoch=min(1, self.epochs), epochs=self.epochs, figures=""
@@ -118,6 +119,7 @@ class Terminal(Lines):
             epoch=state.epoch + 1,
             figures=f"loss {tally.losses()[-1].item():.4f}  accuracy {accuracy:.4f}  "
             f"{speed:,.0f} examples/s",
+            refresh=True,
         )
 
     def note(self, text: str) -> None:

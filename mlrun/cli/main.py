@@ -16,6 +16,7 @@ from mlrun.cli.streams import escape_the_unwritable, fill_gaps, make_lossy
 from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError, RunFailed, contained, redact
 from mlrun.machine.interrupts import Interrupted, heeded
+from mlrun.machine.shortages import shortage
 from mlrun.version import __version__
 
 COMPLETES = "_MLRUN_COMPLETE"  # set by a shell that asks for completions, after which click exits
@@ -35,7 +36,7 @@ COMMANDS = {
 }
 
 ENDED = {"SIGTERM": "terminated", "SIGHUP": "hung up"}  # as it is called, else `interrupted`
-KNOWN = ("TrainingFailed", "RecordFailed")  # what their messages say needs no traceback
+KNOWN = ("TrainingFailed", "RecordFailed", "Shortage")  # what their messages say needs no traceback
 
 
 class LazyGroup(click.Group):
@@ -137,6 +138,10 @@ def exit_code(args: list[str] | None) -> int:
         refuse(str(error))
     except (KeyboardInterrupt, click.Abort) as error:  # click turns the first into the second
         give_up(error.__cause__ if isinstance(error, click.Abort) else error)
+    except Exception as error:
+        if short := shortage(error):
+            fail(str(short), 1)
+        raise
     return code if isinstance(code, int) else 0
 
 
@@ -175,5 +180,7 @@ def show_cause(error: MlrunError) -> None:
         cause = cause.__cause__
     bugs = (TypeError, AttributeError, LookupError, NameError, ImportError, AssertionError)
     failed = isinstance(error, RunFailed) and type(cause).__name__ not in KNOWN
+    if cause is not None and shortage(cause):
+        return
     if cause is not None and (failed or isinstance(cause, (*bugs, SyntaxError))):
         echo(redact("".join(traceback.format_exception(cause))), err=True, nl=False)

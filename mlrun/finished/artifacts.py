@@ -6,7 +6,6 @@ import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mlrun.errors import MlrunError, one_line
+from mlrun.machine.helpers import Helpers
 from mlrun.record.logged import LoggedRun
 from mlrun.record.noise import quiet
 
@@ -101,7 +101,7 @@ class Artifacts:
                 return MlrunError(one_line(error))
 
         found = {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with Helpers(AT_ONCE, "mlrun-read") as pool:
             for path, result in zip(artifacts, pool.map(content, artifacts), strict=True):
                 if isinstance(result, MlrunError):
                     self.lose(path, reason_of(result, self.run, path))

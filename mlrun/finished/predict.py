@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,11 +23,13 @@ from mlrun.data.image_paths import files_below, is_left_out
 from mlrun.data.unread import unread_types
 from mlrun.data.wide import Range
 from mlrun.errors import MlrunError
+from mlrun.machine.helpers import Helpers
 from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.weights import Restored
 from mlrun.seam.files import fault_of_file
 
 LOG = logging.getLogger("mlrun.data")
+AT_ONCE = 8  # files that are read side by side
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def predict(
     read = partial(read_image, channels=channels, size=(height, width), value_range=value_range)
     batch_size = evaluated_at_once(restored.weights.shape)
     other: list[Path] = []
-    with quiet_decoding(), ThreadPoolExecutor() as pool:
+    with quiet_decoding(), Helpers(AT_ONCE, "mlrun-decode") as pool:
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
             readable, images = [], []

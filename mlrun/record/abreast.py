@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
 
+from mlrun.machine.helpers import start_threads
+
 MOST = 8  # requests at once
 
 
@@ -33,13 +35,3 @@ class Abreast:
             while True:
                 work = self._left.popleft()
                 work()
-
-
-def start_threads(threads: Sequence[Thread]) -> list[Thread]:
-    """Starts threads until no more can be had; returns those that were started."""
-    started = []
-    with suppress(RuntimeError):
-        for thread in threads:
-            thread.start()
-            started.append(thread)
-    return started

@@ -10,7 +10,8 @@ from functools import partial
 from threading import Thread
 
 from mlrun.errors import first_of, one_line
-from mlrun.record.abreast import Abreast, start_threads
+from mlrun.machine.helpers import start_threads
+from mlrun.record.abreast import Abreast
 from mlrun.record.events import Event, Kind
 from mlrun.record.journal import Journal
 from mlrun.record.parcels import PAUSES, Parcel, packed
@@ -48,7 +49,6 @@ class Outbox:
             a minute.
         fails: whether the store did not take what it was sent last.
         reason: why the store did not take something, the last time that it did not.
-        died: why events are no longer sent; empty while they are.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Outbox:
     ) -> None:
         self.journal = journal
         self.trouble: Callable[[str], None] = lambda reason: None
-        self.reason, self.died = "", ""
+        self.reason, self._died = "", ""
         self._send, self._at_once, self._is_refused = send, at_once, is_refused
         self._abreast = abreast
         self.fails = False
@@ -80,8 +80,15 @@ class Outbox:
             self._thread.start()
         except RuntimeError as error:  # no memory, or too many threads
             self._thread = None
-            self.died = f"no thread to send events with ({error})"
+            self._died = f"no thread to send events with ({error})"
         start_threads([Thread(target=self._sync, name="mlrun-journal", daemon=True)])
+
+    @property
+    def died(self) -> str:
+        """Why events are no longer sent; empty while they are."""
+        if self._died or self._thread is None or self._closing.is_set() or self._thread.is_alive():
+            return self._died
+        return "the thread that sends events ended"  # without a word, for want of memory say
 
     def put(self, event: Event) -> None:
         """Writes an event to the journal, to be sent soon.
@@ -119,7 +126,7 @@ class Outbox:
         try:
             self._consume()
         except BaseException as error:
-            self.died = f"the thread that sends events ended: {one_line(error)}"
+            self._died = f"the thread that sends events ended: {one_line(error)}"
 
     def _sync(self) -> None:
         """Has the journal written to the disk each second, also while a request hangs."""

@@ -12,9 +12,9 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
+from mlrun.machine.helpers import start_threads
 from mlrun.machine.interrupts import interruptible
 from mlrun.record import store
-from mlrun.record.abreast import start_threads
 from mlrun.record.experiments import check_run, known_experiment, present
 from mlrun.record.noise import SEARCH, quiet_threads
 

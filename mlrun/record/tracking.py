@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import threading
 import time
@@ -16,6 +15,7 @@ from mlflow import MlflowClient
 
 from mlrun.errors import encodable, one_line
 from mlrun.machine.interrupts import interruptible, undisturbed
+from mlrun.machine.shortages import shortage
 from mlrun.record import appearance, links
 from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.directly import send_directly
@@ -219,30 +219,10 @@ def outbox_of(journal: Journal, sender: Sender, uri: str) -> Outbox:
     return Outbox(journal, sender.by_kind(), AT_ONCE, is_refused, side_by_side)
 
 
-def recognised(error: BaseException, folder: Path) -> BaseException:
-    """Returns what stands behind an error: RecordFailed for a full disk, else the error itself.
-
-    torch says of a checkpoint that does not fit `unexpected pos 30272 vs 30164`, after it was told
-    that no space is left.
-
-    Args:
-        error: what was raised.
-        folder: of the run, which is named where the error does not name a file.
-    """
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            place = link.filename or folder
-            return RecordFailed(f"disk full: there is no space left for {place}")
-        link = link.__cause__ or link.__context__
-    return error
-
-
 def why(error: BaseException, folder: Path) -> str:
     """Returns why a file of a run could not be written, in words.
 
-    >>> why(OSError(errno.ENOSPC, "No space left on device"), Path("/srv/state"))
+    >>> why(OSError(28, "No space left on device"), Path("/srv/state"))
     'disk full: there is no space left for /srv/state'
     """
-    cause = recognised(error, folder)
-    return str(cause) if isinstance(cause, RecordFailed) else one_line(cause)
+    return str(shortage(error, folder) or one_line(error))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import requests
 
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, one_line
 from mlrun.record import links, opening
 
 SERVER = (
@@ -57,7 +57,12 @@ def serve(*, port: int, experiment: str | None, ready: Callable[[str], None]) ->
         "1",
     ]
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # no password on a command line
-    server = subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True)
+    try:
+        server = subprocess.Popen(
+            command, env=environment, stdout=sys.stderr, start_new_session=True
+        )
+    except OSError as error:
+        raise MlrunError(f"MLflow's server cannot be started ({one_line(error)})") from None
     try:
         base = f"http://127.0.0.1:{port}"
         wait_for(base, server)

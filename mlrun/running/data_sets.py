@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 
 from mlrun.data.checked import checked_file_of
 from mlrun.data.digests import data_digest
 from mlrun.data.splits import Selection
+from mlrun.machine.helpers import Helpers
 from mlrun.machine.interrupts import interruptible
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.events import LoggedData
@@ -36,8 +37,11 @@ class Digests:
         self.files = {file for file in files if file is not None}
 
     def start(self, use: Callable[[], None]) -> None:
-        """Starts the thread, which calls `use` when it has made all of them."""
-        pool = ThreadPoolExecutor(1, "mlrun-digests")
+        """Starts the thread, which calls `use` when it has made all of them.
+
+        Where no thread can be had, returns when that is done.
+        """
+        pool = Helpers(1, "mlrun-digests")
         self._made = {
             name: pool.submit(data_digest, selection, self._given_up.is_set)
             for name, selection in self._selections.items()

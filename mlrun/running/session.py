@@ -10,10 +10,11 @@ from functools import partial
 from mlrun.errors import RunFailed, contained, one_line, redact
 from mlrun.machine import interrupts
 from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.shortages import Shortage, shortage
 from mlrun.preparing.features import features_of
 from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
-from mlrun.record.tracking import IMPATIENT, RecordFailed, Status, recognised
+from mlrun.record.tracking import IMPATIENT, RecordFailed, Status
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext
 from mlrun.running.data_sets import logged_data_sets
@@ -61,8 +62,8 @@ class Session:
             raise
         except BaseException as error:  # of a plugin, SystemExit too
             run_id = self.tracker.run_id
-            cause = recognised(error, self.context.folder)
-            known = (TrainingFailed, RecordFailed)
+            cause = shortage(error, self.context.folder) or error
+            known = (TrainingFailed, RecordFailed, Shortage)
             reason = str(cause) if isinstance(cause, known) else one_line(cause)
             self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
             self.end("FAILED", reason)

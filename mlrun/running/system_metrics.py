@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
+from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -13,6 +13,7 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
+from mlrun.machine.helpers import start_threads
 from mlrun.machine.interrupts import interruptible
 from mlrun.record.tracking import Tracker
 from mlrun.training.callbacks import Callback, Length
@@ -37,12 +38,13 @@ class LogSystemMetrics(Callback):
         with suppress(Exception):  # no NVIDIA GPU, or no nvidia-ml-py
             self._monitors.append(GPUMonitor())
         self._samples = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mlrun-system-metrics", daemon=True)
+        self._ended = Event()
+        self._threads: list[Thread] = []
 
     def on_train_begin(self, state: TrainingState, length: Length) -> None:
-        """Begins to take samples."""
-        self._thread.start()
+        """Begins to take samples; where no thread can be had, there is but the last one."""
+        thread = Thread(target=self._run, name="mlrun-system-metrics", daemon=True)
+        self._threads = start_threads([thread])
 
     def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
         """Takes the last sample."""
@@ -50,10 +52,12 @@ class LogSystemMetrics(Callback):
 
     def close(self) -> None:
         """Takes the last sample, if that was not done."""
+        if not self._threads and not self._ended.is_set():
+            self._sample()
         self._ended.set()
-        if self._thread.is_alive():
+        for thread in self._threads:
             with interruptible():
-                self._thread.join(LONGEST)
+                thread.join(LONGEST)
 
     def _run(self) -> None:
         """Takes samples until it is closed."""

@@ -6,7 +6,8 @@ import itertools
 import queue
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlrun import MlrunError
 from mlrun.plugin import (
+    Helpers,
     Worker,
     WorkerEnded,
     decode_with_levels,
@@ -145,11 +147,17 @@ def spread(
         yield from (function(task, rule) for task in tasks)
         return
     with Crew(size, rule, function) as crew:
-        yield from crew.decode(tasks)
+        if crew.workers:
+            yield from crew.decode(tasks)
+        else:
+            yield from (function(task, rule) for task in tasks)
 
 
 class Crew:
-    """Decoding processes, which call `function` for some files each; a thread waits on each."""
+    """Decoding processes, which call `function` for some files each; a thread waits on each.
+
+    There are as many as can be had, be it none.
+    """
 
     def __init__(
         self,
@@ -163,11 +171,14 @@ class Crew:
 
     def __enter__(self) -> Crew:
         plugins = decoders_added()
-        self.workers = [Worker(self.function, plugins=plugins) for _ in range(self.size)]
+        self.workers: list[Worker] = []
+        with suppress(OSError):  # no more processes can be had
+            for _ in range(self.size):
+                self.workers.append(Worker(self.function, plugins=plugins))
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self.workers:
             self.idle.put(worker)
-        self.threads = ThreadPoolExecutor(self.size)
+        self.threads = Helpers(len(self.workers), "decoders")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import resource
@@ -325,3 +326,18 @@ def test_a_decoding_process_that_dies_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(MlrunError, match=r"a decoding process ended \(status -9\) in or after"):
             list(chunks)
     assert all(worker.process.poll() is not None for worker in crew.workers)
+
+
+def test_where_no_process_can_be_had_files_are_decoded_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlrun_datasets.decoders import Rule, decode_all
+
+    def none(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", none)
+    write_tree(tmp_path / "tree", count=1)
+    paths = [str(tmp_path / "tree" / "a" / "0.png")] * 200
+    chunks = decode_all(paths, Rule(3, (8, 8), (3, 8, 8)), 2)
+    assert sum(len(chunk.pixels) for chunk in chunks) == 200 * 192

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from mlflow.exceptions import MlflowException
 from mlrun.record.directly import send_directly
 from mlrun.record.events import Event, Kind
 from mlrun.record.outbox import Send
-from mlrun.record.tracking import RecordFailed, recognised
 
 EVENTS = [
     Event("metric", "a", 1.0),
@@ -72,13 +70,3 @@ def test_a_store_that_fails_is_not_tried_again() -> None:
     store = Store(fails_at="b")
     assert send_directly(store.send, EVENTS) == 5
     assert store.taken == []
-
-
-def test_a_full_disk_is_recognised_behind_what_torch_says_of_it(tmp_path: Path) -> None:
-    error = RuntimeError("unexpected pos 30272 vs 30164")
-    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
-    cause = recognised(error, tmp_path)
-    assert isinstance(cause, RecordFailed)
-    assert str(cause) == f"disk full: there is no space left for {tmp_path}"
-    other = ValueError("unexpected pos")
-    assert recognised(other, tmp_path) is other

@@ -272,6 +272,18 @@ def test_what_was_taken_when_the_thread_died_is_not_sent_again(journal: Journal)
     assert taken == ["content"]
 
 
+def test_a_thread_that_ended_without_a_word_is_told_of(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outbox, "_run", lambda outbox: None)  # as for want of memory
+    store = Store()
+    outbox = outbox_to(store, journal)
+    put(outbox, "a")
+    assert until(lambda: outbox.died) == "the thread that sends events ended"
+    assert outbox.close(10) == 0
+    assert store.requests == [["a"]]
+
+
 def test_without_a_thread_nothing_is_lost_either(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

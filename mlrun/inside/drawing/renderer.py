@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mlrun.inside.drawing.rendering import Rendered, render
+from mlrun.machine.helpers import start_threads
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.workers import Worker, WorkerEnded
 
@@ -22,7 +23,8 @@ class Renderer:
 
     The process stands back behind the training, so on a busy machine it hardly gets on: nobody
     waits for it. Of a picture that it cannot render, that is taken from it, or that comes while too
-    many wait, the result is None: the caller must render it.
+    many wait, the result is None: the caller must render it. So where no thread or no process can
+    be had.
     """
 
     def __init__(self) -> None:
@@ -30,10 +32,10 @@ class Renderer:
             MOST_WAITING
         )
         self._worker: Worker | None = None
-        with suppress(OSError):
-            self._worker = Worker(try_render, nice=NICENESS, quiet=True)
         self._thread = threading.Thread(target=self._work, name="mlrun-renderer", daemon=True)
-        self._thread.start()
+        if start_threads([self._thread]):
+            with suppress(OSError):
+                self._worker = Worker(try_render, nice=NICENESS, quiet=True)
 
     def submit(self, content: bytes, take: Take) -> None:
         """Queues a picture of `rendering.packed` to be rendered, without waiting.

@@ -276,7 +276,12 @@ def test_a_lost_run_keeps_its_folder_until_it_is_ended(store: str, command: Comm
     run_id = lost(store, LOSS)
     save(run_id, "last.pt")
     assert command("doctor", "--clean", run_id)[0] == 1
-    assert run_folder(run_id).exists()
+    told, size = remove_folder(MlflowClient(), run_id, asked=True)  # it had ended, and went on
+    assert (told, size) == (
+        f"folder {run_folder(run_id)}: its run was taken up again, it was left",
+        0,
+    )
+    assert (run_folder(run_id) / "last.pt").exists()
     assert command("doctor", "--fix", "--clean", run_id)[0] == 0
     assert not run_folder(run_id).exists()
     assert status(run_id) == "FAILED"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
-from benchmarks.reliability import database_faults, file_faults, own_faults, server_faults
+from benchmarks.reliability import (
+    database_faults,
+    file_faults,
+    limit_faults,
+    own_faults,
+    server_faults,
+)
 from benchmarks.reliability.stage import Outcome, Stage
 
 Fault = Callable[[Stage], Outcome]
@@ -35,8 +41,8 @@ FAULTS: dict[str, Fault] = {
     "run-stopped": own_faults.stopped,
     "run-killed": own_faults.killed,
     "clock-jumps": own_faults.clock_jumps,
-    "memory-tight": own_faults.memory_tight,
-    "threads-tight": own_faults.threads_tight,
+    "memory-tight": limit_faults.memory_tight,
+    "threads-tight": limit_faults.threads_tight,
     "two-runs-in-a-process": own_faults.two_runs,
     "eight-starts": own_faults.eight_starts,
     "postgresql-starts": database_faults.starts,

@@ -97,10 +97,10 @@ class Training:
         for step in steps:
             (self.gates / f"{step}.open").touch()
 
-    def end(self) -> int:
+    def end(self, longest: float = PATIENCE) -> int:
         """Opens all gates, waits for the end of the process, and returns its exit code."""
         self.go_on(*STEPS)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(longest)
 
     def kill(self) -> None:
         """Kills the process, if it is still there."""

@@ -21,6 +21,7 @@ from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send
 from mlrun.record.logged import DEFAULT_MONITOR
 from mlrun.record.lookup import answering
+from mlrun.record.presence import is_of_another_host
 from mlrun.record.saved import FOLDER, best_saved, can_resume, weights_in
 
 REASON = "its process was gone: killed, or its machine went down (found by mlrun doctor)"
@@ -46,9 +47,9 @@ def end_lost(client: MlflowClient, run_id: str, wait: float, trouble: Callable[[
     if run.info.status != "RUNNING":
         return f"{named(run_id, run)}: it is {run.info.status} already"
     folder = run_folder(run_id)
-    if not (folder / EVENTS).exists():  # it was killed before it had one, or that was deleted
-        begin_journal(client, run)
     try:
+        if not (folder / EVENTS).exists():  # it was killed before it had one, or that was deleted
+            begin_journal(client, run)
         sent = send(folder, wait, trouble, partial(add_end, client))
     except (MlrunError, OSError) as error:
         with answering():
@@ -88,20 +89,20 @@ def header_for(run: Any, uri: str) -> Header:
 
 
 def add_end(client: MlflowClient, journal: Journal) -> None:
-    """Adds its end to the journal of a lost run, unless it has one or MLflow has it.
+    """Adds its end to the journal of a lost run, unless it has one, or went on or ended elsewhere.
 
     The run ended when its journal was last written to.
     """
     run_id, ledger = journal.header.run_id, ledger_of(journal.folder)
     with answering():
         run = client.get_run(run_id)
-        if run.info.status != "RUNNING" or ledger.waits:
+        if run.info.status != "RUNNING" or is_of_another_host(run.data.tags) or ledger.waits:
             return
         files = sorted(weights_in(journal.folder.glob("*.pt")).values())
         best = best_saved(client, run_id, run.data.params.get("monitor", DEFAULT_MONITOR))
     last = journal.folder / STATES[0]
     events = [Event("artifact", f"{FOLDER}/{file.name}", file) for file in (*files, last)]
-    if files and best is not None:
+    if best is not None:
         events.append(Event("tag", "mlrun.best_epoch", str(best.epoch)))
     events += [Event("tag", "mlrun.status", "FAILED"), Event("tag", "mlrun.reason", REASON)]
     try:

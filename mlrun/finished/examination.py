@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, one_line
 from mlrun.record import store
 from mlrun.record.experiments import ABSENT
 from mlrun.record.folders import run_folder, runs_folder, size_of
@@ -84,10 +83,15 @@ def running(client: MlflowClient) -> Iterator[Any]:
 
 
 def folders_here() -> list[Path]:
-    """Returns the folders of runs, by name."""
-    with suppress(FileNotFoundError):
+    """Returns the folders of runs, by name; raises MlrunError where they cannot be listed."""
+    try:
         return sorted(path for path in runs_folder().iterdir() if path.is_dir())
-    return []
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise MlrunError(
+            f"cannot list {runs_folder()} ({one_line(error)}); set MLRUN_HOME to another folder"
+        ) from None
 
 
 def finding_of(client: MlflowClient, run_id: str, run: Any | None = None) -> Finding | None:

@@ -110,7 +110,7 @@ def look_after(client: MlflowClient, run: Any) -> tuple[Any, Presence | None]:
 def presence_of(run_id: str, tags: Mapping[str, str]) -> Presence:
     """Returns what became of the process of a run, by its folder here and its tags."""
     host, folder = tags.get(HOST_TAG, ""), run_folder(run_id)
-    if host not in ("", platform.node()):
+    if is_of_another_host(tags):
         return Presence("elsewhere", host)
     if is_held(folder):
         return Presence("alive")
@@ -125,6 +125,11 @@ def presence_of(run_id: str, tags: Mapping[str, str]) -> Presence:
         return Presence("lost")
     state: State = "unsent" if ledger.waits else "lost"
     return Presence(state, "", ledger.waits, ledger.last, ledger.unsent)
+
+
+def is_of_another_host(tags: Mapping[str, str]) -> bool:
+    """Whether a run's tags name another host than this one."""
+    return tags.get(HOST_TAG, "") not in ("", platform.node())
 
 
 def is_held(folder: Path) -> bool:

@@ -18,9 +18,10 @@ from waiting import until
 
 from mlrun.finished.cures import REASON, end_lost, remove_folder
 from mlrun.record.events import Event
-from mlrun.record.folders import run_folder
+from mlrun.record.folders import run_folder, runs_folder
 from mlrun.record.journal import InUse, Journal
 from mlrun.record.ledger import ledger_of
+from mlrun.record.presence import HOST_TAG
 
 Command = Callable[..., tuple[int, str, str]]
 LOSS = Event("metric", "val/loss", 0.5, 1)
@@ -144,6 +145,27 @@ def test_a_run_that_nothing_is_known_of_is_ended_only_where_it_is_named(
     assert f"if it is gone, end it with: mlrun doctor --fix {run_id}" in stdout
     assert command("doctor", "--fix", run_id[:8])[0] == 0
     assert status(run_id) == "FAILED"
+
+
+def test_a_run_that_went_on_elsewhere_meanwhile_is_not_ended(store: str) -> None:
+    run_id = lost(store, LOSS)
+    client = MlflowClient()
+    client.set_tag(run_id, HOST_TAG, "far")
+    assert end_lost(client, run_id, 5, print).endswith("1 events sent, it is RUNNING now")
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(store: str, command: Command) -> None:
+    run_id = opened(process=dead_process())
+    runs_folder().mkdir(parents=True)
+    run_folder(run_id).write_text("in the way")
+    code, _, stderr = command("doctor", "--fix")
+    assert (code, stderr.count("\n")) == (1, 1)
+    assert stderr.startswith(f"Warning: run {run_id}: FileExistsError: ")
+    shutil.rmtree(runs_folder())
+    runs_folder().write_text("in the way")
+    code, _, stderr = command("doctor", "--fix")
+    assert (code, stderr.count("\n")) == (2, 1)
+    assert stderr.startswith(f"Error: cannot list {runs_folder()} (NotADirectoryError: ")
 
 
 def test_one_of_another_state_folder_names_it(store: str, command: Command) -> None:

@@ -16,6 +16,7 @@ from mlrun.cli.streams import escape_the_unwritable, fill_gaps, make_lossy
 from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError, RunFailed, contained, redact
 from mlrun.machine.interrupts import Interrupted, heeded
+from mlrun.machine.launcher import outlived_by_none
 from mlrun.machine.shortages import shortage
 from mlrun.version import __version__
 
@@ -120,7 +121,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 def exit_code(args: list[str] | None) -> int:
     """Runs the command line; returns the exit code, or exits with an error on one line."""
     try:
-        with nullcontext() if COMPLETES in os.environ else contained():
+        with outlived_by_none(), nullcontext() if COMPLETES in os.environ else contained():
             code = cli.main(args, prog_name="mlrun", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")

@@ -41,15 +41,16 @@ class Interrupted(KeyboardInterrupt):
         one to go on from.
     """
 
-    def __init__(self, number: int, *, whole: bool = True) -> None:
+    def __init__(self, number: int, *, whole: bool = True, reason: str = "") -> None:
         self.signal, self.whole = signal.Signals(number), whole
-        super().__init__(f"interrupted ({self.signal.name})")
+        super().__init__(f"interrupted ({reason or self.signal.name})")
 
 
 class Signals:
     """The signals of this process that ask it to end, and how many of them may come now.
 
     came: those that came, in order.
+    reason: why this process sent itself one; empty of others.
     most: how many are only noted, where `held` does not say more.
     held: whether a step is under way, which one may not break off.
     raised: whether one was raised; then the next are noted only, but for `interruptible` blocks.
@@ -63,6 +64,7 @@ class Signals:
     def reset(self) -> None:
         """Forgets what came."""
         self.came: list[int] = []
+        self.reason = ""
         self.most, self.held, self.raised, self.first = 0, False, False, 0.0
 
     def take(self, number: int, frame: FrameType | None) -> None:
@@ -91,7 +93,7 @@ class Signals:
             own(number, None)
             return
         self.most, self.raised = NEVER, True
-        raise Interrupted(number, whole=not self.held)
+        raise Interrupted(number, whole=not self.held, reason=self.reason)
 
     def hold(self) -> None:
         """Has a first signal wait for `release`: the weights are about to change."""
@@ -122,6 +124,14 @@ def check() -> None:
     """Raises a signal that came and was lost: what follows is not to be begun then."""
     if _signals.came and ours():
         _signals.deliver()
+
+
+def ask(reason: str) -> None:
+    """Has the main thread end as SIGTERM has it, unless it was told to; called from another."""
+    kinds = [kind for kind in KINDS if kind in _signals.before]
+    if kinds and not _signals.came:
+        _signals.reason = reason
+        signal.pthread_kill(threading.main_thread().ident or 0, kinds[0])
 
 
 def ours() -> bool:

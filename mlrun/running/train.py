@@ -9,6 +9,7 @@ from mlrun.errors import MlrunError, RunFailed, contained, one_line
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle
 from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.launcher import outlived_by_none
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
@@ -52,7 +53,7 @@ def train(
     """
     shown = progress or Silent()
     check_idle()
-    with interrupts.heeded():
+    with interrupts.heeded(), outlived_by_none():
         try:
             return prepared_run(settings, shown, repetition)
         except RunFailed:

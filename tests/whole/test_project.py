@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from checkouts import BIN, ROOT, checkout, environment, mlflow_run
 from mlflow import MlflowClient
 from packaging.requirements import Requirement
 from runs import heed_interrupts
+from waiting import until
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -179,6 +181,34 @@ def test_an_interrupted_launch_is_failed_to_mlflow_and_killed_in_our_tag(
         time.sleep(0.5)
     assert run.data.tags["mlrun.status"] == "KILLED"
     assert run.info.status in ("FAILED", "KILLED")
+
+
+@pytest.mark.slow
+def test_a_launch_that_is_killed_takes_its_run_along(store: str, home: Path) -> None:
+    project = checkout(home / "project")
+    with subprocess.Popen(
+        [str(BIN / "mlflow"), "run", str(project), "--env-manager", "local",
+         "-P", "epochs=100000", "-P", "visualisers=none", "-P", "log_model=false"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("epoch 2/"):
+                    break
+            process.kill()
+            (run,) = until(
+                lambda: MlflowClient().search_runs(["0"], "attributes.status != 'RUNNING'")
+            )
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert run.info.status == "KILLED"
+    assert run.data.tags["mlrun.reason"].startswith("interrupted (mlflow run")
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ from mlrun.record.folders import run_folder, size_of
 from mlrun.record.journal import EVENTS, LOCK, STATES, Header, Journal
 from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send
-from mlrun.record.logged import DEFAULT_MONITOR
 from mlrun.record.lookup import answering
 from mlrun.record.presence import is_of_another_host
 from mlrun.record.saved import FOLDER, best_saved, can_resume, weights_in
@@ -99,7 +98,7 @@ def add_end(client: MlflowClient, journal: Journal) -> None:
         if run.info.status != "RUNNING" or is_of_another_host(run.data.tags) or ledger.waits:
             return
         files = sorted(weights_in(journal.folder.glob("*.pt")).values())
-        best = best_saved(client, run_id, run.data.params.get("monitor", DEFAULT_MONITOR))
+        best = best_saved(client, run_id, run.data.params)
     last = journal.folder / STATES[0]
     events = [Event("artifact", f"{FOLDER}/{file.name}", file) for file in (*files, last)]
     if best is not None:

@@ -25,7 +25,6 @@ from mlrun.settings import Settings
 from mlrun.settings.plain_yaml import read_mapping
 from mlrun.settings.recalled import Recalled, recall
 
-DEFAULT_MONITOR: str = Settings.model_fields["monitor"].default
 OURS = "tags.`mlrun.version` != ''"  # MLflow's filter for runs that mlrun made
 
 
@@ -109,8 +108,7 @@ class LoggedRun:
         if self.presence is None and known and not weights_in(run_folder(self.run_id).glob("*.pt")):
             return known
         with answering():
-            monitor = self.params.get("monitor", DEFAULT_MONITOR)
-            found = best_saved(self.client, self.run_id, monitor)
+            found = best_saved(self.client, self.run_id, self.params)
         if self.presence is None and (found is None or found.epoch == tagged):
             return known
         return found or known

@@ -13,6 +13,7 @@ from mlrun.record.folders import run_folder
 from mlrun.record.journal import STATES
 from mlrun.record.ledger import recorded
 from mlrun.record.noise import quiet
+from mlrun.settings import Settings
 from mlrun.training.ranking import rank
 
 FOLDER = "checkpoints"  # of the artifacts
@@ -58,7 +59,7 @@ def best_epoch_of(tags: Mapping[str, str]) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
-def best_saved(client: MlflowClient, run_id: str, monitor: str) -> SavedWeights | None:
+def best_saved(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> SavedWeights | None:
     """Returns the best weights that are saved of a run whose process is gone; None without any.
 
     Those in its folder here are at least as good as those that MLflow has.
@@ -66,9 +67,9 @@ def best_saved(client: MlflowClient, run_id: str, monitor: str) -> SavedWeights 
     Args:
         client: of the store, which answers.
         run_id: of the run.
-        monitor: the metric that says which epoch is the best.
+        params: of the run, as far as MLflow has them.
     """
-    folder = run_folder(run_id)
+    folder, monitor = run_folder(run_id), monitor_of(run_id, params)
     files = weights_in(folder.glob("*.pt"))
     epochs = [*(files or weights_in(map(Path, stored(client, run_id))))]
     values = monitored(client, run_id, monitor)
@@ -87,6 +88,14 @@ def weights_in(files: Iterable[Path]) -> dict[int, Path]:
     """
     found = {path: WEIGHTS.fullmatch(path.name) for path in files}
     return {int(match[1]): path for path, match in found.items() if match}
+
+
+def monitor_of(run_id: str, params: Mapping[str, str]) -> str:
+    """Returns the metric that says which epoch of a run is the best: its param, sent or not."""
+    name = "monitor"
+    unsent = [str(record["value"]) for record in recorded(run_folder(run_id), "param", name)]
+    default: str = Settings.model_fields[name].default
+    return params.get(name) or (unsent or [default])[-1]
 
 
 def monitored(client: MlflowClient, run_id: str, monitor: str) -> Mapping[int, float]:

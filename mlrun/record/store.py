@@ -141,11 +141,11 @@ def file_of(uri: str) -> Path | None:
     Raises:
         MlrunError: it is not an address, or names a folder with a question mark.
     """
+    if urlsplit(uri).scheme.partition("+")[0] != "sqlite":
+        return None  # whatever else the scheme means: SQLAlchemy takes a while to import
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    if urlsplit(uri).scheme.partition("+")[0] != "sqlite":
-        return None
     try:
         url = make_url(uri)
     except ArgumentError as error:

@@ -55,6 +55,17 @@ def test_a_dry_run_does_not_load_mlflow() -> None:
     assert "mlflow" not in loaded_by(command("train", "--recipe", "digits", "--dry-run"))
 
 
+def test_a_run_on_a_server_does_not_load_sqlalchemy() -> None:
+    loaded = loaded_by(
+        "from mlrun.record.store import first_use\n"
+        "from mlrun.record.waiting import check_free\n"
+        "address = 'http://127.0.0.1:9'\n"
+        "check_free(address)\n"
+        "assert not first_use(address)\n"
+    )
+    assert "sqlalchemy" not in loaded
+
+
 def test_a_run_without_pictures_loads_no_matplotlib_nor_torch_s_compiler(store: str) -> None:
     """A second and two, at the start of every run."""
     loaded = loaded_by(

@@ -48,8 +48,8 @@ def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> in
     """Find what killed runs left, and mend it.
 
     Lists the runs that MLflow has as RUNNING, with what became of their processes, and the folders
-    of runs and the caches on this machine. RUN_ID is a run's id or a start of it; without one, it
-    is all of the store in use.
+    of runs and the caches on this machine. RUN_ID is a run's id or a unique start of it; without
+    one, it is all of the store in use.
 
     --fix sends what the journal of a run has whose process is gone, and ends it: as the journal
     records, else as FAILED; a named run also where it is not known whether its process is gone,
@@ -60,7 +60,8 @@ def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> in
     Exit code 1 if something is left to be fixed, sent or cleaned.
     """
     with undisturbed():
-        from mlrun.finished.examination import examine, in_bytes
+        from mlrun.finished.examination import examine
+        from mlrun.record.folders import in_bytes
         from mlrun.record.lookup import open_store
 
     client = open_store()

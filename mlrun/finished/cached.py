@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlrun.finished.examination import folders_here, in_bytes
+from mlrun.finished.examination import folders_here
 from mlrun.record.caches import (
     Cache,
     caches,
@@ -12,6 +12,7 @@ from mlrun.record.caches import (
     pretrained_weights,
     remove,
 )
+from mlrun.record.folders import in_bytes
 from mlrun.record.presence import is_held
 
 REMEDY = "remove it with: mlrun doctor --clean"

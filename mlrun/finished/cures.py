@@ -12,10 +12,10 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError, one_line
-from mlrun.finished.examination import finding_at, in_bytes, named, run_in
+from mlrun.finished.examination import finding_at, named, run_in
 from mlrun.record import store
 from mlrun.record.events import Event
-from mlrun.record.folders import run_folder, size_of
+from mlrun.record.folders import in_bytes, run_folder, size_of
 from mlrun.record.journal import EVENTS, LOCK, STATES, Header, Journal
 from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send

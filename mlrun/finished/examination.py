@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlrun.errors import MlrunError, one_line
 from mlrun.record import store
 from mlrun.record.experiments import ABSENT
-from mlrun.record.folders import run_folder, runs_folder, size_of
+from mlrun.record.folders import in_bytes, run_folder, runs_folder, size_of
 from mlrun.record.journal import EVENTS, LOCK
 from mlrun.record.ledger import Ledger, ledger_of
 from mlrun.record.logged import OURS
@@ -49,24 +49,35 @@ def examine(client: MlflowClient, starts: Sequence[str] = ()) -> list[Finding]:
 
     Args:
         client: of the store in use.
-        starts: ids of runs, or starts of ids; none for all.
+        starts: ids of runs, or unique starts of ids; none for all.
 
     Raises:
-        MlrunError: the store does not answer, or no such run has a folder here or lasts.
+        MlrunError: the store does not answer, or no such run has a folder here or lasts, or
+            several do.
     """
     with answering():
         runs = {run.info.run_id: run for run in running(client)}
     ids = [*runs, *(folder.name for folder in folders_here() if folder.name not in runs)]
-    for start in starts:
-        if not any(run_id.startswith(start) for run_id in ids):
-            raise MlrunError(
-                f"run {start}: it is not RUNNING in MLflow, and has no folder here; mlrun doctor "
-                "without a run tells of all that are"
-            )
-    asked = [i for i in ids if not starts or any(i.startswith(start) for start in starts)]
+    asked = [the_one(start, ids) for start in starts] or ids
     with answering():
         found = [finding_of(client, run_id, runs.get(run_id)) for run_id in asked]
     return [finding for finding in found if finding is not None]
+
+
+def the_one(start: str, ids: Sequence[str]) -> str:
+    """Returns the id that starts so; raises MlrunError unless it is exactly one."""
+    found = [run_id for run_id in ids if run_id.startswith(start.strip().lower())]
+    if not found:
+        raise MlrunError(
+            f"run {start}: it is not RUNNING in MLflow, and has no folder here; mlrun doctor "
+            "without a run tells of all that are"
+        )
+    if len(found) > 1:
+        more = ", …" if len(found) > 3 else ""
+        raise MlrunError(
+            f"several runs start with {start}: {', '.join(found[:3])}{more}; give more of it"
+        )
+    return found[0]
 
 
 def running(client: MlflowClient) -> Iterator[Any]:
@@ -227,15 +238,3 @@ def named(run_id: str, run: Any) -> str:
 def at(folder: Path) -> str:
     """Returns the folder of a run as it is named to the user, with its size."""
     return f"folder {folder} ({in_bytes(size_of(folder))})"
-
-
-def in_bytes(size: int) -> str:
-    """Returns a number of bytes in the largest unit that it fills.
-
-    >>> in_bytes(999), in_bytes(1_500), in_bytes(2_400_000_000)
-    ('999 B', '1.5 kB', '2.4 GB')
-    """
-    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
-        if size >= 10**power:
-            return f"{size / 10**power:.1f} {unit}"
-    return f"{size} B"

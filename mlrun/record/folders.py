@@ -53,3 +53,15 @@ def size_of(path: Path) -> int:
             if not stat.S_ISDIR(status.st_mode):
                 sizes[status.st_dev, status.st_ino] = status.st_size
     return sum(sizes.values())
+
+
+def in_bytes(size: int) -> str:
+    """Returns a number of bytes in the largest unit that it fills.
+
+    >>> in_bytes(999), in_bytes(1_500), in_bytes(2_400_000_000)
+    ('999 B', '1.5 kB', '2.4 GB')
+    """
+    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if size >= 10**power:
+            return f"{size / 10**power:.1f} {unit}"
+    return f"{size} B"

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -333,6 +334,16 @@ def test_a_run_there_is_not_is_named(store: str, command: Command) -> None:
         "Error: run nothing: it is not RUNNING in MLflow, and has no folder here; mlrun doctor "
         "without a run tells of all that are\n"
     )
+
+
+def test_a_start_of_several_runs_names_none(store: str, command: Command) -> None:
+    gone = dead_process()
+    ids = sorted(lost(store, LOSS, process=gone) for _ in range(17))  # of 17 ids, two start alike
+    start = next(a[0] for a, b in pairwise(ids) if a[0] == b[0])
+    code, _, stderr = command("doctor", "--fix", "--clean", start)
+    assert (code, stderr.count("\n")) == (2, 1)
+    assert stderr.startswith(f"Error: several runs start with {start}: ")
+    assert all(run_folder(run_id).exists() for run_id in ids)
 
 
 def test_a_store_that_does_not_answer_is_one_line(

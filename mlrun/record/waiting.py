@@ -27,7 +27,7 @@ BUSY = re.compile(
     r"database (table )?is (locked|busy)"
     r"|the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)"
     r"|too many (clients|connections)|remaining connection slots"
-    r"|TEMPORARILY_UNAVAILABLE|too many (429|503) error",
+    r"|TEMPORARILY_UNAVAILABLE|too many (429|5\d\d) error|error code (429|5\d\d)\b",
     re.IGNORECASE,
 )
 UNKNOWN_USER = re.compile(r"error code 401\b|401 Client Error")

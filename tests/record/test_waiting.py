@@ -172,6 +172,8 @@ def test_what_waits_in_a_journal_is_sent_when_a_locked_store_is_free(
         MlflowException('(1040, "Too many connections")'),
         RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": "database is locked"}),
         ConnectionError("too many 503 error responses"),
+        ConnectionError("too many 500 error responses"),
+        MlflowException("API request to … failed with error code 502 != 200."),
     ],
     ids=str,
 )

@@ -31,6 +31,7 @@ PLACES = {
     "Settings": "mlrun.settings",
     "View": "mlrun.inside.view",
     "hookimpl": "mlrun.seam.hookspecs",
+    "resume": "mlrun.finished.resume",
     "shared_data": "mlrun.data.sharing",
     "train": "mlrun.running.train",
 }
@@ -47,6 +48,7 @@ __all__ = [
     "View",
     "__version__",
     "hookimpl",
+    "resume",
     "shared_data",
     "train",
 ]

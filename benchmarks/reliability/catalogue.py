@@ -8,6 +8,7 @@ from collections.abc import Callable
 from benchmarks.reliability import (
     database_faults,
     file_faults,
+    kill_faults,
     limit_faults,
     own_faults,
     server_faults,
@@ -40,6 +41,7 @@ FAULTS: dict[str, Fault] = {
     "sender-dies": own_faults.sender_dies,
     "run-stopped": own_faults.stopped,
     "run-killed": own_faults.killed,
+    "run-killed-and-resumed": kill_faults.killed_and_resumed,
     "clock-jumps": own_faults.clock_jumps,
     "memory-tight": limit_faults.memory_tight,
     "threads-tight": limit_faults.threads_tight,

@@ -25,6 +25,7 @@ OWN_TAGS = (
     "mlrun.process",
     "mlrun.state_folder",
 )
+RESUMED = "mlrun.resumed"  # which an undisturbed run has not
 OWN_PARAMS = ("sync_wait", "run_name")
 LEFT_OUT = (  # of the comparison, for the page
     "the values of metrics that a clock decides (" + ", ".join(TIMED_METRICS) + ")",
@@ -54,7 +55,8 @@ def contents(uri: str, run_id: str) -> Contents:
     run = client.get_run(run_id)
     things = Counter(metric_rows(client, run))
     things.update(named("param", run.data.params, OWN_PARAMS))
-    things.update(named("tag", run.data.tags, OWN_TAGS))
+    tags = {name: text for name, text in run.data.tags.items() if name != RESUMED}
+    things.update(named("tag", tags, OWN_TAGS))
     for part in run.inputs.dataset_inputs:
         used = ", ".join(tag.value for tag in part.tags)
         things[f"input {part.dataset.name} {part.dataset.digest} {used}"] += 1

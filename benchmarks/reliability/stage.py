@@ -108,6 +108,10 @@ class Training:
             os.killpg(self.process.pid, 9)
         self.process.wait(30)
 
+    def is_over(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.poll() is not None
+
     def lines(self) -> list[str]:
         """Returns what was said on stderr until now."""
         text = self.stderr.read_text(errors="replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,10 @@ from mlrun.machine.interrupts import undisturbed
 from mlrun.seam.conversion import convert
 from mlrun.settings.plan import Plan, plan_of
 from mlrun.settings.run import traits_of
+
+if TYPE_CHECKING:
+    from mlrun.cli.display import Lines
+    from mlrun.running.run import Run
 
 
 @click.command(
@@ -38,6 +42,14 @@ from mlrun.settings.run import traits_of
             "layers as comments, and stop",
         ),
         SettingOption(
+            ["--resume"],
+            group="Command",
+            metavar="auto|RUN_ID",
+            help="go on with the last run of these settings that is not finished, or start one; "
+            "or with this run",
+            shell_complete=completion.fixed(["auto"]),
+        ),
+        SettingOption(
             ["--quiet"],
             group="Command",
             is_flag=False,
@@ -51,18 +63,21 @@ from mlrun.settings.run import traits_of
     epilog="The last line on stdout is the run id; everything else goes to stderr.",
 )
 @click.pass_context
-def command(ctx: click.Context, /, dry_run: str, quiet: str, **params: Any) -> int:
+def command(
+    ctx: click.Context, /, dry_run: str, resume: str | None, quiet: str, **params: Any
+) -> int:
     """Train a model and log the run to MLflow."""
     plan = plan_of(values_of(ctx))
-    action = rehearse if flag("dry-run", dry_run) else run
-    return action(plan, quiet=flag("quiet", quiet))
+    if flag("dry-run", dry_run):
+        return rehearse(plan, quiet=flag("quiet", quiet))
+    return run(plan, resume, quiet=flag("quiet", quiet))
 
 
 def values_of(ctx: click.Context) -> dict[str, object]:
     """Returns the recipe, settings and options of a command line, as `mlrun.train` takes them."""
     values: dict[str, object] = {}
     for name, value in ctx.params.items():
-        if value in (None, ()) or name in ("dry_run", "quiet"):
+        if value in (None, ()) or name in ("dry_run", "resume", "quiet"):
             continue
         if name == "recipe":
             value = value[-1]
@@ -94,8 +109,14 @@ def rehearse(plan: Plan, *, quiet: bool) -> int:
     return 0
 
 
-def run(plan: Plan, *, quiet: bool) -> int:
-    """Trains, prints the run id and the links, and returns the exit code."""
+def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
+    """Trains, prints the run id and the links, and returns the exit code.
+
+    Args:
+        plan: what was asked for.
+        resumed: `auto` or the id of a run that is to go on; None for a new one.
+        quiet: whether only the id, warnings and errors are printed.
+    """
     from mlrun.cli.display import listen, progress_for
 
     listen(quiet=quiet)
@@ -104,10 +125,19 @@ def run(plan: Plan, *, quiet: bool) -> int:
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
         from mlrun.running.train import train
 
-    result = train(plan, progress=progress)
+    if resumed is not None:
+        with undisturbed():
+            from mlrun.finished.unfinished import train_or_resume
+
+        return show(train_or_resume(plan, resumed, progress=progress), progress)
+    return show(train(plan, progress=progress), progress)
+
+
+def show(result: Run, progress: Lines) -> int:
+    """Prints a run's id, its links and what went wrong; returns the exit code."""
     for what, reason in result.failures.items():
         echo(f"Warning: {what} failed: {reason}", err=True)
     progress.note(f"best weights: epoch {result.best_epoch}, {result.best_weights}")
     progress.links(result.link, result.comparison_link, result.report_link)
     click.echo(result.run_id)
-    return 1 if plan.settings.strict and result.failures else 0
+    return 1 if result.strict and result.failures else 0

@@ -76,10 +76,11 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.examples // (self.batch_size * self.batching.accumulate))
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (images, labels) of epoch `number`: float32 (n, C, H, W) and int64 (n,).
 
-        Where they are `holding` features, those come in the images' place.
+        Where they are `holding` features, those come in the images' place. What goes out as the
+        `first` one and later ones does not depend on whether those before were asked for.
         """
         store, batching = self.store, self.batching
         count = len(store)
@@ -93,9 +94,10 @@ class Batches:
         # leaves one gather a step, and on an accelerator no transfer
         labels = store.labels.index_select(0, order.to(store.device)).split(at_once)
         rows = store.rows.index_select(0, order.to(store.rows.device)).split(at_once)
-        for step, (some, own) in enumerate(zip(rows, labels, strict=True)):
+        for step in range(first, len(rows)):
+            some, own = rows[step], labels[step]
             if store.readahead is not None:
-                for soon in rows[(step + 1 if step else 0) : step + 2]:  # one batch beforehand
+                for soon in rows[step + (step > first) : step + 2]:  # one batch beforehand
                     store.readahead(soon)
             images = store.take(some)
             if batching.change is not None:

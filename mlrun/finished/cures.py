@@ -16,12 +16,13 @@ from mlrun.finished.examination import finding_at, named, run_in
 from mlrun.record import store
 from mlrun.record.events import Event
 from mlrun.record.folders import in_bytes, run_folder, size_of
-from mlrun.record.journal import EVENTS, LOCK, STATES, Header, Journal
+from mlrun.record.journal import EVENTS, LOCK, Header, Journal
 from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send
 from mlrun.record.lookup import answering
 from mlrun.record.presence import is_of_another_host
 from mlrun.record.saved import FOLDER, best_saved, can_resume, weights_in
+from mlrun.training.files import LAST
 
 REASON = "its process was gone: killed, or its machine went down (found by mlrun doctor)"
 
@@ -99,7 +100,7 @@ def add_end(client: MlflowClient, journal: Journal) -> None:
             return
         files = sorted(weights_in(journal.folder.glob("*.pt")).values())
         best = best_saved(client, run_id, run.data.params)
-    last = journal.folder / STATES[0]
+    last = journal.folder / LAST
     events = [Event("artifact", f"{FOLDER}/{file.name}", file) for file in (*files, last)]
     if best is not None:
         events.append(Event("tag", "mlrun.best_epoch", str(best.epoch)))

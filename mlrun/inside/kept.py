@@ -31,6 +31,23 @@ class Kept(Mapping[int, Mapping[str, Values]]):
         self._keys[label] = key
         self._values.setdefault(epoch, {})[label] = dict(values)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Returns which values there are, as plain values; they are in the files."""
+        values = {
+            epoch: {label: list(names) for label, names in pictures.items()}
+            for epoch, pictures in self._values.items()
+        }
+        return {"keys": dict(self._keys), "values": values}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned, as far as the files are there."""
+        self._keys = dict(state["keys"])
+        for epoch, pictures in state["values"].items():
+            if (self._folder / file_name(epoch)).is_file():
+                self._values[epoch] = {
+                    label: dict.fromkeys(names) for label, names in pictures.items()
+                }
+
     def written(self, epoch: int) -> None:
         """Drops large arrays from memory, now that they are in a file."""
         pictures = self._values.get(epoch, {})
@@ -61,10 +78,12 @@ class Kept(Mapping[int, Mapping[str, Values]]):
 
 
 def write_values(path: Path, values: Mapping[str, NDArray[Any]]) -> None:
-    """Writes arrays, compressed, by `KEY/NAME`."""
+    """Writes arrays, compressed, by `KEY/NAME`; a file that is there is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
         np.savez_compressed(file, **values)  # type: ignore[arg-type]  # no array is called `file`
+    temporary.replace(path)
 
 
 def file_name(epoch: int) -> str:

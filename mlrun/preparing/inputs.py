@@ -17,8 +17,8 @@ from mlrun.data.variants import change_batches
 from mlrun.machine.randomness import derive_seed
 from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
-from mlrun.training.loop import Evaluate
 from mlrun.training.procedure import Procedure
+from mlrun.training.reports import Evaluate
 
 EVALUATED_AT_ONCE = 256  # examples a batch; larger ones are slower on a CPU
 PIXELS_AT_ONCE = 2**23  # of a batch that is evaluated: its feature maps must fit in memory

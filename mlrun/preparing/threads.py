@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import torch
 from torch import nn
@@ -34,6 +35,17 @@ def use_threads(
     if work:
         most = torch.get_num_threads()
         torch.set_num_threads(min(most, max(1, work // WORK_OF_A_THREAD)))
+
+
+def use_number_of_threads(text: str, device: torch.device) -> None:
+    """Has torch use as many CPU threads as an earlier run did, whose bits depend on them.
+
+    Args:
+        text: the number; what is none, or more than there are processors, changes nothing.
+        device: where it is trained.
+    """
+    if device.type == "cpu" and text.isdecimal() and 0 < int(text) <= (os.cpu_count() or 1):
+        torch.set_num_threads(int(text))
 
 
 def multiplications(model: nn.Module, shape: tuple[int, int, int]) -> int:

@@ -20,7 +20,7 @@ class Failures:
     """
 
     def __init__(self, tracker: Tracker) -> None:
-        self.reasons: dict[str, str] = {}
+        self.reasons: dict[str, str] = failures_of(tracker.earlier_tags)
         self._tracker = tracker
 
     def add(self, what: str, error: BaseException, when: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,9 +16,10 @@ from filelock import FileLock, Timeout
 from mlrun.errors import MlrunError
 from mlrun.record.events import WITH_FILES, Event, as_event, as_record
 from mlrun.record.lines import Lines, Record, read_lines
+from mlrun.training.files import STATES
 
 EVENTS, ANSWERS, FILES, LOCK = "journal.jsonl", "answers.jsonl", "files", "lock"
-STATES = ("last.pt", "previous.pt")  # of the training, which a run can be resumed from
+ENDS = (("end", "status"), ("tag", "mlrun.status"), ("tag", "mlrun.reason"))  # of a run's end
 FORMAT = 1  # of the files; a later mlrun that changes them counts on
 GLANCE = 0.5  # seconds: who looks whether the lock is held has it for an instant
 
@@ -113,6 +115,21 @@ class Journal:
         kept = self._keep(PurePosixPath(event.name).name, event.value)
         place = kept.relative_to(self.folder).as_posix()
         return self._events.add({**as_record(event), "value": place})
+
+    def take_up(self) -> None:
+        """Begins to write on behind the end of a run, which then is none.
+
+        What was not sent of that end never will be.
+        """
+        void = [
+            number
+            for number, (record, _) in enumerate(read_lines(self._events.path))
+            if record is not None and (record.get("kind"), record.get("name")) in ENDS
+        ]
+        self._answers.add({"sent": spans(void)})
+        self._sent.update(void)
+        self._events.add({"resumed": time.time_ns() // 1_000_000})
+        self.ended = ""
 
     def new_folder(self) -> Path:
         """Returns a new folder beside the events, for one file."""

@@ -14,10 +14,12 @@ class Keys:
     Two names may come to one key: by the characters that are replaced, by their case, which some
     file systems ignore, by their Unicode form, or by their length. The first that comes has the
     plain key; behind that of any other stands the start of the digest of its name.
+
+    owners: visualiser and name, by key without its case.
     """
 
     def __init__(self) -> None:
-        self._owners: dict[str, tuple[str, str]] = {}
+        self.owners: dict[str, tuple[str, str]] = {}
 
     def of(self, visualiser: str, name: str) -> str:
         """Returns the key of what a visualiser calls `name`.
@@ -29,7 +31,7 @@ class Keys:
         digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()
         key = plain = "-".join(filter(None, (visualiser, cleaned(name))))
         for length in (6, 64):
-            if self._owners.setdefault(key.casefold(), (visualiser, name)) == (visualiser, name):
+            if self.owners.setdefault(key.casefold(), (visualiser, name)) == (visualiser, name):
                 break
             key = f"{plain}-{digest[:length]}"
         return key

@@ -72,3 +72,9 @@ def recorded(folder: Path, kind: Kind, name: str) -> Iterator[Record]:
         for record, _ in read_lines(folder / EVENTS):
             if record is not None and (record.get("kind"), record.get("name")) == (kind, name):
                 yield record
+
+
+def rows_in(folder: Path) -> set[tuple[str, int]]:
+    """Returns name and step of each metric in a run's journal."""
+    records = (record for record, _ in read_lines(folder / EVENTS) if record is not None)
+    return {(r["name"], r.get("step", 0)) for r in records if r.get("kind") == "metric"}

@@ -14,9 +14,11 @@ from mlflow import MlflowClient
 from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.folders import runs_folder
-from mlrun.record.journal import EVENTS, Header, Journal, header_of
+from mlrun.record.journal import EVENTS, Header, Journal
+from mlrun.record.ledger import ledger_of
 from mlrun.record.noise import quiet, silent
 from mlrun.record.presence import Presence, about
+from mlrun.record.saved import has_state
 from mlrun.record.sending import Sender
 from mlrun.record.tracking import outbox_of
 from mlrun.record.waiting import Patience, check_free, patiently, refusal
@@ -162,5 +164,7 @@ class Leftovers:
             if self._stop.is_set():
                 return
             with suppress(MlrunError, OSError):
-                if header_of(folder).address == self._address:
+                ledger = ledger_of(folder)
+                kept_to_be_resumed = not ledger.unsent and has_state(folder)
+                if ledger.run.address == self._address and not kept_to_be_resumed:
                     send(folder, PATIENCE)

@@ -10,14 +10,13 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from mlrun.record.folders import run_folder
-from mlrun.record.journal import STATES
 from mlrun.record.ledger import recorded
 from mlrun.record.noise import quiet
 from mlrun.settings import Settings
+from mlrun.training.files import LAST, STATES, WEIGHTS, weights_file
 from mlrun.training.ranking import rank
 
 FOLDER = "checkpoints"  # of the artifacts
-WEIGHTS = re.compile(r"epoch-([0-9]{1,9})\.pt")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class SavedWeights:
     @property
     def artifact(self) -> str:
         """Its path in the run."""
-        return f"{FOLDER}/epoch-{self.epoch}.pt"
+        return f"{FOLDER}/{weights_file(self.epoch)}"
 
 
 def has_state(folder: Path) -> bool:
@@ -40,7 +39,7 @@ def has_state(folder: Path) -> bool:
 
 def can_resume(client: MlflowClient, run_id: str) -> bool:
     """Whether a state that the training can go on from is here or in MLflow."""
-    return has_state(run_folder(run_id)) or STATES[0] in stored(client, run_id)
+    return has_state(run_folder(run_id)) or LAST in stored(client, run_id)
 
 
 def stored(client: MlflowClient, run_id: str) -> list[str]:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,23 @@ class RecordFailed(Exception):
     """Events of a run can no longer be written or sent; the message says why."""
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What a run that is taken up again has already.
+
+    rows: name and step of each metric.
+    checkpoints: paths of its checkpoints in the store.
+    files: names of the files and folders in it.
+    """
+
+    rows: frozenset[tuple[str, int]] = frozenset()
+    checkpoints: tuple[str, ...] = ()
+    files: frozenset[str] = frozenset()
+
+
+NOTHING = Earlier()
+
+
 class Tracker:
     """Logs one run to MLflow: everything is an event in its journal, which an `Outbox` sends.
 
@@ -43,17 +61,28 @@ class Tracker:
         run: as MLflow gives it.
         journal: of the run.
         has_view: whether the run's experiment has a view of ours.
+        earlier: what the run has already, if it is taken up again.
 
     Attributes:
         run_id, experiment_id, run_name: the run's place in MLflow.
         earlier_params, earlier_tags: of a run that was taken over from `mlflow run`, at that time.
         journal: as given.
+        rows: name and step of each metric that the run had, which are not logged a second time.
+        earlier_checkpoints, earlier_files: paths of its checkpoints in the store, and the names of
+            its files and folders.
         left: events that the store does not have, once the run is closed; the journal has them.
         lost: events that could be neither written nor sent.
     """
 
     def __init__(
-        self, client: MlflowClient, uri: str, run: Any, journal: Journal, *, has_view: bool = False
+        self,
+        client: MlflowClient,
+        uri: str,
+        run: Any,
+        journal: Journal,
+        earlier: Earlier = NOTHING,
+        *,
+        has_view: bool = False,
     ) -> None:
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
@@ -62,6 +91,8 @@ class Tracker:
         self.earlier_params = dict(run.data.params)
         self.earlier_tags = dict(run.data.tags)
         self.started: int = run.info.start_time
+        self.rows = earlier.rows
+        self.earlier_checkpoints, self.earlier_files = earlier.checkpoints, earlier.files
         self.journal, self.left, self.lost = journal, 0, 0
         self._tables = self.earlier_tags.get(TABLES_TAG, "[]")
         self._sender = Sender(client, run, has_view=has_view)
@@ -112,9 +143,14 @@ class Tracker:
             raise RecordFailed(self._outbox.died)
 
     def metrics(self, values: Mapping[str, float], step: int, at: int | None = None) -> None:
-        """Logs each value at `step`, as of `at`, milliseconds since 1970; now by default."""
+        """Logs each value at `step`, as of `at`, milliseconds since 1970; now by default.
+
+        One that the run had at that step, before it was taken up again, stays as it is.
+        """
         now = time.time_ns() // 1_000_000 if at is None else at
         for name, value in values.items():
+            if (name, step) in self.rows:
+                continue
             self.log(Event("metric", name, value, step, now))
 
     def params(self, values: Mapping[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from mlrun.record.tracking import Tracker
 from mlrun.running.context import RunContext
 from mlrun.running.data_sets import Digests
 from mlrun.running.progress import Progress
+from mlrun.running.saving import SaveState, SaveWeights
 from mlrun.running.step_log import LogSteps
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import Checkpoints
@@ -21,8 +21,6 @@ from mlrun.training.tally import Tally
 
 if TYPE_CHECKING:
     from mlrun.running.visualising import DrawPictures
-
-LOG_EVERY = 180.0  # seconds between two times that checkpoints go to the store during the training
 
 
 class WatchFiles(Callback):
@@ -60,44 +58,6 @@ class LogMetrics(Callback):
         """Logs the metrics of the epoch; a run whose record fails ends here."""
         self._tracker.metrics(epoch.metrics, epoch.number)
         self._tracker.check()
-
-
-class SaveCheckpoints(Callback):
-    """Saves the state after each epoch and the weights of the best, and logs them.
-
-    They are logged at the end, and while training lasts every few minutes, unless the store fails.
-    """
-
-    def __init__(self, checkpoints: Checkpoints, tracker: Tracker) -> None:
-        self._checkpoints, self._tracker = checkpoints, tracker
-        self._logged: dict[str, int] = {}  # when each file in the store was written
-        self._due = time.monotonic() + LOG_EVERY
-
-    def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
-        """Saves, unless the model is untrained and about to be trained, or has diverged."""
-        if not epoch.diverged and (epoch.number or epoch.last):
-            self._checkpoints.save(state, epoch.monitored)
-            if time.monotonic() >= self._due and not self._tracker.fails:
-                self._log()
-                self._due = time.monotonic() + LOG_EVERY
-
-    def close(self) -> None:
-        """Logs the files that are kept, and which epoch is best."""
-        self._log()
-
-    def _log(self) -> None:
-        """Logs the files that the store does not have, and removes those that are not kept."""
-        files = {f"checkpoints/{path.name}": path for path in self._checkpoints.files()}
-        for name in self._logged.keys() - files:
-            self._tracker.remove(name)
-        written = {name: path.stat().st_mtime_ns for name, path in files.items()}
-        for name, path in files.items():
-            if self._logged.get(name) != written[name]:
-                self._tracker.artifact(name, path)
-        self._logged = written
-        if self._checkpoints.ranking:
-            self._tracker.tags({"mlrun.best_epoch": str(self._checkpoints.best_epoch)})
-        self._tracker.journal.sync()
 
 
 class ShowProgress(Callback):
@@ -143,13 +103,12 @@ def make_callbacks(
     callbacks: list[Callback] = [WatchFiles(context.digests)] if context.digests.files else []
     if settings.log_every:
         callbacks.append(LogSteps(tracker, settings.log_every))
-    callbacks += [
-        LogMetrics(tracker),
-        SaveCheckpoints(checkpoints, tracker),
-        ShowProgress(context.progress),
-    ]
+    callbacks += [LogMetrics(tracker), SaveWeights(checkpoints)]
     if pictures is not None:
         callbacks.append(pictures)
+    # behind all that log, so that what it saves was logged
+    callbacks.append(SaveState(context, checkpoints, pictures, list(callbacks)))
+    callbacks.append(ShowProgress(context.progress))
     if settings.system_metrics:
         from mlrun.running.system_metrics import LogSystemMetrics
 

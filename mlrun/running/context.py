@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.failures import Failures
@@ -13,6 +15,24 @@ from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description
 from mlrun.running.progress import Progress
 from mlrun.settings.plan import Plan
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run goes on from.
+
+    place: where the training stands, for the user.
+    callbacks: the states of callbacks, by the name of their class.
+    weights: files of the weights of the best epochs, which lie elsewhere than in the run's folder.
+    data: the digests that the run's parts had, by name; of those that are known.
+    tags: that say so.
+    """
+
+    place: str
+    callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    weights: Sequence[Path] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,6 +46,7 @@ class RunContext:
     tracker: takes what is logged.
     progress: shows the user how the run is getting on.
     failures: what was lost without ending the run.
+    start: what it goes on from; None where it starts afresh.
     """
 
     plan: Plan
@@ -35,6 +56,7 @@ class RunContext:
     tracker: Tracker
     progress: Progress
     failures: Failures
+    start: Start | None = None
 
     @property
     def folder(self) -> Path:

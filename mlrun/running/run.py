@@ -20,6 +20,7 @@ class Run:
     link, comparison_link: its page in MLflow's UI, and the page of its experiment's charts.
     report_link: where MLflow's UI shows `report.html`; empty where there is none.
     unsent: events that the tracking store did not take yet; `mlrun sync` sends them.
+    strict: whether a failure counts, by the run's setting.
     """
 
     run_id: str
@@ -33,3 +34,4 @@ class Run:
     comparison_link: str
     report_link: str = ""
     unsent: int = 0
+    strict: bool = False

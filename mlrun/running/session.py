@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import PurePosixPath
 
 from mlrun.errors import RunFailed, contained, one_line, redact
 from mlrun.machine import interrupts
-from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.interrupts import Interrupted, undisturbed
 from mlrun.machine.shortages import Shortage, shortage
 from mlrun.preparing.features import features_of
 from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
+from mlrun.record.saved import has_state
 from mlrun.record.tracking import IMPATIENT, RecordFailed, Status
 from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
-from mlrun.running.context import RunContext
+from mlrun.running.context import RunContext, Start
 from mlrun.running.data_sets import logged_data_sets
 from mlrun.running.outputs import log_results
 from mlrun.running.run import Run
+from mlrun.running.saving import SaveState
 from mlrun.running.testing import Test, Tester
 from mlrun.settings.changes import Variant
 from mlrun.training.checkpoints import Checkpoints, digest
-from mlrun.training.loop import TrainingFailed, fit
+from mlrun.training.loop import fit
+from mlrun.training.reports import TrainingFailed
 
+FAILURE = "failure.txt"  # the artifact with the traceback of what ended the run
 INTERRUPTED = "interrupted"  # by something else than a signal
 PATIENCE = 10.0  # seconds that the end of a run which is cut short waits for pictures, and digests
 SHORT = 10.0  # seconds: how long a run that was interrupted, or failed, waits for the store
@@ -43,8 +49,20 @@ class Session:
         )
         self.pictures = make_pictures(context)
         self.callbacks = make_callbacks(context, self.checkpoints, self.pictures)
+        if context.start is not None:
+            self.go_on_from(context.start)
         self.leftovers = Leftovers(self.tracker.uri)
         self.tracker.on_trouble(self.warn_of_trouble)
+
+    def go_on_from(self, start: Start) -> None:
+        """Puts the checkpoints and the callbacks where they were."""
+        for path in start.weights:
+            self.context.folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, self.context.folder / path.name)
+        for callback in self.callbacks:
+            state = start.callbacks.get(type(callback).__name__)
+            if state:
+                callback.load_state_dict(state)
 
     def run(self) -> Run:
         """Logs what the run is, trains, tests, and ends it; returns the finished run.
@@ -65,7 +83,7 @@ class Session:
             cause = shortage(error, self.context.folder) or error
             known = (TrainingFailed, RecordFailed, Shortage)
             reason = str(cause) if isinstance(cause, known) else one_line(cause)
-            self.tracker.artifact("failure.txt", redact(traceback.format_exc()))
+            self.tracker.artifact(FAILURE, redact(traceback.format_exc()))
             self.end("FAILED", reason)
             raise RunFailed(f"run {run_id} failed: {reason}", run_id) from cause
         finally:
@@ -77,16 +95,33 @@ class Session:
         tracker.params(self.context.plan.params())
         self.context.digests.start(self.log_data_sets)
         for name, content in self.context.description.files.items():
-            tracker.artifact(name, content)
+            if PurePosixPath(name).parts[0] not in tracker.earlier_files:
+                tracker.artifact(name, content)
         self.progress.note(f"run {tracker.run_name}: {tracker.link}")
+        if self.context.start is not None:
+            tracker.tags(self.context.start.tags)
+            if FAILURE in tracker.earlier_files:
+                tracker.remove(FAILURE)
+            self.progress.note(f"goes on from {self.context.start.place}")
 
     def log_data_sets(self) -> None:
         """Logs the data sets; called from the thread that digests them."""
         context = self.context
         sets = logged_data_sets(context.plan, context.prepared, context.digests)
+        if context.start is not None:
+            self.compare_data(context.start.data)
         self.tracker.inputs(sets)
         validated = Tester(context).images("val", Variant())
         self.tracker.tags({evaluation_tag("val"): validated})
+
+    def compare_data(self, before: Mapping[str, str]) -> None:
+        """Names the parts whose images or labels are others than before the run was taken up."""
+        for part, digest_then in before.items():
+            digest_now = self.context.digests.of(part)
+            if digest_now != digest_then:
+                text = f"the data of {part} are others than before: {digest_now}, {digest_then}"
+                self.tracker.tags({f"mlrun.changed.{part}-data": f"{digest_then} to {digest_now}"})
+                self.progress.warn(text)
 
     def train(self) -> None:
         """Trains, on features in the images' place where a part is frozen."""
@@ -133,6 +168,7 @@ class Session:
             metrics={name: pairs[-1][1] for name, pairs in history.items()} | test.metrics,
             failures={**self.failures.reasons, **refused},
             unsent=tracker.left,
+            strict=self.context.plan.settings.strict,
             link=tracker.link,
             comparison_link=tracker.comparison_link,
             report_link=self.report_link,
@@ -144,6 +180,10 @@ class Session:
         if self.ended:
             self.progress.note(f"{run} had ended before it was interrupted")
             return
+        if isinstance(error, Interrupted) and error.whole:
+            for callback in self.callbacks:
+                if isinstance(callback, SaveState):
+                    self.closing("state of the training", callback.break_off, SHORT)
         self.end("KILLED", str(error) or INTERRUPTED)
         self.progress.note(f"{run} ended after {self.prepared.state.epoch} epochs")
 
@@ -161,6 +201,8 @@ class Session:
                 wait = min(wait, SHORT if interrupts.count() < 2 else IMPATIENT)
             tracker.close(status, reason, wait)
             tracker.settle()
+        if status != "FINISHED" and has_state(self.context.folder):
+            self.progress.note(f"resume it with: mlrun resume {tracker.run_id}")
         if tracker.left:
             self.progress.warn(
                 f"{tracker.left} events of the run are not in the tracking store yet "

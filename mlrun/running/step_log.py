@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlrun.record.tracking import Tracker
 from mlrun.training.callbacks import Callback, Epoch, Length
@@ -58,6 +58,11 @@ class LogSteps(Callback):
     def on_epoch_end(self, state: TrainingState, epoch: Epoch) -> None:
         """Logs what is left of the epoch."""
         self._flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Logs what has come together, so that what is saved has it; needs nothing to go on."""
+        self._flush()
+        return {}
 
     def close(self) -> None:
         """Logs what is left of an epoch that was broken off."""

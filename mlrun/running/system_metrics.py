@@ -28,7 +28,8 @@ class LogSystemMetrics(Callback):
     """Logs MLflow's system metrics (psutil) under `system/`, a sample every 10 seconds.
 
     MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL sets another interval, in seconds. The metrics'
-    step is the number of the sample, from 0; the last is taken when the test is done.
+    step is the number of the sample, from 0, which goes on where a run is resumed; the last is
+    taken when the test is done.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -37,7 +38,9 @@ class LogSystemMetrics(Callback):
         self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         with suppress(Exception):  # no NVIDIA GPU, or no nvidia-ml-py
             self._monitors.append(GPUMonitor())
-        self._samples = 0
+        self._samples = 1 + max(
+            (step for name, step in tracker.rows if name.startswith("system/")), default=-1
+        )
         self._ended = Event()
         self._threads: list[Thread] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlrun.errors import MlrunError, RunFailed, contained, one_line
@@ -14,9 +14,9 @@ from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.record.failures import Failures
-from mlrun.record.place import Search
+from mlrun.record.tracking import Tracker
 from mlrun.record.trust import trust_file, trust_paths
-from mlrun.running.context import RunContext
+from mlrun.running.context import RunContext, Start
 from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
@@ -93,7 +93,14 @@ def prepared_run(
             if repetition is not None:
                 description.tags[TAG] = repetition.run_id
                 repetition.begin(plan, prepared, description)
-            return run_session(plan, prepared, description, progress, search)
+            home, tags = plan.settings.experiment, description.tags
+            return run_session(
+                plan,
+                prepared,
+                description,
+                progress,
+                lambda: opening.open_run(plan.run_name, home, tags, search),
+            )
 
 
 def run_session(
@@ -101,24 +108,33 @@ def run_session(
     prepared: Prepared,
     description: Description,
     progress: Progress,
-    search: Search,
+    opened: Callable[[], Tracker],
+    start: Start | None = None,
 ) -> Run:
     """Opens a run in MLflow and returns it finished; however it goes, it is ended.
 
     An interrupt while it is opened waits until it is there.
+
+    Args:
+        plan: what was asked for.
+        prepared: data, model and the state of its training.
+        description: what is logged of it.
+        progress: who is told how it is getting on.
+        opened: opens the run, or opens it again.
+        start: what it goes on from; None where it starts afresh.
     """
     session = None
     try:
         with undisturbed():
-            home = plan.settings.experiment
-            tracker = opening.open_run(plan.run_name, home, description.tags, search)
+            tracker = opened()
             try:
                 trust_paths(tracker.run_id, plan)
                 failures = Failures(tracker)
                 digests = Digests(prepared.selections)
-                session = Session(
-                    RunContext(plan, prepared, description, digests, tracker, progress, failures)
+                context = RunContext(
+                    plan, prepared, description, digests, tracker, progress, failures, start
                 )
+                session = Session(context)
             except BaseException as error:
                 tracker.close("FAILED", one_line(error))
                 tracker.settle()

@@ -83,6 +83,22 @@ class DrawPictures(Callback):
                 values |= {f"{drawing.key}{place}/{n}": a for n, a in drawing.values.items()}
         self._keep(values, END)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Returns which pictures and values there are."""
+        return {
+            "pictures": self.log.state_dict(),
+            "owners": {key: list(owner) for key, owner in self._keys.owners.items()},
+            "kept": {prefix: kept.state_dict() for prefix, kept in self._kept.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores them, as far as their files are there."""
+        self.log.load_state_dict(state["pictures"])
+        self._keys.owners = {key: (one, name) for key, (one, name) in state["owners"].items()}
+        for prefix, kept in state["kept"].items():
+            if prefix in self._kept:
+                self._kept[prefix].load_state_dict(kept)
+
     def close(self) -> None:
         """Sees to it that every picture is rendered and logged, or left out, with a tag."""
         self.log.close(self.patience)

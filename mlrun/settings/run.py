@@ -15,11 +15,11 @@ from mlrun.seam.conversion import NO_TEXT, is_blank, is_text
 from mlrun.settings.augmentation import AugmentationSettings, MixingSettings
 from mlrun.settings.data import DataSettings
 from mlrun.settings.fields import BESIDE, PLAIN, UNNAMED, Traits, setting, traits_of_field
+from mlrun.settings.intervals import CheckpointEvery, EvaluateEvery
 from mlrun.settings.names import by_canonical_name
 from mlrun.settings.training import TrainingSettings
 from mlrun.settings.values import (
     Count,
-    EvaluateEvery,
     Flag,
     Number,
     Pairs,
@@ -99,6 +99,13 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
         BESIDE,
     )
     keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", BESIDE, ge=1)
+    checkpoint_every: CheckpointEvery = setting(
+        "5 min",
+        "how often the state of the training is saved within an epoch, for mlrun resume: every N "
+        "minutes (10min) or steps (500steps), or none; it is at the ends of epochs too",
+        "Record",
+        replace(BESIDE, words=("none",)),
+    )
     monitor: Literal["val/loss", "val/accuracy", "train/loss", "train/accuracy"] = setting(
         "val/loss", "metric that says which epoch is best", "Record", UNNAMED
     )

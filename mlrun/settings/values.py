@@ -157,20 +157,6 @@ def normalisation_of(value: object) -> str:
     )
 
 
-def evaluate_every_of(value: object) -> str:
-    """Returns `N` (epochs) or `N steps`, without what may be left out.
-
-    >>> evaluate_every_of("5 epochs"), evaluate_every_of("100steps"), evaluate_every_of(1)
-    ('5', '100 steps', '1')
-    """
-    text = as_text(value).strip().lower()
-    match = re.fullmatch(rf"({COUNTED})\s*(epochs?|steps?)?", text)
-    if match is None:
-        raise ValueError(f"expected a number of epochs, or of steps: 100steps, got {shown(text)!r}")
-    count = str(int(match[1]))
-    return f"{count} steps" if (match[2] or "").startswith("step") else count
-
-
 def class_weights_of(value: object) -> str:
     """Returns `none`, `balanced` or a number for each class, with commas, as it is written."""
     text = as_text(value).strip()
@@ -237,6 +223,5 @@ Word = BeforeValidator(as_text)  # a Literal of texts, which YAML may read as nu
 Subset = Annotated[str, BeforeValidator(subset_of)]
 Validation = Annotated[str | float, BeforeValidator(validation_of)]
 NormalisationText = Annotated[str, BeforeValidator(normalisation_of)]
-EvaluateEvery = Annotated[str, BeforeValidator(evaluate_every_of)]
 ClassWeights = Annotated[str, BeforeValidator(class_weights_of)]
 Factors = Annotated[tuple[float, float], BeforeValidator(factors_of)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState
@@ -90,6 +90,16 @@ class Callback:
             best_epoch: by the monitored metric.
             tested: the evaluation of the test part, or of `val` where there is no test part.
         """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what the callback needs to go on, as tensors and plain values; none by default.
+
+        Called between two steps, to be saved with the training's state.
+        """
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores, before the training begins, what `state_dict` returned."""
 
     def close(self) -> None:
         """The run ends, in whatever state: finish pending work. Called once or more."""

@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of the last epoch, and the weights of the best k."""
+"""Checkpoints: the weights of the best epochs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mlrun.data.images import is_range
 from mlrun.errors import MlrunError
+from mlrun.training.files import WEIGHTS, weights_file
 from mlrun.training.ranking import rank
 from mlrun.training.state import TrainingState
 
@@ -26,7 +27,7 @@ MOST_VALUES = 2**28  # of one image
 
 @dataclass
 class Checkpoints:
-    """Keeps `last.pt` and the weights of the best epochs in a folder of the run's own.
+    """Keeps the weights of the best epochs in a folder of the run's own.
 
     folder: made when the first file is written.
     keep: how many of the best epochs to keep, at least 1.
@@ -48,35 +49,40 @@ class Checkpoints:
 
     def path(self, epoch: int) -> Path:
         """Returns the path of the weights of `epoch`."""
-        return self.folder / f"epoch-{epoch}.pt"
+        return self.folder / weights_file(epoch)
 
     @property
-    def last(self) -> Path:
-        """The path of the whole state of the last epoch."""
-        return self.folder / "last.pt"
+    def epochs(self) -> set[int]:
+        """The best epochs."""
+        return {epoch for _, epoch in self.ranking}
+
+    @property
+    def on_disk(self) -> set[int]:
+        """The epochs whose weights are on disk."""
+        names = (WEIGHTS.fullmatch(path.name) for path in self.folder.glob("*.pt"))
+        return {int(name[1]) for name in names if name is not None}
 
     def files(self) -> list[Path]:
-        """Returns the files that are on disk now: the best first, the last state last."""
-        best = [self.path(epoch) for _, epoch in self.ranking]
-        return [path for path in [*best, self.last] if path.exists()]
+        """Returns the files of the best epochs, the best first."""
+        return [self.path(epoch) for _, epoch in self.ranking]
 
-    def save(self, state: TrainingState, value: float | None) -> None:
-        """Writes the state, and the weights if this epoch is among the best `keep`.
+    def save(self, state: TrainingState, value: float) -> None:
+        """Writes the weights if this epoch is among the best `keep`; a second time as the first.
 
         Args:
             state: where training stands.
-            value: of the monitored metric; None if this epoch was not evaluated.
+            value: of the monitored metric.
         """
-        ranking = self.ranking
-        if value is not None:
-            ranking = sorted([*ranking, (value, state.epoch)], key=self.order)
-        surplus = [epoch for _, epoch in ranking[self.keep :]]
-        if value is not None and state.epoch not in surplus:
+        others = [entry for entry in self.ranking if entry[1] != state.epoch]
+        ranking = sorted([*others, (value, state.epoch)], key=self.order)[: self.keep]
+        if state.epoch in {epoch for _, epoch in ranking}:
             weights = {"epoch": state.epoch, "model": state.evaluated.state_dict(), **self.about}
             write(self.path(state.epoch), {**weights, "sha256": content_digest(weights)})
-        write(self.last, state.state_dict())
-        self.ranking = ranking[: self.keep]
-        for epoch in surplus:
+        self.ranking = ranking
+
+    def remove_others(self, wanted: Collection[int]) -> None:
+        """Removes the weights of epochs that are neither among the best nor `wanted`."""
+        for epoch in self.on_disk.difference(self.epochs, wanted):
             self.path(epoch).unlink(missing_ok=True)
 
     def order(self, entry: tuple[float, int]) -> tuple[bool, float, int]:

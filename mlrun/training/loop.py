@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -13,18 +12,20 @@ from mlrun.data.batches import Batches
 from mlrun.machine import interrupts
 from mlrun.machine.devices import synchronise
 from mlrun.machine.randomness import derive_seed, seed_step
-from mlrun.training.callbacks import Callback, Epoch, Length
-from mlrun.training.evaluation import Evaluation, set_training_mode
+from mlrun.training.callbacks import Callback, Length
+from mlrun.training.evaluation import set_training_mode
 from mlrun.training.procedure import Procedure
+from mlrun.training.reports import (
+    Evaluate,
+    TrainingFailed,
+    end_epoch,
+    evaluate_between,
+    evaluate_untrained,
+    was_evaluated,
+)
 from mlrun.training.state import TrainingState
 from mlrun.training.step import Targets, backward
 from mlrun.training.tally import Answers, Tally
-
-Evaluate = Callable[[nn.Module, str], Evaluation]  # a model on a part
-
-
-class TrainingFailed(Exception):
-    """Training cannot go on: the loss is no longer a number, or the model broke its contract."""
 
 
 def fit(
@@ -37,7 +38,7 @@ def fit(
     """Trains `state.model` until the procedure's last step, or until `state.stopped` is set.
 
     The untrained model is evaluated first. An epoch that the last step or the time limit cuts
-    short counts as an epoch.
+    short counts as an epoch. A state that was put down between any two steps goes on there.
 
     Args:
         state: where training stands; changed in place.
@@ -52,139 +53,22 @@ def fit(
         KeyboardInterrupt: a signal came; the state is whole, between two steps, if the error is an
             `Interrupted` that says so.
     """
-    deadline = time.monotonic() + procedure.seconds if procedure.seconds else float("inf")
+    began = time.perf_counter() - state.seconds
     length = Length(procedure.steps, len(batches), batches.examples)
     for callback in callbacks:
         callback.on_train_begin(state, length)
     if evaluate is not None and not state.step:
         evaluate_untrained(state, procedure, callbacks, evaluate)
     set_training_mode(state.model)  # once: 60 µs, and evaluations restore each mode
-    while state.step < procedure.steps and not state.stopped:
-        metrics = train_epoch(state, batches, procedure, callbacks, deadline, evaluate)
-        end_epoch(state, procedure, metrics, callbacks, evaluate)
+    while (state.step < procedure.steps and not state.stopped) or state.tally.sizes:
+        metrics = train_epoch(state, batches, procedure, callbacks, began, evaluate)
+        tally = state.tally
+        with state.ending_epoch():
+            if len(tally.sizes) < len(batches):
+                state.cut = tally
+            end_epoch(state, procedure, metrics, callbacks, evaluate)
     for callback in callbacks:
         callback.on_train_end(state)
-
-
-def evaluate_untrained(
-    state: TrainingState,
-    procedure: Procedure,
-    callbacks: Sequence[Callback],
-    evaluate: Evaluate,
-) -> None:
-    """Evaluates the model before its first step: epoch 0."""
-    evaluations = {part: evaluate(state.evaluated, part) for part in ("train", "val")}
-    metrics = figures_of(evaluations)
-    if not procedure.evaluate_train:
-        metrics.pop("train/top5-accuracy", None)  # no epoch to come will have it
-    interrupts.hold()
-    state.record(metrics)
-    if procedure.evaluate_every:
-        parts = {part: evaluations[part] for part in procedure.evaluated_parts}
-        report_evaluations(state, parts, callbacks)
-    monitored = metrics[state.patience.monitor]
-    epoch = Epoch(0, metrics, evaluations, monitored, last=not procedure.steps)
-    for callback in callbacks:
-        callback.on_epoch_end(state, epoch)
-    interrupts.release()
-
-
-def end_epoch(
-    state: TrainingState,
-    procedure: Procedure,
-    metrics: dict[str, float],
-    callbacks: Sequence[Callback],
-    evaluate: Evaluate | None,
-) -> None:
-    """Evaluates the epoch that the state has reached if it is its turn, and reports all of it.
-
-    The last epoch is always evaluated, also where a callback stops the training with it.
-
-    Raises:
-        TrainingFailed: the validation loss is not finite.
-    """
-    last = state.step >= procedure.steps or bool(state.stopped)
-    if last or state.epoch % procedure.evaluate_epochs == 0:
-        report_epoch(state, procedure, metrics, callbacks, evaluate, last=last)
-        return
-    report_epoch(state, procedure, metrics, callbacks, None, last=False)
-    if state.stopped and evaluate is not None:
-        report_epoch(state, procedure, {}, callbacks, evaluate, last=True)
-
-
-def report_epoch(
-    state: TrainingState,
-    procedure: Procedure,
-    metrics: Mapping[str, float],
-    callbacks: Sequence[Callback],
-    evaluate: Evaluate | None,
-    *,
-    last: bool,
-) -> None:
-    """Records an epoch's metrics with those of its evaluation, and calls the callbacks.
-
-    Raises:
-        TrainingFailed: the validation loss is not finite.
-    """
-    evaluations: dict[str, Evaluation] = {}
-    monitored = None
-    if evaluate is not None:
-        evaluations = {part: evaluate(state.evaluated, part) for part in procedure.evaluated_parts}
-        metrics = {**metrics, **figures_of(evaluations)}
-        # the monitored metric may be of the training steps, reported before
-        monitored = metrics.get(state.patience.monitor)
-        if monitored is None:
-            monitored = state.history[state.patience.monitor][-1][1]
-    interrupts.hold()
-    state.record(metrics)
-    epoch = Epoch(state.epoch, metrics, evaluations, monitored, last)
-    warm = state.step >= state.schedule.warm_steps
-    if monitored is not None and warm and not epoch.diverged:
-        state.schedule.evaluated(monitored)
-        if state.patience.exhausted(monitored) and not last:
-            state.stopped = state.patience.reason
-            epoch = replace(epoch, last=True)
-    for callback in callbacks:  # what takes long there can be interrupted
-        callback.on_epoch_end(state, epoch)
-    interrupts.release()
-    if epoch.diverged:
-        raise TrainingFailed(
-            f"the validation loss is {evaluations['val'].loss} after epoch {state.epoch}; try a "
-            f"smaller lr than {state.schedule.rates[0]:g}"
-        )
-
-
-def figures_of(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
-    """Returns the metrics of several parts together: `val/loss`, `val/accuracy`, …"""
-    return {k: v for evaluation in evaluations.values() for k, v in evaluation.figures().items()}
-
-
-def evaluate_between(
-    state: TrainingState,
-    procedure: Procedure,
-    callbacks: Sequence[Callback],
-    evaluate: Evaluate | None,
-) -> float:
-    """Evaluates between two steps; returns the seconds that it took."""
-    if evaluate is None:
-        return 0.0
-    started = time.perf_counter()
-    evaluations = {part: evaluate(state.evaluated, part) for part in procedure.evaluated_parts}
-    report_evaluations(state, evaluations, callbacks)
-    return time.perf_counter() - started
-
-
-def report_evaluations(
-    state: TrainingState, evaluations: Mapping[str, Evaluation], callbacks: Sequence[Callback]
-) -> None:
-    """Records evaluations between two steps, as `step/val-loss`, …, and calls the callbacks."""
-    figures = figures_of(evaluations)
-    metrics = {f"step/{name.replace('/', '-')}": value for name, value in figures.items()}
-    interrupts.hold()
-    state.record_step(state.step, metrics)
-    for callback in callbacks:
-        callback.on_evaluate(state, metrics)
-    interrupts.release()
 
 
 def train_epoch(
@@ -192,10 +76,12 @@ def train_epoch(
     batches: Batches,
     procedure: Procedure,
     callbacks: Sequence[Callback],
-    deadline: float,
+    began: float,
     evaluate: Evaluate | None,
 ) -> dict[str, float]:
-    """Trains one epoch, or what is left of the procedure's steps; returns its metrics.
+    """Trains one epoch, or what is left of it or of the procedure's steps; returns its metrics.
+
+    `began` is when the training began, in seconds of `time.perf_counter`, less its interruptions.
 
     They are `train/loss` and `train/accuracy` (a fraction), running means over the epoch's
     examples in training mode, unless the training part is evaluated instead; `lr` and `lr/PART`
@@ -210,10 +96,13 @@ def train_epoch(
         for callback in callbacks
         if type(callback).on_step_end is not Callback.on_step_end
     ]
-    every = procedure.evaluate_every
-    tally = Tally()
-    started, paused = time.perf_counter(), 0.0
-    for step, (images, labels) in enumerate(batches.epoch(epoch)):
+    every, tally = procedure.evaluate_every, state.tally
+    started = time.perf_counter() - state.epoch_seconds
+    first = len(tally.sizes)
+    if every and first and state.step % every == 0 and not was_evaluated(state):
+        started += evaluate_between(state, procedure, callbacks, evaluate)
+    left = batches.epoch(epoch, first) if state.step < procedure.steps else ()
+    for step, (images, labels) in enumerate(left, first):
         interrupts.hold()
         seed_step(device, seeds + step)
         state.schedule.set_rates(state.step)
@@ -234,20 +123,21 @@ def train_epoch(
         if state.average is not None:
             state.average.update(state.step)
         tally.add(loss, Answers(logits, *targets))
+        now = time.perf_counter()
+        state.seconds, state.epoch_seconds = now - began, now - started
         for on_step_end in on_step_ends:
             on_step_end(state, tally)
         interrupts.release()
         if every and state.step % every == 0:
             synchronise(device)
-            paused += evaluate_between(state, procedure, callbacks, evaluate)
+            started += evaluate_between(state, procedure, callbacks, evaluate)
         if state.step >= procedure.steps:
             break
-        if time.monotonic() > deadline:
+        if 0 < procedure.seconds < state.seconds:
             state.stopped = f"time limit of {procedure.seconds / 60:g} minutes"
             break
     synchronise(device)
-    seconds = time.perf_counter() - started - paused
-    state.epoch = epoch
+    state.epoch_seconds = seconds = time.perf_counter() - started
     examples = sum(tally.sizes)
     figures = means(tally, epoch, state.schedule.rates[0])
     if procedure.evaluate_train:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -14,6 +15,7 @@ from torch import nn
 from mlrun.training.average import Average
 from mlrun.training.optimisation.patience import Patience
 from mlrun.training.optimisation.schedules import Schedule
+from mlrun.training.tally import Tally
 
 
 class Series(Sequence[tuple[int, float]]):
@@ -35,6 +37,11 @@ class Series(Sequence[tuple[int, float]]):
         """Adds the value at an optimiser step."""
         self.steps.append(step)
         self.values.append(value)
+
+    def drop_from(self, step: int) -> None:
+        """Removes the values at that step and later ones, which are the last that were added."""
+        while self.steps and self.steps[-1] >= step:
+            del self.steps[-1], self.values[-1]
 
     def copy(self) -> Series:
         """Returns an independent copy."""
@@ -66,6 +73,9 @@ class TrainingState:
     patience: of early stopping.
     average: the running average of the weights, if there is one.
     epoch, step: how many epochs and optimiser steps are done.
+    tally: of the steps of the next epoch that are done already.
+    cut: of the steps of the last epoch, where it ended before its end; else None.
+    epoch_seconds: that these steps took. seconds: that the training took so far.
     history: the (epoch, value) pairs of each metric.
     steps: the (step, value) pairs of each figure by optimiser step that is logged.
     stopped: why training ended before its last step, if it did.
@@ -79,6 +89,10 @@ class TrainingState:
     average: Average | None = None
     epoch: int = 0
     step: int = 0
+    tally: Tally = field(default_factory=Tally)
+    cut: Tally | None = None
+    epoch_seconds: float = 0.0
+    seconds: float = 0.0
     history: dict[str, Series] = field(default_factory=dict)
     steps: dict[str, Series] = field(default_factory=dict)
     stopped: str = ""
@@ -98,10 +112,29 @@ class TrainingState:
         for name, value in figures.items():
             self.steps.setdefault(name, Series()).append(step, value)
 
+    @contextmanager
+    def ending_epoch(self) -> Iterator[None]:
+        """Counts the epoch whose steps are done; an interrupt in the block takes it all back.
+
+        Then it is as if the last step had just been done, and the block can be gone through again.
+        """
+        now = self.epoch, self.tally, self.cut, self.epoch_seconds, self.stopped
+        waiting, schedule = self.patience.state_dict(), self.schedule.state_dict()
+        self.epoch, self.tally, self.cut, self.epoch_seconds = self.epoch + 1, Tally(), None, 0.0
+        try:
+            yield
+        except KeyboardInterrupt:
+            for series in self.history.values():
+                series.drop_from(self.epoch)
+            self.epoch, self.tally, self.cut, self.epoch_seconds, self.stopped = now
+            self.patience.load_state_dict(waiting)
+            self.schedule.load_state_dict(schedule)
+            raise
+
     def state_dict(self) -> dict[str, Any]:
         """Returns the state as tensors and plain values, which `weights_only=True` reads."""
         return {
-            "version": 4,
+            "version": 5,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -110,6 +143,10 @@ class TrainingState:
             "average": None if self.average is None else self.evaluated.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
+            "tally": self.tally.state_dict(),
+            "cut": None if self.cut is None else self.cut.state_dict(),
+            "epoch_seconds": self.epoch_seconds,
+            "seconds": self.seconds,
             "history": packed(self.history),
             "steps": packed(self.steps),
             "stopped": self.stopped,
@@ -122,6 +159,10 @@ class TrainingState:
         if self.average is not None:
             self.evaluated.load_state_dict(state["average"])
         self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        self.tally = Tally.of(state["tally"], device)
+        self.cut = None if state["cut"] is None else Tally.of(state["cut"], device)
+        self.epoch_seconds, self.seconds = state["epoch_seconds"], state["seconds"]
         self.history, self.steps = unpacked(state["history"]), unpacked(state["steps"])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,6 +68,22 @@ class Tally:
         """Returns the accuracy, 0–1, of the steps at `places` (from 0); waits for the device."""
         hits = self.hits()[list(places)].tolist()
         return [right / self.sizes[place] for right, place in zip(hits, places, strict=True)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what was counted so far, as tensors and plain values."""
+        if not self.sizes:
+            return {"sizes": []}
+        return {"sizes": list(self.sizes), "losses": self.losses(), "hits": self.hits()}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], device: torch.device) -> Tally:
+        """Returns the tally whose `state_dict` that was, on `device`."""
+        tally = cls()
+        tally.sizes = list(state["sizes"])
+        if tally.sizes:
+            tally._losses = [state["losses"].to(device)]
+            tally._hits = [state["hits"].to(device)]
+        return tally
 
     def _count(self) -> None:
         """Counts the steps that wait."""

@@ -106,7 +106,7 @@ def test_a_killed_run_is_lost_and_its_best_weights_are_used(
 
     # mlrun doctor ends it, and MLflow has its checkpoints
     names = artifacts_here(folder)
-    assert len(names) == 3
+    assert len(names) >= 3
     code, stdout, stderr = command("doctor", "--fix", killed)
     assert code == 0, stderr
     assert f"it is FAILED now; go on with: mlrun resume {killed}\n" in stdout

@@ -13,11 +13,14 @@ import torch
 import torch.nn.functional as F
 from mlflow import MlflowClient
 from mlrun_datasets.embedded import load_digits
-from runs import QUICK, artifacts, logged, plugin, read, steps, without
+from runs import QUICK, Recorder, artifacts, logged, plugin, read, steps, without
 
 import mlrun
 from mlrun.errors import MlrunError, RunFailed
+from mlrun.record.folders import run_folder
 from mlrun.settings import Settings
+from mlrun.training.saved import read_state
+from mlrun.training.state import TrainingState
 
 SGD = {"optimiser": "sgd", "lr": 0.05}
 MOMENTUM = {**SGD, "momentum": 0.9}
@@ -300,6 +303,21 @@ def test_effect_of_test_variants(store: str) -> None:
 def test_effect_of_keep(store: str) -> None:
     run = mlrun.train({**QUICK, "epochs": 3, "keep": 1})
     assert len(artifacts(run.run_id, "checkpoints")) == 2
+
+
+def test_effect_of_checkpoint_every(store: str) -> None:
+    for every, expected in (("9 steps", [9, 18, 27, 36]), ("none", [])):
+        seen = []
+
+        def look(state: TrainingState, tally: object, seen: list[int] = seen) -> None:
+            file = run_folder(MlflowClient().search_runs(["0"])[0].info.run_id) / "last.pt"
+            if file.exists() and (step := read_state(file)["step"]) not in seen:
+                seen.append(step)
+
+        progress = Recorder()
+        progress.step = look  # type: ignore[method-assign,assignment]  # called as a method would be
+        mlrun.train({**QUICK, "checkpoint_every": every}, progress=progress)
+        assert seen == expected
 
 
 def test_effect_of_monitor(store: str) -> None:

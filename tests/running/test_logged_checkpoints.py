@@ -8,7 +8,7 @@ from runs import QUICK, Recorder, artifacts, only_run, read
 from waiting import until
 
 import mlrun
-from mlrun.running import callbacks
+from mlrun.running import saving
 
 
 class Onlooker(Recorder):
@@ -31,7 +31,7 @@ class Onlooker(Recorder):
 def test_checkpoints_are_in_the_store_while_training_lasts(
     store: str, monkeypatch: pytest.MonkeyPatch, every: float
 ) -> None:
-    monkeypatch.setattr(callbacks, "LOG_EVERY", every)
+    monkeypatch.setattr(saving, "LOG_EVERY", every)
     onlooker = Onlooker() if not every else Recorder()
     run = mlrun.train({**QUICK, "epochs": 4, "keep": 1}, progress=onlooker)
     if isinstance(onlooker, Onlooker):

@@ -27,8 +27,8 @@ def test_pictures_are_in_the_order_drawn_though_some_are_rendered_late(
     for job in (*late, Job("maps", content, 0, fail), Job("loss", content, None, fail)):
         log.add(job)
     log.pictures.clear()  # as if the process beside had not rendered the first two
-    for job in reversed(late):
-        log._take(job, None)
+    for number, job in reversed(list(enumerate(late))):
+        log._take(number, job, None)
     log.log_order()
     log.close()
     assert {key: list(paths) for key, paths in log.pictures.items()} == {

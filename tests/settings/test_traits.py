@@ -12,7 +12,15 @@ WITHOUT_PART = [
     *("visualisers", "probe"),  # they look on
     "data_dir",  # the data set and its options say which images
     *("cache_features", "device", "deterministic", "threads"),  # the same up to rounding
-    *("log_every", "system_metrics", "test_variants", "keep", "log_model", "report"),
+    *(
+        "log_every",
+        "system_metrics",
+        "test_variants",
+        "keep",
+        "checkpoint_every",
+        "log_model",
+        "report",
+    ),
     *("experiment", "run_name", "tags", "sync_wait", "strict"),
 ]
 

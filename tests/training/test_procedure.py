@@ -32,8 +32,9 @@ from mlrun.settings.augmentation import MixingSettings
 from mlrun.training.callbacks import Callback, Epoch, Length
 from mlrun.training.checkpoints import digest
 from mlrun.training.evaluation import Evaluation
-from mlrun.training.loop import TrainingFailed, fit
+from mlrun.training.loop import fit
 from mlrun.training.losses import criterion
+from mlrun.training.reports import TrainingFailed
 from mlrun.training.setup import class_weights
 from mlrun.training.state import TrainingState
 from mlrun.training.tally import Tally

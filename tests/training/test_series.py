@@ -9,11 +9,10 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from runs import QUICK, plugin, read
-from small_training import CPU, training
+from small_training import training
 
 import mlrun
-from mlrun.training import checkpoints
-from mlrun.training.checkpoints import Checkpoints
+from mlrun.training.saved import SavedStates, read_state
 from mlrun.training.state import Series, unpacked
 
 WITNESS = """
@@ -66,14 +65,16 @@ def test_what_was_put_down_is_a_copy_in_tensors_and_goes_on_where_it_was(tmp_pat
     for step in (1, 2):
         ours.record_step(step, {"step/loss": 1 / 3 / step, "step/lr": 0.1})
     ours.record_step(2**40, {"step/val-loss": 0.5})
-    Checkpoints(tmp_path, keep=1, monitor="val/loss").save(ours, 0.5)
+    states = SavedStates(tmp_path)
+    states.write(ours.state_dict())
+    states.confirm()
     put_down = ours.state_dict()["steps"]
     ours.record_step(3, {"step/loss": 9.0})
     assert (put_down["steps"].dtype, put_down["values"].dtype) == (torch.int64, torch.float64)
     assert put_down["names"] == ["step/loss", "step/lr", "step/val-loss"]
     assert put_down["values"].tolist() == [1 / 3, 1 / 6, 0.1, 0.1, 0.5]
     other = training().state
-    other.load_state_dict(checkpoints.read(tmp_path / "last.pt", CPU))
+    other.load_state_dict(read_state(tmp_path / "last.pt"))
     other.record_step(3, {"step/loss": 0.25})
     assert {name: list(pairs) for name, pairs in other.steps.items()} == {
         "step/loss": [(1, 1 / 3), (2, 1 / 6), (3, 0.25)],
@@ -100,11 +101,11 @@ def test_a_view_and_the_last_state_have_what_mlflow_has(
     assert [step for step, _ in seen["step/loss"]] == list(range(4, 43, 4))
     assert [step for step, _ in seen["step/val-accuracy"]] == [0, 20, 40]
     (tmp_path / "last.pt").write_bytes(read(run.run_id, "checkpoints/last.pt"))
-    kept = checkpoints.read(tmp_path / "last.pt", CPU)["steps"]
+    kept = read_state(tmp_path / "last.pt")["steps"]
     assert {name: [list(p) for p in pairs] for name, pairs in unpacked(kept).items()} == seen
 
 
 def test_without_figures_by_step_there_are_none(store: str, tmp_path: Path) -> None:
     run = mlrun.train(QUICK)
     (tmp_path / "last.pt").write_bytes(read(run.run_id, "checkpoints/last.pt"))
-    assert checkpoints.read(tmp_path / "last.pt", CPU)["steps"]["names"] == []
+    assert read_state(tmp_path / "last.pt")["steps"]["names"] == []

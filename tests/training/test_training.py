@@ -25,9 +25,10 @@ from mlrun.settings import Settings
 from mlrun.training import checkpoints as checkpoints_module
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.evaluation import evaluate
-from mlrun.training.loop import TrainingFailed
 from mlrun.training.losses import criterion
 from mlrun.training.optimisation.optimisers import make_optimiser
+from mlrun.training.reports import TrainingFailed
+from mlrun.training.saved import SavedStates, read_state
 
 
 def test_training_is_the_loop_that_torch_s_users_would_write() -> None:
@@ -268,12 +269,13 @@ def test_the_best_k_are_kept_and_the_rest_deleted(tmp_path: Path) -> None:
         with torch.no_grad():
             next(ours.model.parameters()).fill_(ours.epoch)
         kept.save(ours, value)
-    assert [path.name for path in kept.files()] == ["epoch-3.pt", "epoch-5.pt", "last.pt"]
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "epoch-3.pt",
-        "epoch-5.pt",
-        "last.pt",
-    ]
+        kept.remove_others({1})  # which a state on disk names
+    assert [path.name for path in kept.files()] == ["epoch-3.pt", "epoch-5.pt"]
+    assert kept.on_disk == {1, 3, 5}
+    kept.save(ours, 0.3)
+    assert kept.ranking == [(0.3, 3), (0.3, 5)]  # said again, it is the same
+    kept.remove_others(())
+    assert kept.on_disk == {3, 5}
     assert kept.best_epoch == 3
     kept.load_best(ours.model)
     assert (next(ours.model.parameters()) == 3).all()
@@ -291,10 +293,11 @@ def test_accuracy_ranks_the_highest_first(tmp_path: Path) -> None:
 def test_the_last_state_on_disk_is_the_whole_state(tmp_path: Path) -> None:
     ours = training(epochs=1).run().state
     ours.record({"val/loss": 0.5})
-    kept = Checkpoints(tmp_path, keep=1, monitor="val/loss")
-    kept.save(ours, 0.5)
+    states = SavedStates(tmp_path)
+    states.write(ours.state_dict())
+    states.confirm()
     other = training().state
-    other.load_state_dict(checkpoints_module.read(kept.last, CPU))
+    other.load_state_dict(read_state(tmp_path / "last.pt"))
     assert (other.epoch, other.step) == (1, 3)
     assert {n: list(s) for n, s in other.history.items()} == {
         n: list(s) for n, s in ours.history.items()

@@ -1,0 +1,128 @@
+"""`mlrun resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrun.cli import completion
+from mlrun.cli.arguments import DottedCommand, SettingOption, split_dotted
+from mlrun.cli.train import flag, show
+from mlrun.errors import MlrunError
+from mlrun.machine.interrupts import undisturbed
+from mlrun.settings.run import setting_traits
+
+LENGTHS = {
+    "epochs": "epochs in all",
+    "steps": "optimiser steps in all, whatever the epochs",
+    "time-limit": "minutes of training in all; 0 for any",
+}
+
+
+class ResumeCommand(DottedCommand):
+    """Takes options of the run's components; of the settings only those that a run may change."""
+
+    dotted_help = (
+        ("--COMPONENT.NAME VALUE", "over the run's, for a file that lies elsewhere now"),
+    )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuses a setting that a run goes on with as it is."""
+        own = {name for param in self.params for name in param.opts}
+        for arg in split_dotted(args)[1]:
+            name = arg.partition("=")[0]
+            if name not in own and name.removeprefix("--").replace("-", "_") in setting_traits():
+                raise MlrunError(
+                    f"{name}: a run goes on with the settings that it has; for another value start "
+                    "a run from its weights: mlrun train --init-from RUN_ID"
+                )
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    "resume",
+    cls=ResumeCommand,
+    params=[
+        click.Argument(["run_id"], metavar="RUN_ID"),
+        *(
+            SettingOption(
+                [f"--{name}"], group="A finished run, for longer", metavar="N", help=about
+            )
+            for name, about in LENGTHS.items()
+        ),
+        SettingOption(
+            ["--plugin", "plugins"],
+            group="What lies elsewhere now",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            metavar="FILE",
+            help="a plugin that is one Python file, such as the run's own; repeatable",
+        ),
+        SettingOption(
+            ["--data-dir"],
+            group="What lies elsewhere now",
+            type=click.Path(path_type=Path),
+            metavar="PATH",
+            help="folder that data sets are read from  [the run's]",
+        ),
+        SettingOption(
+            ["--device"],
+            group="What lies elsewhere now",
+            metavar="TEXT",
+            shell_complete=completion.for_setting("device"),
+            help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [the run's]",
+        ),
+        SettingOption(
+            ["--quiet"],
+            group="Command",
+            is_flag=False,
+            flag_value="true",
+            default="false",
+            metavar="[true|false]",
+            help="print the run id, warnings and errors only",
+        ),
+    ],
+    epilog="The last line on stdout is the run id; everything else goes to stderr.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    run_id: str,
+    epochs: str | None,
+    steps: str | None,
+    time_limit: str | None,
+    plugins: tuple[Path, ...],
+    data_dir: Path | None,
+    device: str | None,
+    quiet: str,
+) -> int:
+    """Go on with a run that was killed, interrupted or failed, in the same MLflow run.
+
+    RUN_ID is the run's id or a unique start of it. The run goes on from the last state that was
+    saved, here or in MLflow, with the settings that it has, and comes on the same machine to the
+    weights and figures that it would have come to.
+
+    A run that is finished goes on for longer, with --epochs, --steps or --time-limit, as a new run
+    that starts from its last state.
+    """
+    from mlrun.cli.display import listen, progress_for
+
+    silent = flag("quiet", quiet)
+    listen(quiet=silent)
+    progress = progress_for(quiet=silent)
+    with undisturbed():
+        from mlrun.finished.resume import resume
+
+    lengths = {"epochs": epochs, "steps": steps, "time_limit": time_limit}
+    result = resume(
+        run_id,
+        longer={name: value for name, value in lengths.items() if value is not None},
+        plugins=plugins,
+        data_dir=data_dir,
+        device=device,
+        options=ctx.meta["mlrun.options"],
+        progress=progress,
+    )
+    return show(result, progress)

@@ -1,0 +1,133 @@
+"""A run that ended too early goes on in the same MLflow run, a finished one in a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlrun.errors import MlrunError, contained
+from mlrun.finished.continued import go_on_longer
+from mlrun.finished.planned import plan_again
+from mlrun.finished.provenance import changes, inputs_of
+from mlrun.finished.reproduce import ENVIRONMENT, recorded_inputs, tell
+from mlrun.finished.saved import fetch, parts_of, place_of, restore, saved_state
+from mlrun.machine import interrupts
+from mlrun.machine.devices import check_idle
+from mlrun.preparing.prepared import Prepared, ready
+from mlrun.preparing.threads import use_number_of_threads
+from mlrun.preparing.transfer import start_from
+from mlrun.record.logged import LoggedRun, find_run
+from mlrun.record.reopening import reopen_run, send_rest
+from mlrun.record.trust import trust_file
+from mlrun.running.context import Start
+from mlrun.running.description import Description, describe_run
+from mlrun.running.progress import Progress, Silent
+from mlrun.running.run import Run
+from mlrun.running.train import run_session
+from mlrun.settings.plan import Plan
+
+RESUMED = "mlrun.resumed"  # the tag: where the run was taken up, each time
+
+
+def resume(
+    reference: str,
+    *,
+    longer: Mapping[str, object] | None = None,
+    plugins: Sequence[Path] = (),
+    data_dir: Path | None = None,
+    device: str | None = None,
+    options: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Goes on with a run that was killed, interrupted or failed; returns when all is logged.
+
+    It goes on in the same MLflow run, from the last state that was saved, and comes on the same
+    machine to the weights and figures that it would have come to. A finished run goes on for
+    `longer` as a new run, that starts from its last state.
+
+    Args:
+        reference: the run's id, or a unique start of it.
+        longer: of a finished run, how long in all: `epochs`, `steps`, `time_limit`.
+        plugins: files that are plugins, which the user names; see `plugin_files_of`.
+        data_dir: the folder that data sets are read from; None is the run's.
+        device: as for training; None is the run's.
+        options: of components, under their dotted names, over those of the run: for what lies
+            elsewhere now.
+        progress: who is told how it is getting on; nobody by default.
+
+    Raises:
+        MlrunError: the run is finished or still going on, or cannot be made again here.
+        RunFailed: it was taken up and ended FAILED.
+        KeyboardInterrupt: it was interrupted and ended KILLED.
+    """
+    shown = progress or Silent()
+    check_idle()
+    with interrupts.heeded(), contained():
+        run = find_run(reference)
+        send_rest(run.run_id, shown.warn)
+        run = find_run(run.run_id)
+        check_status(run, longer or {})
+        plan = plan_again(run, plugins=plugins, data_dir=data_dir, device=device, options=options)
+        for text in plan.registry.complaints():
+            shown.warn(text)
+        for path in plan.settings.plugin:
+            trust_file(Path(path).expanduser())
+        if longer:
+            return go_on_longer(run, plan, longer, shown)
+        return go_on(run, plan, shown)
+
+
+def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
+    """Goes on with a run from its last state, in the same MLflow run."""
+    with ready(plan) as prepared:
+        use_number_of_threads(run.tags.get("mlrun.threads", ""), prepared.device)
+        start = start_of(run, prepared, progress)
+        if not prepared.state.step:
+            start_from(plan, prepared)
+        description = describe_run(plan, prepared)
+        tell_changes(run, plan, description, progress)
+        return run_session(
+            plan, prepared, description, progress, lambda: reopen_run(run.run_id), start
+        )
+
+
+def tell_changes(run: LoggedRun, plan: Plan, description: Description, progress: Progress) -> None:
+    """Tells the user which inputs are others than when the run began; of the data it is told later.
+
+    With others it may come to other bits.
+    """
+    environment = str(description.files[str(ENVIRONMENT)])
+    now = inputs_of(plan.params(), description.tags, environment, {})
+    tell(changes(recorded_inputs(run, {}), now), run, progress)
+
+
+def check_status(run: LoggedRun, longer: Mapping[str, object]) -> None:
+    """Raises MlrunError if a finished run is not to go on for longer, or another one is."""
+    finished = run.status == "FINISHED"
+    if finished and not longer:
+        raise MlrunError(
+            f"run {run.run_id} is finished; it can go on for longer, as a new run: mlrun resume "
+            f"{run.run_id} --epochs N, where N is more than it has"
+        )
+    if longer and not finished:
+        raise MlrunError(
+            f"run {run.run_id} is not finished, but {run.status}; {', '.join(longer)} can be "
+            f"changed once it is: mlrun resume {run.run_id} without it goes on with it"
+        )
+
+
+def start_of(run: LoggedRun, prepared: Prepared, shown: Progress) -> Start:
+    """Puts the training where the run left it, and returns what else it goes on from."""
+    saved = saved_state(run, shown.warn)
+    place = "the beginning, for no state was saved"
+    if saved is not None:
+        restore(run, prepared, saved)
+        fetch(run, saved, shown.warn)
+        place = place_of(prepared)
+    earlier = run.tags.get(RESUMED, "")
+    return Start(
+        place,
+        {} if saved is None else saved["callbacks"],
+        data=parts_of(run),
+        tags={RESUMED: f"{earlier}; {place}" if earlier else place},
+    )

@@ -23,6 +23,7 @@ NAMES = {
     "evaluation": "how often the test part passes through the model",
     "sweep": "twenty learning rates in one process, against twenty processes",
     "pictures": "what looking inside costs",
+    "checkpoints": "what saving the state of the training costs",
     "gpu": "the steps on a GPU, where there is one",
 }
 README = Path(__file__).parent / "README.md"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
-
 from mlrun.preparing.prepared import Prepared
+from mlrun.preparing.threads import use_number_of_threads
 from mlrun.running.description import Description
 from mlrun.settings.plan import Plan
 
@@ -31,12 +29,8 @@ class Repetition:
     begin: Callable[[Plan, Prepared, Description], None]
 
     def applied(self, prepared: Prepared) -> Prepared:
-        """Returns the run that is ready to start, to take as many steps; sets torch's threads.
-
-        More threads than there are processors would wait for each other.
-        """
-        if prepared.device.type == "cpu" and 0 < self.threads <= (os.cpu_count() or 1):
-            torch.set_num_threads(self.threads)
+        """Returns the run that is ready to start, to take as many steps; sets torch's threads."""
+        use_number_of_threads(str(self.threads), prepared.device)
         procedure = prepared.procedure
         steps = self.steps or procedure.steps
         return replace(prepared, procedure=replace(procedure, steps=steps, seconds=0.0))

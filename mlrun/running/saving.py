@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from mlrun.running.visualising import DrawPictures
 
 LOG_EVERY = 180.0  # seconds between two times that checkpoints go to the store during the training
-SHARE = 50  # times as long as a state took to save, none is saved of itself: 2 % of the time
+SHARE = 100  # times as long as a state took to save, none is saved of itself: 1 % of the time
+SPEED = 2e8  # bytes a second, for a guess at how long the first one takes
+COPIES = (
+    3  # of the weights that a state has at most, as a rule: their own, and two of the optimiser
+)
 
 
 class SaveWeights(Callback):
@@ -71,7 +75,9 @@ class SaveState(Callback):
         self._pictures, self._others = pictures, others
         self._states = SavedStates(context.folder)
         self._last = context.folder / LAST
-        self._interval = interval_of(context.plan.settings.checkpoint_every)
+        settings = context.plan.settings
+        self._interval = interval_of(settings.checkpoint_every)
+        self._asked_for = not settings.is_default("checkpoint_every")
         self._logged: dict[str, int] = dict.fromkeys(context.tracker.earlier_checkpoints, 0)
         self._log_due = time.monotonic() + LOG_EVERY
         self._saved_at, self._cost, self._saved_step = time.monotonic(), 0.0, 0
@@ -82,11 +88,14 @@ class SaveState(Callback):
     def on_train_begin(self, state: TrainingState, length: Length) -> None:
         """Takes the state that is saved."""
         self._state, self._saved_step = state, state.step
+        weights = sum(tensor.nbytes for tensor in state.model.state_dict().values())
+        self._cost = COPIES * weights / SPEED
 
     def on_step_end(self, state: TrainingState, tally: Tally) -> None:
         """Saves the state if it is time."""
+        passed = time.monotonic() - self._saved_at
         if state.step - self._saved_step >= self._interval.steps or (
-            time.monotonic() - self._saved_at >= max(self._interval.seconds, SHARE * self._cost)
+            passed >= self._interval.seconds and (self._asked_for or passed >= SHARE * self._cost)
         ):
             self._save(state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -10,6 +11,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
+from mlrun.machine.interrupts import undisturbed
+
+LOOKS = 0.02  # seconds, at most, between two looks whether a thread has ended
 P = ParamSpec("P")
 R = TypeVar("R")
 Work = tuple[Future[Any], Callable[[], Any]]
@@ -70,3 +74,21 @@ def start_threads(threads: Sequence[Thread]) -> list[Thread]:
             thread.start()
             started.append(thread)
     return started
+
+
+def has_ended(thread: Thread, seconds: float) -> bool:
+    """Waits until a thread has ended, at most so many seconds; whether it has.
+
+    In place of `Thread.join`, which a signal may break off only where nobody asks for the thread
+    later: Python 3.11 takes it for ended then.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.001
+    while True:
+        with undisturbed():
+            if not thread.is_alive():
+                return True
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(left, pause))
+        pause = min(2 * pause, LOOKS)

@@ -53,7 +53,7 @@ class Signals:
     reason: why this process sent itself one; empty of others.
     most: how many are only noted, where `held` does not say more.
     held: whether a step is under way, which one may not break off.
-    raised: whether one was raised; then the next are noted only, but for `interruptible` blocks.
+    raised: how often one was; from then on they are noted only, but for `interruptible` blocks.
     before: by signal, the handler that was there before ours; empty outside `heeded`.
     """
 
@@ -65,7 +65,7 @@ class Signals:
         """Forgets what came."""
         self.came: list[int] = []
         self.reason = ""
-        self.most, self.held, self.raised, self.first = 0, False, False, 0.0
+        self.most, self.held, self.raised, self.first = 0, False, 0, 0.0
 
     def take(self, number: int, frame: FrameType | None) -> None:
         """Notes a signal, and raises it unless it must wait."""
@@ -92,7 +92,7 @@ class Signals:
             self.came.clear()
             own(number, None)
             return
-        self.most, self.raised = NEVER, True
+        self.most, self.raised = NEVER, self.raised + 1
         raise Interrupted(number, whole=not self.held, reason=self.reason)
 
     def hold(self) -> None:
@@ -178,11 +178,12 @@ def undisturbed() -> Iterator[None]:
     if not ours():
         yield
         return
-    before, _signals.most = _signals.most, NEVER
+    before, raised = _signals.most, _signals.raised
+    _signals.most = NEVER
     try:
         yield
     finally:
-        _signals.most = NEVER if _signals.raised else before
+        _signals.most = before if _signals.raised == raised else NEVER
         _signals.check()
 
 
@@ -196,14 +197,14 @@ def interruptible() -> Iterator[None]:
     if not ours():
         yield
         return
-    most, held = _signals.most, _signals.held
+    most, held, raised = _signals.most, _signals.held, _signals.raised
     _signals.held, _signals.most = False, len(_signals.came) if _signals.raised else 0
     try:
         _signals.check()
         yield
         _signals.held = held
     finally:
-        _signals.most = NEVER if _signals.raised else most
+        _signals.most = most if _signals.raised == raised else NEVER
 
 
 def end_soon(code: int) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from threading import Thread
 
 from mlrun.errors import first_of, one_line
-from mlrun.machine.helpers import start_threads
+from mlrun.machine.helpers import has_ended, start_threads
 from mlrun.record.abreast import Abreast
 from mlrun.record.events import Event, Kind
 from mlrun.record.journal import Journal
@@ -110,9 +110,7 @@ class Outbox:
         self._deadline = time.monotonic() + wait
         self._closing.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(wait + min(wait, LAST_TRY))
-        ended = self._thread is None or not self._thread.is_alive()
+        ended = self._thread is None or has_ended(self._thread, wait + min(wait, LAST_TRY))
         if ended and self.journal.left() and not self._is_late():  # it died, with a word or without
             # what was under way when it died may have been taken, and its file be gone
             self._waiting = [parcel for parcel in self._waiting if self._is_open(parcel)]

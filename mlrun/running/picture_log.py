@@ -174,8 +174,9 @@ class PictureLog:
             pass
         self._renderer.close()
         left, self._unrendered = self._unrendered, []
+        what = "1 picture was" if len(left) == 1 else f"{len(left)} pictures were"
         for _, job in left:  # they are not done: a state behind them does not count
-            job.failed(MlrunError(f"{len(left)} pictures were {LEFT_OUT}"))
+            job.failed(MlrunError(f"{what} {LEFT_OUT}"))
 
     def _begin(self) -> int:
         """Counts what is added; returns its number, from 0."""

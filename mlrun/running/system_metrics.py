@@ -13,7 +13,7 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-from mlrun.machine.helpers import start_threads
+from mlrun.machine.helpers import has_ended, start_threads
 from mlrun.machine.interrupts import interruptible
 from mlrun.record.tracking import Tracker
 from mlrun.training.callbacks import Callback, Length
@@ -60,7 +60,7 @@ class LogSystemMetrics(Callback):
         self._ended.set()
         for thread in self._threads:
             with interruptible():
-                thread.join(LONGEST)
+                has_ended(thread, LONGEST)
 
     def _run(self) -> None:
         """Takes samples until it is closed."""

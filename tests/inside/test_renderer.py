@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from functools import partial
@@ -16,13 +17,14 @@ import pytest
 from drawn import drawn_by
 from matplotlib.figure import Figure
 from PIL import Image
-from runs import QUICK, artifacts_of
+from runs import QUICK, Recorder, artifacts_of, only_run
 from views import convolutional, make_view
 from waiting import until
 
 import mlrun
 from mlrun.inside.drawing.renderer import MOST_WAITING, Renderer
 from mlrun.inside.drawing.rendering import Rendered, packed, pixels, unpacked
+from mlrun.running import session
 
 PICTURE = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
 
@@ -235,6 +237,32 @@ def test_a_run_ends_though_its_pictures_process_gets_no_time(store: str, tmp_pat
         assert (np.asarray(Image.open(image)) == epoch).all()
         with np.load(artifacts_of(run.run_id) / f"values/epoch-{epoch:04}.npz") as arrays:
             assert arrays["stopping/a"] == [7]
+
+
+class Interrupting(Recorder):
+    """Interrupts a run at the end of its first epoch."""
+
+    def epoch(self, number: int, *_: object) -> None:
+        if number:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_pictures_that_nobody_waits_for_are_left_out_and_it_is_said(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", 0.0)
+    path = tmp_path / "starved.py"
+    path.write_text(STARVED)
+    settings: dict[str, Any] = {"model": "logistic", "epochs": 5, "log_model": False}
+    settings |= {"visualisers": "stopping", "plugin": str(path)}
+    with pytest.raises(KeyboardInterrupt):
+        mlrun.train(settings, progress=Interrupting())
+    run = only_run()
+    assert run.info.status == "KILLED"
+    assert re.fullmatch(
+        r"at epoch \d: \d pictures? (was|were) left out as the run was ended",
+        run.data.tags["mlrun.failed.stopping"],
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from concurrent.futures import CancelledError
 from threading import Thread
 
 import pytest
 
-from mlrun.machine.helpers import Helpers
+from mlrun.machine.helpers import Helpers, has_ended
+from mlrun.machine.interrupts import heeded
 
 
 @pytest.fixture(params=[0, 1, 8], ids=lambda most: f"{most} threads")
@@ -61,3 +63,20 @@ def test_what_was_not_begun_can_be_left() -> None:
     go.set()
     with pytest.raises(CancelledError):
         left.result()
+
+
+def test_a_wait_that_a_signal_breaks_off_leaves_the_thread_what_it_is() -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, args=[60])
+    thread.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
+    try:
+        with pytest.raises(KeyboardInterrupt), heeded():
+            has_ended(thread, 60)
+        assert not has_ended(thread, 0.05)
+    finally:
+        over.set()
+        signal.signal(signal.SIGINT, before)
+    assert has_ended(thread, 60)

@@ -144,6 +144,20 @@ def test_a_wait_is_broken_off_within_an_undisturbed_block_and_what_follows_is_do
     assert done == ["first", "second"]
 
 
+def test_a_wait_after_an_undisturbed_part_of_it_is_broken_off_too() -> None:
+    def work() -> None:
+        try:
+            come()
+        finally:
+            with undisturbed(), suppress(KeyboardInterrupt), interruptible():
+                with undisturbed():
+                    pass
+                come()
+                pytest.fail("it waited on")
+
+    raised_by(work)
+
+
 def test_a_wait_in_a_step_is_broken_off_by_the_first_and_the_training_is_whole() -> None:
     def work() -> None:
         interrupts.hold()

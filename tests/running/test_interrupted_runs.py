@@ -18,6 +18,9 @@ from runs import QUICK, Recorder, artifacts, heed_interrupts, only_run, plugin, 
 
 import mlrun
 from mlrun.machine.interrupts import KINDS, Interrupted
+from mlrun.record import outbox
+from mlrun.record.leftovers import send, unsent_runs
+from mlrun.running import session
 from mlrun.training.state import TrainingState
 
 COMMAND = [sys.executable, "-m", "mlrun", "train", "--visualisers", "none", "--log-model", "false"]
@@ -158,6 +161,36 @@ def test_the_second_time_it_does_not_finish_the_step(
     with pytest.raises(Interrupted) as told:
         train_with("SIGINT SIGINT", tmp_path, follower)
     assert (told.value.whole, follower.reached) == (False, 2)
+    assert only_run().info.status == "KILLED"
+
+
+class Locking(Follower):
+    """Locks the store at the end of the first epoch, and interrupts the run then and soon after."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__()
+        self.lock = sqlite3.connect(database, isolation_level=None)
+
+    def epoch(self, number: int, *_: object) -> None:
+        if number:
+            self.lock.execute("BEGIN EXCLUSIVE")
+            main = threading.main_thread().ident
+            threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT]).start()
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_the_second_time_nobody_waits_for_the_store(
+    store: str, home: Path, monkeypatch: pytest.MonkeyPatch, handlers: dict[int, object]
+) -> None:
+    monkeypatch.setattr(session, "SHORT", 600.0)
+    monkeypatch.setattr(outbox, "LAST_TRY", 600.0)
+    locking = Locking(home / "mlflow.db")
+    with closing(locking.lock), pytest.raises(Interrupted):
+        mlrun.train({**QUICK, "epochs": 9}, progress=locking)
+    (folder,) = unsent_runs()
+    assert locking.lines[-2].endswith(f"send them with: mlrun sync {folder.name}")
+    assert send(folder, 60).left == 0
     assert only_run().info.status == "KILLED"
 
 

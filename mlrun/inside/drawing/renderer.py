@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mlrun.inside.drawing.rendering import Rendered, render
-from mlrun.machine.helpers import start_threads
+from mlrun.machine.helpers import has_ended, start_threads
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.workers import Worker, WorkerEnded
 
@@ -79,7 +79,7 @@ class Renderer:
             if worker is not None:
                 worker.kill()  # the picture that it is at comes back
             self._waiting.put(None)
-            self._thread.join(LONGEST)
+            has_ended(self._thread, LONGEST)
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:

@@ -48,7 +48,8 @@ class Outbox:
         trouble: called in the sending thread with the reason, while the store fails, at most once
             a minute.
         fails: whether the store did not take what it was sent last.
-        reason: why the store did not take something, the last time that it did not.
+        reason: why the store did not take something, the last time that it did not; once it is
+            closed, why something is left.
     """
 
     def __init__(
@@ -118,6 +119,8 @@ class Outbox:
         with suppress(OSError):
             self.journal.sync()
         self._closed = True
+        if self.journal.left() and not self.reason:
+            self.reason = self._died or "there was no answer in time"
         return self.journal.left()
 
     def _run(self) -> None:

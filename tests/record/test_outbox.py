@@ -152,6 +152,7 @@ def test_a_request_that_never_returns_does_not_hold_the_end_up(
     put(outbox, "ab")
     started_at = time.monotonic()
     assert outbox.close(0.1) == 2
+    assert outbox.reason == "there was no answer in time"
     assert time.monotonic() - started_at < 10
     store.waits.set()
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 COLOUR_TAG = "mlflow.runColor"
 GOLDEN_ANGLE = 0.381966  # of a turn: hues that follow one another stay far apart
+OTHERS = 10.0  # seconds for runs that start at the same time, and are given theirs
 UNLIKE = 20  # runs: how many of the last ones have other colours; more can hardly be told apart
 
 
@@ -25,7 +26,7 @@ def give_colour(client: MlflowClient, uri: str, experiment_id: str, run_id: str)
     Raises:
         Busy: another process keeps the lock; the store's own errors.
     """
-    with alone(uri):
+    with alone(uri, OTHERS):
         latest = client.search_runs(
             [experiment_id],
             f"tags.`{COLOUR_TAG}` != ''",

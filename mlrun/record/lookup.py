@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlrun.errors import MlrunError, redact
 from mlrun.record import store
 from mlrun.record.noise import silent
-from mlrun.record.waiting import alone, patiently, refusal
+from mlrun.record.waiting import alone, check_free, patiently, refusal
 
 
 def open_store() -> MlflowClient:
@@ -37,6 +37,7 @@ def open_store() -> MlflowClient:
 def opened(uri: str) -> MlflowClient:
     """Returns a client of the store at `uri`, which answers; raises `Busy` too."""
     with answering(), alone(uri):
+        check_free(uri, writing=False)
         with store.artifacts_beside(uri):
             client = MlflowClient(uri)
         client.search_experiments(max_results=1)  # it may have to bring its tables up to date

@@ -164,6 +164,7 @@ def located(uri: str, experiment: str | None) -> tuple[str, str, str]:
     """Returns what `locate` does of the store at `uri`, which answers; raises `Busy` too."""
     try:
         with silent(), alone(uri):
+            check_free(uri, writing=False)
             with store.artifacts_beside(uri):
                 client = MlflowClient(uri)
             match = client.get_experiment_by_name(experiment) if experiment else None

@@ -50,17 +50,21 @@ def refusal(uri: str, error: Exception) -> MlrunError:
 
 
 @contextmanager
-def alone(uri: str) -> Iterator[None]:
+def alone(uri: str, wait: float | None = None) -> Iterator[None]:
     """Keeps the other processes of this machine from opening the store meanwhile.
 
     Two that create the tables of one store at once break it.
+
+    Args:
+        uri: of the store.
+        wait: seconds for another process; None for a moment.
 
     Raises:
         Busy: another one is opening it.
     """
     lock = FileLock(store.lock_path(uri))
     try:
-        lock.acquire(timeout=HELD)
+        lock.acquire(timeout=HELD if wait is None else wait)
     except Timeout:
         raise Busy(
             f"tracking store {redact(uri)}: another process is opening it, and holds "
@@ -72,8 +76,12 @@ def alone(uri: str) -> Iterator[None]:
         lock.release()
 
 
-def check_free(uri: str) -> None:
-    """Tries whether the store at `uri` can be written now; MLflow would try for long, with a word.
+def check_free(uri: str, *, writing: bool = True) -> None:
+    """Tries whether the store at `uri` can be used now; MLflow would try for long, without a word.
+
+    Args:
+        uri: of the store.
+        writing: whether it is to be written, or only read.
 
     Raises:
         Busy: not yet.
@@ -83,7 +91,7 @@ def check_free(uri: str) -> None:
     if path is not None and path.is_file():
         try:
             with closing(sqlite3.connect(path, HELD, isolation_level=None)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN IMMEDIATE" if writing else "SELECT 1 FROM sqlite_master")
         except sqlite3.Error as error:  # of a file that is no database MLflow will tell
             if BUSY.search(str(error)):
                 raise refusal(uri, error) from None

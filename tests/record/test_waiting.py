@@ -20,7 +20,7 @@ from waiting import until
 
 from mlrun import train
 from mlrun.errors import MlrunError
-from mlrun.record import leftovers, lookup, opening, waiting
+from mlrun.record import colours, leftovers, lookup, opening, waiting
 from mlrun.record.store import lock_path
 from mlrun.record.waiting import Busy, check_free, refusal
 
@@ -129,7 +129,27 @@ def test_who_reads_waits_for_who_opens_the_store(
         reader()
 
 
-def test_a_lock_that_somebody_keeps_holds_up_the_colour_alone(store: str) -> None:
+@pytest.mark.parametrize(
+    "reader", [lookup.open_store, lambda: opening.locate(None)], ids=["read", "locate"]
+)
+def test_who_reads_waits_for_a_store_that_nobody_else_may_read(
+    store: str,
+    home: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    reader: Callable[[], object],
+) -> None:
+    with locked(home / "mlflow.db", "EXCLUSIVE") as other, once_told(caplog, other.rollback):
+        reader()
+    monkeypatch.setattr(waiting, "LONGEST", 0.0)
+    with locked(home / "mlflow.db", "IMMEDIATE"):  # which somebody else writes
+        reader()
+
+
+def test_a_lock_that_somebody_keeps_holds_up_the_colour_alone(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colours, "OTHERS", 0.1)
     tracker = opening.open_run("mine", None, {})
     until(lambda: not tracker.journal.left())
     with FileLock(lock_path(store)):

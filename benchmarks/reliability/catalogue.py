@@ -12,6 +12,7 @@ from benchmarks.reliability import (
     limit_faults,
     own_faults,
     server_faults,
+    signal_faults,
 )
 from benchmarks.reliability.stage import Outcome, Stage
 
@@ -42,6 +43,11 @@ FAULTS: dict[str, Fault] = {
     "run-stopped": own_faults.stopped,
     "run-killed": own_faults.killed,
     "run-killed-and-resumed": kill_faults.killed_and_resumed,
+    "run-hung-up": signal_faults.hung_up,
+    "run-terminated": signal_faults.terminated,
+    "run-terminated-twice": signal_faults.terminated_twice,
+    "launcher-killed": signal_faults.launcher_killed,
+    "renderer-stopped": signal_faults.renderer_stopped,
     "clock-jumps": own_faults.clock_jumps,
     "memory-tight": limit_faults.memory_tight,
     "threads-tight": limit_faults.threads_tight,

@@ -51,7 +51,7 @@ def said(outcome: Outcome) -> str:
     short = [re.sub(r"[0-9a-f]{32}", "RUN_ID", line) for line in lines]
     short = [re.sub(r"(/[\w.+-]+){3,}", "…", line) for line in short]
     short = [re.sub(r"127\.0\.0\.1:\d+|port=\d+", "HOST", line) for line in short]
-    short = [re.sub(r"(port |matplotlib-)[a-z0-9_]+", r"\1…", line) for line in short]
+    short = [re.sub(r"\b(port |matplotlib-)[\d_a-z]+", r"\1…", line) for line in short]
     short = [line if len(line) <= 300 else line[:300] + "…" for line in short]
     return "<br>".join(f"`{line}`" for line in dict.fromkeys(short))
 

@@ -92,13 +92,13 @@ def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
 
 
 def tell_changes(run: LoggedRun, plan: Plan, description: Description, progress: Progress) -> None:
-    """Tells the user which inputs are others than when the run began; of the data it is told later.
-
-    With others it may come to other bits.
-    """
+    """Tells the user which inputs are others than when the run began; the data come later."""
     environment = str(description.files[str(ENVIRONMENT)])
     now = inputs_of(plan.params(), description.tags, environment, {})
-    tell(changes(recorded_inputs(run, {}), now), run, progress)
+    changed = changes(recorded_inputs(run, {}), now)
+    tell(changed, run, progress)
+    if any(change.kind not in ("git", "other package") for change in changed):
+        progress.warn("with that it may come to other bits than it would have")
 
 
 def check_status(run: LoggedRun, longer: Mapping[str, object]) -> None:

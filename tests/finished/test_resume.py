@@ -40,7 +40,7 @@ DRAWN: dict[str, object] = {  # all that is drawn by chance, and pictures of eac
     "threads": 1,
     "device": "cpu",
 }
-LAST = 57  # steps of it
+LAST = 51  # steps of it
 
 
 class Interrupts(Recorder):
@@ -92,6 +92,13 @@ def whole(store: str) -> str:
         pytest.param("step", LAST, marks=pytest.mark.slow),
         pytest.param("epoch", 2, marks=pytest.mark.slow),
         pytest.param("note", "test", marks=pytest.mark.slow),
+        # within an evaluation, a checkpoint's writing, the confirmation of a state, a picture, the
+        # end of the run
+        pytest.param("mlrun.preparing:prepared.evaluate", 5, marks=pytest.mark.slow),
+        pytest.param("mlrun.training.checkpoints:os.fsync", 9, marks=pytest.mark.slow),
+        pytest.param("mlrun.training.saved:Path.replace", 4, marks=pytest.mark.slow),
+        pytest.param("mlrun.running.picture_log:PictureLog._log", 7, marks=pytest.mark.slow),
+        pytest.param("mlrun.record.tracking:Tracker.close", 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(

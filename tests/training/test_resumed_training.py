@@ -117,6 +117,14 @@ def test_an_epoch_that_was_cut_short_goes_on_inside() -> None:
     assert whole.cut is None
 
 
+def test_the_time_that_was_spent_before_counts() -> None:
+    first = fresh()
+    again = training(network(0.5), **{**SETTINGS, "time_limit": 1})
+    again.state.load_state_dict({**first.state.state_dict(), "seconds": 61.0})
+    state = trained(again).state
+    assert (state.step, state.stopped) == (1, "time limit of 1 minutes")
+
+
 def test_a_damaged_state_is_named_and_the_one_before_it_used(tmp_path: Path) -> None:
     states, told = SavedStates(tmp_path), []
     for step in (1, 2):

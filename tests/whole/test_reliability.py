@@ -39,6 +39,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("reliability")
 
 
+@pytest.mark.parametrize("number", range(30))
+def test_a_run_that_is_killed_at_any_moment_is_resumed_to_the_same(
+    number: int, place: Path
+) -> None:
+    outcome = tried("run-killed-and-resumed", place, SHORT, number)
+    assert isinstance(outcome, Outcome)
+    assert Tries("run-killed-and-resumed", [outcome]).held, outcome
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nothing_is_lost_and_nothing_is_doubled(fault: str, place: Path) -> None:
     outcome = tried(fault, place, SHORT)

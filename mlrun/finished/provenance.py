@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from mlrun.errors import legible
+from mlrun.finished.artifacts import Artifacts
+from mlrun.record.logged import LoggedRun
 from mlrun.running.code import COMMIT, DIRTY
+from mlrun.running.progress import Progress
 from mlrun.seam.sources import normalised
+from mlrun.settings.plan import text_of
 from mlrun.settings.run import traits_of
 
+ENVIRONMENT = PurePosixPath("environment.txt")
+TOLD = 3  # changes of a kind that are told at the start; the others are counted
 Kind = str
 Inputs = Mapping[Kind, Mapping[str, str]]  # of each kind, a text for each input by its name
 
@@ -134,3 +142,24 @@ def unrecorded(before: Inputs) -> list[Kind]:
     """Returns the kinds of which a run recorded nothing, of those that each run has."""
     known = {**before, "code": "mlrun" in before["code"] or before["git"]}
     return [kind for kind in ("package", "setting", "data", "code", "device") if not known[kind]]
+
+
+def recorded_inputs(run: LoggedRun, data: Mapping[str, str]) -> Inputs:
+    """Returns the inputs that a run recorded; `data` are the digests of its data set's parts."""
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = Artifacts(run, Path(folder))
+        listed = [path for path in artifacts.listed("", ".txt") if path == ENVIRONMENT]
+        texts = artifacts.read(listed, lambda file: file.read_text(encoding="utf-8"))
+    settings = run.recalled.settings  # its params may be as `mlflow run` wrote them: 1e-3 for 0.001
+    params = {name: text_of(v) for name, v in {**settings.flat(), **settings.options}.items()}
+    return inputs_of(params, run.tags, texts.get(ENVIRONMENT, ""), data)
+
+
+def tell(changed: Sequence[Change], run: LoggedRun, progress: Progress) -> None:
+    """Tells the user of the inputs that have changed since a run, a line for each kind."""
+    for kind in dict.fromkeys(change.kind for change in changed):
+        of_kind = [change for change in changed if change.kind == kind]
+        others = len(of_kind) - TOLD
+        more = f"; and {others} more" if others > 0 else ""
+        texts = "; ".join(map(str, of_kind[:TOLD]))
+        progress.warn(f"changed since run {run.run_id[:8]}: {texts}{more}")

@@ -6,14 +6,22 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mlrun.data.digests import digest_like
 from mlrun.errors import MlrunError, RunFailed
 from mlrun.finished.agreement import Agreement, agreement, compared_metrics, outcome_of
-from mlrun.finished.artifacts import Artifacts
 from mlrun.finished.planned import plan_again
-from mlrun.finished.provenance import Change, Inputs, changes, inputs_of, unrecorded
+from mlrun.finished.provenance import (
+    ENVIRONMENT,
+    Change,
+    Inputs,
+    changes,
+    inputs_of,
+    recorded_inputs,
+    tell,
+    unrecorded,
+)
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.saved import can_resume
@@ -22,11 +30,9 @@ from mlrun.running.progress import Progress, Silent
 from mlrun.running.repetition import Repetition
 from mlrun.running.run import Run
 from mlrun.running.train import train
-from mlrun.settings.plan import Plan, text_of
+from mlrun.settings.plan import Plan
 
-ENVIRONMENT = PurePosixPath("environment.txt")
 VERDICT = "mlrun.reproduction"  # the new run's tag
-TOLD = 3  # changes of a kind that are told at the start; the others are counted
 
 
 @dataclass(frozen=True)
@@ -181,17 +187,6 @@ def number_in(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
 
 
-def recorded_inputs(run: LoggedRun, data: Mapping[str, str]) -> Inputs:
-    """Returns the inputs that a run recorded; `data` are the digests of its data set's parts."""
-    with tempfile.TemporaryDirectory() as folder:
-        artifacts = Artifacts(run, Path(folder))
-        listed = [path for path in artifacts.listed("", ".txt") if path == ENVIRONMENT]
-        texts = artifacts.read(listed, lambda file: file.read_text(encoding="utf-8"))
-    settings = run.recalled.settings  # its params may be as `mlflow run` wrote them: 1e-3 for 0.001
-    params = {name: text_of(v) for name, v in {**settings.flat(), **settings.options}.items()}
-    return inputs_of(params, run.tags, texts.get(ENVIRONMENT, ""), data)
-
-
 def present_inputs(
     plan: Plan, prepared: Prepared, description: Description, before: Mapping[str, str]
 ) -> Inputs:
@@ -208,13 +203,3 @@ def present_inputs(
     }
     environment = str(description.files[str(ENVIRONMENT)])
     return inputs_of(plan.params(), description.tags, environment, data)
-
-
-def tell(changed: Sequence[Change], run: LoggedRun, progress: Progress) -> None:
-    """Tells the user of the inputs that have changed since a run, a line for each kind."""
-    for kind in dict.fromkeys(change.kind for change in changed):
-        of_kind = [change for change in changed if change.kind == kind]
-        others = len(of_kind) - TOLD
-        more = f"; and {others} more" if others > 0 else ""
-        texts = "; ".join(map(str, of_kind[:TOLD]))
-        progress.warn(f"changed since run {run.run_id[:8]}: {texts}{more}")

@@ -8,8 +8,7 @@ from pathlib import Path
 from mlrun.errors import MlrunError, contained
 from mlrun.finished.continued import go_on_longer
 from mlrun.finished.planned import plan_again
-from mlrun.finished.provenance import changes, inputs_of
-from mlrun.finished.reproduce import ENVIRONMENT, recorded_inputs, tell
+from mlrun.finished.provenance import ENVIRONMENT, changes, inputs_of, recorded_inputs, tell
 from mlrun.finished.saved import fetch, parts_of, place_of, restore, saved_state
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle

@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 
 from mlrun.record.events import Event
 from mlrun.record.folders import run_folder, state_folder
-from mlrun.record.journal import Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import Header
 from mlrun.record.presence import HOST_TAG, PROCESS_TAG, STATE_TAG
 from mlrun.record.store import public
 

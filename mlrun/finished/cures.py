@@ -16,7 +16,8 @@ from mlrun.finished.examination import finding_at, named, run_in
 from mlrun.record import store
 from mlrun.record.events import Event
 from mlrun.record.folders import in_bytes, run_folder, size_of
-from mlrun.record.journal import EVENTS, LOCK, Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import EVENTS, LOCK, Header
 from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send
 from mlrun.record.lookup import answering

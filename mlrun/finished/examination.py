@@ -14,7 +14,7 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.record import store
 from mlrun.record.experiments import ABSENT
 from mlrun.record.folders import in_bytes, run_folder, runs_folder, size_of
-from mlrun.record.journal import EVENTS, LOCK
+from mlrun.record.journal_files import EVENTS, LOCK
 from mlrun.record.ledger import Ledger, ledger_of
 from mlrun.record.logged import OURS
 from mlrun.record.lookup import answering

@@ -15,33 +15,27 @@ from filelock import FileLock, Timeout
 
 from mlrun.errors import MlrunError
 from mlrun.record.events import WITH_FILES, Event, as_event, as_record
+from mlrun.record.journal_files import (
+    ANSWERS,
+    EVENTS,
+    FILES,
+    FORMAT,
+    LOCK,
+    Header,
+    answers_in,
+    header_of,
+    no_journal,
+    spans,
+)
 from mlrun.record.lines import Lines, Record, read_lines
 from mlrun.training.files import STATES
 
-EVENTS, ANSWERS, FILES, LOCK = "journal.jsonl", "answers.jsonl", "files", "lock"
 ENDS = (("end", "status"), ("tag", "mlrun.status"), ("tag", "mlrun.reason"))  # of a run's end
-FORMAT = 1  # of the files; a later mlrun that changes them counts on
 GLANCE = 0.5  # seconds: who looks whether the lock is held has it for an instant
 
 
 class InUse(MlrunError):
     """Another process writes a run's journal, as while the run lasts."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a journal is of.
-
-    run_id, experiment_id, name: the run in MLflow.
-    address: of its tracking store, without user and password.
-    started: when the run started, milliseconds since 1970.
-    """
-
-    run_id: str
-    experiment_id: str
-    name: str
-    address: str
-    started: int
 
 
 @dataclass(frozen=True)
@@ -244,36 +238,6 @@ class Journal:
         return event
 
 
-def no_journal(folder: Path) -> MlrunError:
-    """Returns the error for a folder without a journal."""
-    return MlrunError(f"{folder}: there is no journal of a run")
-
-
-def header_of(folder: Path) -> Header:
-    """Returns what the journal in a run's folder is of; raises MlrunError if it cannot be read."""
-    first, _ = next(read_lines(folder / EVENTS), (None, 0))
-    if first is None or first.get("format") != FORMAT:
-        raise MlrunError(f"{folder / EVENTS}: no journal that this version of mlrun reads")
-    return Header(**{name: value for name, value in first.items() if name != "format"})
-
-
-def answers_in(folder: Path) -> tuple[set[int], dict[int, tuple[str, str]]]:
-    """Returns what the store answered to a journal's events, by their numbers.
-
-    They are those that it has, and of those that it will never take name and reason.
-    """
-    sent: set[int] = set()
-    refused: dict[int, tuple[str, str]] = {}
-    for record, _ in read_lines(folder / ANSWERS):
-        if record is None:
-            continue  # what it acknowledged is sent again, which changes nothing
-        if "refused" in record:
-            refused[record["refused"]] = record["name"], record["reason"]
-        for first, last in record.get("sent", ()):
-            sent.update(range(first, last + 1))
-    return sent, refused
-
-
 def link_or_copy(source: Path, target: Path) -> None:
     """Makes `target` the file that `source` is now: a link where the file system has them.
 
@@ -283,18 +247,3 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def spans(numbers: Collection[int]) -> list[list[int]]:
-    """Returns ascending numbers as first and last of each gapless span.
-
-    >>> spans([1, 2, 3, 7])
-    [[1, 3], [7, 7]]
-    """
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlrun.errors import MlrunError, one_line
 from mlrun.record.events import Kind
-from mlrun.record.journal import ANSWERS, EVENTS, Header, answers_in, header_of
+from mlrun.record.journal_files import ANSWERS, EVENTS, Header, answers_in, header_of
 from mlrun.record.lines import Record, read_lines
 
 

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.folders import runs_folder
-from mlrun.record.journal import EVENTS, Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import EVENTS, Header
 from mlrun.record.ledger import ledger_of
 from mlrun.record.noise import quiet, silent
 from mlrun.record.presence import Presence, about

@@ -30,7 +30,8 @@ from mlrun.record.experiments import (
     experiment_of,
 )
 from mlrun.record.folders import run_folder
-from mlrun.record.journal import Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import Header
 from mlrun.record.noise import silent
 from mlrun.record.place import Place, Search
 from mlrun.record.presence import process_tags

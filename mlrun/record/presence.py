@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError, encodable
 from mlrun.record.folders import run_folder, state_folder
-from mlrun.record.journal import EVENTS, LOCK
+from mlrun.record.journal_files import EVENTS, LOCK
 from mlrun.record.ledger import ledger_of
 from mlrun.record.saved import can_resume
 

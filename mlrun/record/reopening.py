@@ -13,7 +13,8 @@ from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.failures import PREFIX
 from mlrun.record.folders import run_folder
-from mlrun.record.journal import EVENTS, Header, InUse, Journal
+from mlrun.record.journal import InUse, Journal
+from mlrun.record.journal_files import EVENTS, Header
 from mlrun.record.ledger import rows_in
 from mlrun.record.leftovers import send
 from mlrun.record.noise import silent

@@ -12,7 +12,8 @@ import pytest
 
 from mlrun.errors import MlrunError
 from mlrun.record.events import Event, LoggedData
-from mlrun.record.journal import EVENTS, Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import EVENTS, Header
 from mlrun.record.lines import Lines, read_lines
 
 HEADER = Header("r" * 32, "0", "naïve · 猫", "sqlite:////srv/mlflow.db", 1_700_000_000_000)

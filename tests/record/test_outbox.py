@@ -11,7 +11,8 @@ import pytest
 from waiting import until
 
 from mlrun.record.events import Event, Kind
-from mlrun.record.journal import Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import Header
 from mlrun.record.outbox import Outbox, Send
 
 

@@ -15,7 +15,8 @@ import mlrun
 from mlrun.errors import RunFailed
 from mlrun.record.events import Event
 from mlrun.record.folders import run_folder
-from mlrun.record.journal import Header, Journal
+from mlrun.record.journal import Journal
+from mlrun.record.journal_files import Header
 from mlrun.record.store import public
 
 BRIEF = {**QUICK, "sync_wait": 1}

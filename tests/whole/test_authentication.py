@@ -12,7 +12,7 @@ from runs import QUICK
 from benchmarks.reliability.stores import Server, in_address, served
 from mlrun import train
 from mlrun.record import leftovers, opening
-from mlrun.record.journal import EVENTS
+from mlrun.record.journal_files import EVENTS
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from mlrun.data.checked import checked_file_of
 from mlrun.data.digests import data_digest
 from mlrun.data.splits import Selection
 from mlrun.machine.helpers import Helpers
-from mlrun.machine.interrupts import interruptible
+from mlrun.machine.interrupts import interruptible, undisturbed
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.events import LoggedData
 from mlrun.settings.plan import Plan
@@ -41,13 +41,14 @@ class Digests:
 
         Where no thread can be had, returns when that is done.
         """
-        pool = Helpers(1, "mlrun-digests")
-        self._made = {
-            name: pool.submit(data_digest, selection, self._given_up.is_set)
-            for name, selection in self._selections.items()
-        }
-        self._used = pool.submit(use)
-        pool.shutdown(wait=False)
+        with undisturbed():  # a thread that nobody tells to end would keep the process
+            pool = Helpers(1, "mlrun-digests")
+            self._made = {
+                name: pool.submit(data_digest, selection, self._given_up.is_set)
+                for name, selection in self._selections.items()
+            }
+            self._used = pool.submit(use)
+            pool.shutdown(wait=False)
 
     def of(self, name: str) -> str:
         """Returns the digest of a selection, once it is made; raises what that raised."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import tempfile
+import threading
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -23,6 +24,7 @@ OWN_TAGS = (
     "mlflow.source.git.commit",
     "mlrun.git_dirty",
     "mlrun.process",
+    "mlrun.settings_sha256",
     "mlrun.state_folder",
 )
 RESUMED = "mlrun.resumed"  # which an undisturbed run has not
@@ -34,6 +36,9 @@ LEFT_OUT = (  # of the comparison, for the page
     "a run's colour, its process and state folder, and the commit that it is of",
     "the setting `sync_wait`",
 )
+
+
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,12 @@ def models(client: MlflowClient, run: Run) -> list[str]:
 
 def loads(client: MlflowClient, location: str) -> bool:
     """Whether a servable model is there whole: its description, and its weights."""
+    with _loading:  # which is not made for several threads
+        return loads_alone(client, location)
+
+
+def loads_alone(client: MlflowClient, location: str) -> bool:
+    """Whether a servable model is there whole."""
     import mlflow
 
     try:  # from a copy, as to load it by its id would take a store of the whole process

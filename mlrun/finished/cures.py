@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.finished.examination import finding_at, named, run_in
 from mlrun.record import store
 from mlrun.record.events import Event
-from mlrun.record.folders import in_bytes, run_folder, size_of
+from mlrun.record.folders import in_bytes, remove, run_folder, size_of
 from mlrun.record.journal import Journal
 from mlrun.record.journal_files import EVENTS, LOCK, Header
 from mlrun.record.ledger import ledger_of
@@ -77,7 +76,7 @@ def begin_journal(client: MlflowClient, run: Any) -> None:
     with answering():
         run = client.get_run(run.info.run_id)
     if run.info.status != "RUNNING" and not journal.unread(1):
-        empty(folder)
+        remove(folder)
     journal.settle()
 
 
@@ -140,14 +139,7 @@ def remove_folder(client: MlflowClient, run_id: str, *, asked: bool) -> tuple[st
         if found.cure != "clean" and not (asked and found.given_up):
             return found.told, 0
         size = size_of(folder)
-        empty(folder)
+        remove(folder)
         return f"folder {folder}: removed, {in_bytes(size)}", size
     finally:
         lock.release()
-
-
-def empty(folder: Path) -> None:
-    """Removes the folder of a run, its journal after all else, so that half of it is known."""
-    for path in sorted(folder.iterdir(), key=lambda path: (path.name == LOCK, path.name == EVENTS)):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    folder.rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,15 @@ def runs_folder() -> Path:
 def run_folder(run_id: str) -> Path:
     """Returns the folder of a run: its journal and its checkpoints, while it lasts."""
     return runs_folder() / run_id
+
+
+def remove(folder: Path) -> None:
+    """Removes a run's folder: at once for all others, who never find it half removed."""
+    gone = folder.with_name(f"{folder.name}.removed")
+    with suppress(OSError):  # of one that was begun to be removed, and no more
+        folder.rename(gone)
+    for path in (gone, folder):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def cache_folder() -> Path:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from mlrun.errors import MlrunError
 from mlrun.record.events import WITH_FILES, Event, as_event, as_record
+from mlrun.record.folders import remove
 from mlrun.record.journal_files import (
     ANSWERS,
     EVENTS,
@@ -210,7 +211,7 @@ class Journal:
         if self.ended != "FINISHED" and any((self.folder / name).exists() for name in STATES):
             return
         if not self.refused and not self.damaged:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
             return
         for path in self.folder.iterdir():
             if path.name not in (EVENTS, ANSWERS, FILES):

@@ -14,6 +14,7 @@ from mlflow.entities import Metric, RunTag
 
 from mlrun.errors import MlrunError, encodable, one_line
 from mlrun.record import links, store
+from mlrun.record.beginning import settings_kept
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
@@ -57,7 +58,7 @@ class LoggedRun:
     @cached_property
     def recalled(self) -> Recalled:
         """The settings of the run, as far as they are understood here; may raise MlrunError."""
-        return settings_of(self.client, self.run_id)
+        return settings_of(self.client, self.run_id, self.tags)
 
     def settings(self, *needed: str) -> Settings:
         """Returns the settings of the run, of which those named are as the run had them.
@@ -207,10 +208,16 @@ def find_run(reference: str) -> LoggedRun:
     )
 
 
-def settings_of(client: MlflowClient, run_id: str) -> Recalled:
-    """Returns the settings of a run."""
+def settings_of(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Recalled:
+    """Returns the settings of a run; of one that was killed as it was opened, those kept here."""
     with tempfile.TemporaryDirectory() as folder:
-        path = download(client, run_id, "settings.yaml", Path(folder))
+        try:
+            path = download(client, run_id, "settings.yaml", Path(folder))
+        except MlrunError:
+            kept = settings_kept(tags)
+            if kept is None:
+                raise
+            path = kept
         try:
             return recall(read_mapping(path))
         except MlrunError as error:

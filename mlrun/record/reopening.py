@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from mlrun.errors import MlrunError
 from mlrun.record import store
+from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.failures import PREFIX
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import InUse, Journal
@@ -85,7 +86,10 @@ def reopened(uri: str, run_id: str) -> Tracker:
                 begin_again(client, run)
                 run = client.get_run(run_id)
                 viewed = view_of(client, run.info.experiment_id) is not None
-            return Tracker(client, uri, run, journal, earlier, has_view=viewed)
+            tracker = Tracker(client, uri, run, journal, earlier, has_view=viewed)
+            if COLOUR_TAG not in run.data.tags:  # it was killed as it was opened
+                tracker.settle_in()
+            return tracker
         except BaseException:
             journal.settle()
             raise

@@ -14,6 +14,7 @@ import torch
 from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.beginning import SETTINGS_TAG, digest
 from mlrun.record.pictures import encode
 from mlrun.running.code import code_digests, git_tags
 from mlrun.seam.sources import name_and_version
@@ -31,14 +32,15 @@ class Description:
 
 def describe_run(plan: Plan, prepared: Prepared) -> Description:
     """Returns what is known of a run before it starts."""
+    settings = plan.recipe()
     files: dict[str, str | bytes] = {
-        "settings.yaml": plan.recipe(),
+        "settings.yaml": settings,
         "model-summary.txt": layer_table(prepared.model, prepared.data.shape, prepared.device),
         "environment.txt": environment(plan, prepared.device),
     }
     if prepared.probe is not None:
         files["probe.png"] = encode(prepared.probe.image[0].permute(1, 2, 0).numpy(), "PNG")
-    tags = tags_of(plan, prepared)
+    tags = {**tags_of(plan, prepared), SETTINGS_TAG: digest(settings)}
     for name in plan.settings.plugin:
         text = Path(name).expanduser().read_bytes()
         tags[f"mlrun.plugin_file.{Path(name).name}"] = hashlib.sha256(text).hexdigest()

@@ -14,6 +14,7 @@ from mlrun.machine import interrupts
 from mlrun.machine.interrupts import Interrupted, undisturbed
 from mlrun.machine.shortages import Shortage, shortage
 from mlrun.preparing.features import features_of
+from mlrun.record.beginning import Beginning
 from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
 from mlrun.record.saved import has_state
@@ -39,7 +40,8 @@ SHORT = 10.0  # seconds: how long a run that was interrupted, or failed, waits f
 class Session:
     """A run while it lasts: opened in MLflow, and ended there in one of its states."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, beginning: Beginning) -> None:
+        self.beginning = beginning
         self.context, self.tracker, self.progress = context, context.tracker, context.progress
         self.prepared, self.failures = context.prepared, context.failures
         self.report_link, self.ended, self.told = "", False, False
@@ -71,6 +73,7 @@ class Session:
         """
         try:
             self.log_description()
+            self.beginning.over()
             self.leftovers.start()
             self.train()
             test = self.test()

@@ -13,6 +13,7 @@ from mlrun.machine.launcher import outlived_by_none
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
+from mlrun.record.beginning import Beginning
 from mlrun.record.failures import Failures
 from mlrun.record.tracking import Tracker
 from mlrun.record.trust import trust_file, trust_paths
@@ -123,7 +124,7 @@ def run_session(
         opened: opens the run, or opens it again.
         start: what it goes on from; None where it starts afresh.
     """
-    session = None
+    session, beginning = None, Beginning(plan.recipe())
     try:
         with undisturbed():
             tracker = opened()
@@ -134,7 +135,7 @@ def run_session(
                 context = RunContext(
                     plan, prepared, description, digests, tracker, progress, failures, start
                 )
-                session = Session(context)
+                session = Session(context, beginning)
             except BaseException as error:
                 tracker.close("FAILED", one_line(error))
                 tracker.settle()
@@ -145,3 +146,5 @@ def run_session(
         if session is not None:
             session.interrupted(error)
         raise
+    finally:
+        beginning.over()

@@ -114,6 +114,16 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     assert not run_folder(run_id).exists()
 
 
+@pytest.mark.parametrize("call", ["mlrun.record:opening.tracker_of", "mlrun.record:journal.Lines"])
+def test_one_that_is_killed_while_it_is_opened_begins_again(call: str, store: str) -> None:
+    settings = {**QUICK, "epochs": 2}
+    whole = mlrun.train(settings).run_id
+    run_id = killed(settings, call, 1)
+    assert not artifacts(run_id)
+    mlrun.resume(run_id)
+    same(store, run_id, whole)
+
+
 def test_an_interrupted_run_goes_on_from_the_very_step(store: str, whole: str) -> None:
     run_id = interrupted(DRAWN, 31)
     assert logged(run_id).info.status == "KILLED"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlrun.errors import MlrunError
+from mlrun.finished.provenance import tell_changes
 from mlrun.finished.saved import logged_state, parts_of, place_of, ranking_of, restore, weights_of
 from mlrun.preparing.prepared import ready
 from mlrun.record import opening
@@ -61,6 +62,7 @@ def go_on_longer(
         saver = {"SaveWeights": saved["callbacks"]["SaveWeights"]}
         place = f"{place_of(prepared)}, of run {run.run_id}"
         description = describe_run(lengthened, prepared)
+        tell_changes(run, plan, description, progress)
         description.tags[CONTINUES] = run.run_id
         start = Start(place, saver, weights, parts_of(run))
         return run_session(

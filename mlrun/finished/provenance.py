@@ -12,9 +12,10 @@ from mlrun.errors import legible
 from mlrun.finished.artifacts import Artifacts
 from mlrun.record.logged import LoggedRun
 from mlrun.running.code import COMMIT, DIRTY
+from mlrun.running.description import Description
 from mlrun.running.progress import Progress
 from mlrun.seam.sources import normalised
-from mlrun.settings.plan import text_of
+from mlrun.settings.plan import Plan, text_of
 from mlrun.settings.run import traits_of
 
 ENVIRONMENT = PurePosixPath("environment.txt")
@@ -163,3 +164,13 @@ def tell(changed: Sequence[Change], run: LoggedRun, progress: Progress) -> None:
         more = f"; and {others} more" if others > 0 else ""
         texts = "; ".join(map(str, of_kind[:TOLD]))
         progress.warn(f"changed since run {run.run_id[:8]}: {texts}{more}")
+
+
+def tell_changes(run: LoggedRun, plan: Plan, description: Description, progress: Progress) -> None:
+    """Tells the user which inputs are others than when the run began; the data come later."""
+    environment = str(description.files[str(ENVIRONMENT)])
+    now = inputs_of(plan.params(), description.tags, environment, {})
+    changed = changes(recorded_inputs(run, {}), now)
+    tell(changed, run, progress)
+    if any(change.kind not in ("git", "other package") for change in changed):
+        progress.warn("with that it may come to other bits than it would have")

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlrun.errors import MlrunError, contained
 from mlrun.finished.continued import go_on_longer
 from mlrun.finished.planned import plan_again
-from mlrun.finished.provenance import ENVIRONMENT, changes, inputs_of, recorded_inputs, tell
+from mlrun.finished.provenance import tell_changes
 from mlrun.finished.saved import fetch, parts_of, place_of, restore, saved_state
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle
@@ -19,7 +19,7 @@ from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.reopening import reopen_run, send_rest
 from mlrun.record.trust import trust_file
 from mlrun.running.context import Start
-from mlrun.running.description import Description, describe_run
+from mlrun.running.description import describe_run
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
 from mlrun.running.train import run_session
@@ -88,16 +88,6 @@ def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
         return run_session(
             plan, prepared, description, progress, lambda: reopen_run(run.run_id), start
         )
-
-
-def tell_changes(run: LoggedRun, plan: Plan, description: Description, progress: Progress) -> None:
-    """Tells the user which inputs are others than when the run began; the data come later."""
-    environment = str(description.files[str(ENVIRONMENT)])
-    now = inputs_of(plan.params(), description.tags, environment, {})
-    changed = changes(recorded_inputs(run, {}), now)
-    tell(changed, run, progress)
-    if any(change.kind not in ("git", "other package") for change in changed):
-        progress.warn("with that it may come to other bits than it would have")
 
 
 def check_status(run: LoggedRun, longer: Mapping[str, object]) -> None:

@@ -245,6 +245,19 @@ def test_other_data_are_named(store: str, tmp_path: Path) -> None:
     assert "mlrun.changed.train-data" in logged(run_id).data.tags
 
 
+def test_another_device_and_other_packages_are_named(store: str) -> None:
+    run_id = interrupted({**QUICK, "epochs": 2}, 30)
+    MlflowClient().set_tag(run_id, "mlrun.device", "cuda:0")
+    told = Recorder()
+    mlrun.resume(run_id, progress=told)
+    assert f"changed since run {run_id[:8]}: device: cuda:0, now cpu" in told.lines
+    assert "with that it may come to other bits than it would have" in told.lines
+    MlflowClient().set_tag(run_id, "mlrun.device", "cuda:1")
+    told = Recorder()
+    mlrun.resume(run_id, longer={"epochs": 3}, progress=told)
+    assert f"changed since run {run_id[:8]}: device: cuda:1, now cpu" in told.lines
+
+
 def test_a_finished_run_goes_on_for_longer_as_a_new_one(store: str) -> None:
     longer = mlrun.train({**QUICK, "epochs": 4, "keep": 1})
     short = mlrun.train({**QUICK, "steps": 60, "keep": 1})  # within the second epoch

@@ -74,6 +74,13 @@ class ResumeCommand(DottedCommand):
             help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [the run's]",
         ),
         SettingOption(
+            ["--gone"],
+            group="Command",
+            is_flag=True,
+            help="go on also where nobody here can tell whether the run's process, on another "
+            "machine, is gone",
+        ),
+        SettingOption(
             ["--quiet"],
             group="Command",
             is_flag=False,
@@ -96,6 +103,7 @@ def command(
     plugins: tuple[Path, ...],
     data_dir: Path | None,
     device: str | None,
+    gone: bool,
     quiet: str,
 ) -> int:
     """Go on with a run that was killed, interrupted or failed, in the same MLflow run.
@@ -119,6 +127,7 @@ def command(
     result = resume(
         run_id,
         longer={name: value for name, value in lengths.items() if value is not None},
+        gone=gone,
         plugins=plugins,
         data_dir=data_dir,
         device=device,

@@ -32,6 +32,7 @@ def resume(
     reference: str,
     *,
     longer: Mapping[str, object] | None = None,
+    gone: bool = False,
     plugins: Sequence[Path] = (),
     data_dir: Path | None = None,
     device: str | None = None,
@@ -47,6 +48,8 @@ def resume(
     Args:
         reference: the run's id, or a unique start of it.
         longer: of a finished run, how long in all: `epochs`, `steps`, `time_limit`.
+        gone: go on also where nobody here can tell whether the run's process, on another machine,
+            is gone.
         plugins: files that are plugins, which the user names; see `plugin_files_of`.
         data_dir: the folder that data sets are read from; None is the run's.
         device: as for training; None is the run's.
@@ -65,7 +68,7 @@ def resume(
         run = find_run(reference)
         send_rest(run.run_id, shown.warn)
         run = find_run(run.run_id)
-        check_status(run, longer or {})
+        check_status(run, longer or {}, gone=gone)
         plan = plan_again(run, plugins=plugins, data_dir=data_dir, device=device, options=options)
         for text in plan.registry.complaints():
             shown.warn(text)
@@ -90,8 +93,16 @@ def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
         )
 
 
-def check_status(run: LoggedRun, longer: Mapping[str, object]) -> None:
-    """Raises MlrunError if a finished run is not to go on for longer, or another one is."""
+def check_status(run: LoggedRun, longer: Mapping[str, object], *, gone: bool) -> None:
+    """Raises MlrunError if a finished run is not to go on for longer, or another one is.
+
+    Also where the run's process may still be at it, unless the user says that it is `gone`.
+    """
+    if run.presence is not None and not run.presence.is_gone and not gone:
+        raise MlrunError(
+            f"run {run.run_id}: {run.why_none()}; if you know that its process is gone, go on "
+            f"with: mlrun resume {run.run_id} --gone"
+        )
     finished = run.status == "FINISHED"
     if finished and not longer:
         raise MlrunError(

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 LOG_EVERY = 180.0  # seconds between two times that checkpoints go to the store during the training
 SHARE = 100  # times as long as a state took to save, none is saved of itself: 1 % of the time
 SPEED = 2e8  # bytes a second, for a guess at how long the first one takes
-COPIES = (
-    3  # of the weights that a state has at most, as a rule: their own, and two of the optimiser
-)
+COPIES = 3  # of the weights, in a state: their own, and as a rule at most two of the optimiser
 
 
 class SaveWeights(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 from collections.abc import Callable
@@ -310,6 +311,25 @@ def test_a_run_that_lasts_or_is_not_finished_is_refused(store: str, command: Com
     code, _, said = command("resume", run_id, "--epochs", "3")
     assert (code, said.count("\n")) == (2, 1)
     assert "is not finished, but KILLED; epochs can be changed once it is" in said
+
+
+def test_one_that_may_last_on_another_machine_is_refused_unless_it_is_said_to_be_gone(
+    store: str, command: Command
+) -> None:
+    whole = mlrun.train(QUICK).run_id
+    run_id = killed(QUICK, "step", 20)
+    MlflowClient().set_tag(run_id, "mlrun.host", "another")
+    MlflowClient().set_tag(run_id, "mlrun.state_folder", "/elsewhere")
+    shutil.rmtree(run_folder(run_id))
+    MlflowClient().log_text(run_id, read(whole, "settings.yaml").decode(), "settings.yaml")
+    code, _, said = command("resume", run_id)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "it is still running on " in said
+    assert f"if you know that its process is gone, go on with: mlrun resume {run_id} --gone" in said
+    code, out, said = command("resume", run_id, "--gone")
+    assert (code, out.strip()) == (0, run_id), said
+    assert weights_of(run_id) == weights_of(whole)
+    assert logged(run_id).data.tags["mlrun.host"] == platform.node()
 
 
 def test_resume_auto_takes_up_the_last_unfinished_run_of_the_same_settings(

@@ -105,8 +105,10 @@ def history(run_id: str, name: str) -> list[tuple[int, float]]:
 
 
 def heed_interrupts() -> None:
-    """In a child before it starts: SIGINT as a terminal would give it.
+    """In a child before it starts: signals as a terminal would give them.
 
-    A shell without job control has its background jobs ignore SIGINT, and theirs inherit that.
+    A shell without job control has its background jobs ignore SIGINT, and `nohup` SIGHUP; theirs
+    inherit that.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from benchmarks.reliability.own_faults import missing_steps
 from benchmarks.reliability.stage import LATE, MIDDLE, OPTIONS, Outcome, Stage, Training
 
+HEEDED = ["env", "--default-signal=HUP,INT,TERM"]  # which `nohup` and shells have ignored
 NOTICED = 10.0  # seconds in which a run notices that its launcher is gone
 LAUNCHER = """
 import os, subprocess, sys
@@ -40,7 +41,7 @@ def terminated_twice(stage: Stage) -> Outcome:
 def ended_and_resumed(stage: Stage, kind: signal.Signals, times: int) -> Outcome:
     """Ends a run within a step, looks at its end, and has it finished."""
     uri = stage.sqlite()
-    training = stage.train(uri)
+    training = stage.train(uri, before=HEEDED)
     run_id = training.reach(MIDDLE)
     for _ in range(times):
         training.process.send_signal(kind)

@@ -38,17 +38,20 @@ def test_an_interrupted_run_is_killed_and_keeps_what_it_had(
     store: str, sent: signal.Signals, code: int, word: str
 ) -> None:
     options = ["--epochs", "100000", "--threads", "1"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, *options], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch 2/"):
-            break
-    process.send_signal(sent)
-    time.sleep(0.02)
-    process.send_signal(sent)  # as somebody impatient does; the run is ended all the same
-    _, rest = process.communicate(timeout=120)
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("epoch 2/"):
+                    break
+            process.send_signal(sent)
+            time.sleep(0.02)
+            process.send_signal(sent)  # as somebody impatient does; the run is ended all the same
+            _, rest = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert rest.splitlines()[-1] == f"Error: {word}"
     run = only_run()

@@ -115,7 +115,13 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     assert not run_folder(run_id).exists()
 
 
-@pytest.mark.parametrize("call", ["mlrun.record:opening.tracker_of", "mlrun.record:journal.Lines"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "mlrun.record:opening.tracker_of",
+        pytest.param("mlrun.record:journal.Lines", marks=pytest.mark.slow),
+    ],
+)
 def test_one_that_is_killed_while_it_is_opened_begins_again(call: str, store: str) -> None:
     settings = {**QUICK, "epochs": 2}
     whole = mlrun.train(settings).run_id
@@ -138,6 +144,7 @@ def test_an_interrupted_run_goes_on_from_the_very_step(store: str, whole: str) -
     same(store, run_id, whole)
 
 
+@pytest.mark.slow
 def test_one_whose_folder_is_lost_goes_on_from_what_mlflow_has(store: str, whole: str) -> None:
     run_id = interrupted(DRAWN, 31)
     shutil.rmtree(run_folder(run_id))
@@ -313,6 +320,7 @@ def test_a_run_that_lasts_or_is_not_finished_is_refused(store: str, command: Com
     assert "is not finished, but KILLED; epochs can be changed once it is" in said
 
 
+@pytest.mark.slow
 def test_one_that_may_last_on_another_machine_is_refused_unless_it_is_said_to_be_gone(
     store: str, command: Command
 ) -> None:

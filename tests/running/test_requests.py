@@ -60,6 +60,9 @@ class Watched(Proxy):
         super().answer(request)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[int]:
     """The port of MLflow's server, artifacts and all."""

@@ -162,7 +162,8 @@ class Postgres:
 
     def start(self, wait: str = "-w") -> None:
         """Starts it; waits until it lets in, unless that is `-W`."""
-        options = f"-p {self.port} -k {self.folder} -c fsync=off"
+        # no socket in the file system, where a path may have 107 characters at most
+        options = f"-p {self.port} -c unix_socket_directories='' -c fsync=off"
         log = str(self.folder / "log")
         self._run(
             "pg_ctl", wait, "-D", str(self.folder / "data"), "-l", log, "-o", options, "start"

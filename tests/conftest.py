@@ -18,7 +18,7 @@ import subprocess
 import sys
 import textwrap
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -120,6 +120,16 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
         return (done.value.code, *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Puts back how loud the log is, which each command sets."""
+    logger = logging.getLogger("mlrun")
+    level, handlers = logger.level, logger.handlers
+    yield
+    logger.setLevel(level)
+    logger.handlers = handlers
 
 
 @pytest.fixture

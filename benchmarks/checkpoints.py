@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import mlrun
 from benchmarks.harness import Bench, Row, own_store
@@ -31,20 +33,20 @@ class Timed:
 
     def __init__(self) -> None:
         self.seconds = self.trained = 0.0
-        self._save = SaveState._save
 
-    def __enter__(self) -> Timed:
+    @contextmanager
+    def timing(self) -> Iterator[None]:
+        """Times the states that are saved in the block."""
+        plain = SaveState._save
+
         def save(saver: SaveState, state: TrainingState, *, always: bool = False) -> None:
             started = time.perf_counter()
-            self._save(saver, state, always=always)
+            plain(saver, state, always=always)
             self.seconds += 0.0 if always else time.perf_counter() - started
             self.trained = state.seconds
 
-        SaveState._save = save  # type: ignore[method-assign,assignment]  # to be timed
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        SaveState._save = self._save  # type: ignore[method-assign]  # as it was
+        with patch.object(SaveState, "_save", save):
+            yield
 
     @property
     def share(self) -> float:
@@ -67,6 +69,7 @@ def run(bench: Bench) -> Iterator[Row]:
 def share_of(bench: Bench, settings: dict[str, object]) -> float:
     """Returns the share of one run."""
     quiet = {"visualisers": "none", "log_model": False}
-    with own_store(bench), Timed() as timed:
+    timed = Timed()
+    with own_store(bench), timed.timing():
         mlrun.train({**settings, **quiet})
     return timed.share

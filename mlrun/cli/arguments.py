@@ -32,6 +32,10 @@ class SettingOption(click.Option):
 
 DATASET_HELP = ("--dataset.NAME VALUE", "an option of the data set")
 MODEL_HELP = ("--model.NAME VALUE", "an option of the model; see mlrun plugins MODEL")
+ELSEWHERE_HELP = (
+    "--COMPONENT.NAME VALUE",
+    "over the run's, for a file that lies elsewhere now",
+)
 START_HELP = ("--model.NAME VALUE", "over the run's, where an option was for its start only")
 
 
@@ -122,6 +126,19 @@ def options_of(ctx: click.Context, prefixes: tuple[str, ...]) -> dict[str, dict[
         if name.partition(".")[0] not in prefixes:
             raise unknown("option", f"--{name}", [f"--{prefix}.NAME" for prefix in prefixes])
     return {prefix: prefixed(prefix, dotted) for prefix in prefixes}
+
+
+def quiet_option() -> SettingOption:
+    """Returns the option of commands that train."""
+    return SettingOption(
+        ["--quiet"],
+        group="Command",
+        is_flag=False,
+        flag_value="true",
+        default="false",
+        metavar="[true|false]",
+        help="print the run id, warnings and errors only",
+    )
 
 
 def setting_options() -> Iterator[SettingOption]:

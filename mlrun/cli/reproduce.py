@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mlrun.cli import completion
-from mlrun.cli.arguments import DottedCommand
+from mlrun.cli.arguments import ELSEWHERE_HELP, DottedCommand
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 
@@ -15,9 +15,7 @@ from mlrun.machine.interrupts import undisturbed
 class ReproduceCommand(DottedCommand):
     """Takes options of the run's components."""
 
-    dotted_help = (
-        ("--COMPONENT.NAME VALUE", "over the run's, for a file that lies elsewhere now"),
-    )
+    dotted_help = (ELSEWHERE_HELP,)
 
 
 @click.command("reproduce", cls=ReproduceCommand)

@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 from mlrun.cli import completion
-from mlrun.cli.arguments import DottedCommand, SettingOption, split_dotted
+from mlrun.cli.arguments import (
+    ELSEWHERE_HELP,
+    DottedCommand,
+    SettingOption,
+    quiet_option,
+    split_dotted,
+)
 from mlrun.cli.train import flag, show
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
@@ -23,9 +29,7 @@ LENGTHS = {
 class ResumeCommand(DottedCommand):
     """Takes options of the run's components; of the settings only those that a run may change."""
 
-    dotted_help = (
-        ("--COMPONENT.NAME VALUE", "over the run's, for a file that lies elsewhere now"),
-    )
+    dotted_help = (ELSEWHERE_HELP,)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuses a setting that a run goes on with as it is."""
@@ -80,15 +84,7 @@ class ResumeCommand(DottedCommand):
             help="go on also where nobody here can tell whether the run's process, on another "
             "machine, is gone",
         ),
-        SettingOption(
-            ["--quiet"],
-            group="Command",
-            is_flag=False,
-            flag_value="true",
-            default="false",
-            metavar="[true|false]",
-            help="print the run id, warnings and errors only",
-        ),
+        quiet_option(),
     ],
     epilog="The last line on stdout is the run id; everything else goes to stderr.",
 )

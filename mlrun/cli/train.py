@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrun.cli import completion
-from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
+from mlrun.cli.arguments import SettingOption, TrainCommand, quiet_option, setting_options
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 from mlrun.seam.conversion import convert
@@ -49,15 +49,7 @@ if TYPE_CHECKING:
             "or with this run",
             shell_complete=completion.fixed(["auto"]),
         ),
-        SettingOption(
-            ["--quiet"],
-            group="Command",
-            is_flag=False,
-            flag_value="true",
-            default="false",
-            metavar="[true|false]",
-            help="print the run id, warnings and errors only",
-        ),
+        quiet_option(),
         *setting_options(),
     ],
     epilog="The last line on stdout is the run id; everything else goes to stderr.",

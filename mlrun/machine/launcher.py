@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrun.machine import interrupts
@@ -57,7 +58,7 @@ def launcher() -> psutil.Process | None:
     with suppress(psutil.Error):
         for process in psutil.Process().parents():
             if process.environ().get(RUN_ID) != run_id:
-                return process if re.match("python|pypy", os.path.basename(process.exe())) else None  # noqa: PTH119  # a name, not a path that is used
+                return process if re.match("python|pypy", Path(process.exe()).name) else None
     return None
 
 

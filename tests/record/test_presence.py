@@ -112,8 +112,10 @@ def test_who_looks_whether_a_run_lasts_does_not_keep_it_from_being_opened(store:
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        for _ in range(200):
-            Journal(run_folder(run_id)).settle()
+        for _ in range(200):  # none raises InUse
+            journal = Journal(run_folder(run_id))
+            assert journal.header.run_id == run_id
+            journal.settle()
     finally:
         over.set()
         looking.join()

@@ -46,10 +46,13 @@ def locked(path: Path, how: str) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def once_told(caplog: pytest.LogCaptureFixture, action: Callable[[], object]) -> Iterator[None]:
-    """Does something in another thread when the user has been told what is waited for."""
+    """Does something in another thread when the user was told what is waited for, as he must be."""
+
+    def is_told() -> bool:
+        return any("waiting for it" in record.getMessage() for record in caplog.records)
 
     def act() -> None:
-        until(lambda: any("waiting for it" in r.getMessage() for r in caplog.records))
+        until(is_told)
         action()
 
     thread = threading.Thread(target=act)
@@ -58,6 +61,7 @@ def once_told(caplog: pytest.LogCaptureFixture, action: Callable[[], object]) ->
         yield
     finally:
         thread.join()
+    assert is_told()
 
 
 @pytest.mark.parametrize("how", ["EXCLUSIVE", "IMMEDIATE"])

@@ -128,19 +128,6 @@ def options_of(ctx: click.Context, prefixes: tuple[str, ...]) -> dict[str, dict[
     return {prefix: prefixed(prefix, dotted) for prefix in prefixes}
 
 
-def quiet_option() -> SettingOption:
-    """Returns the option of commands that train."""
-    return SettingOption(
-        ["--quiet"],
-        group="Command",
-        is_flag=False,
-        flag_value="true",
-        default="false",
-        metavar="[true|false]",
-        help="print the run id, warnings and errors only",
-    )
-
-
 def setting_options() -> Iterator[SettingOption]:
     """Yields an option for each setting, in the settings' order."""
     for name, traits in setting_traits().items():

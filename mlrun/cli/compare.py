@@ -6,32 +6,30 @@ from pathlib import Path
 
 import click
 
-from mlrun.cli import completion
 from mlrun.cli.display import listen
 from mlrun.cli.pages import check_output, write_page
+from mlrun.cli.shared_options import page_options
 from mlrun.cli.terminal import echo, one_cell
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 
+FILE = "comparison.html"
 
-@click.command("compare")
-@click.argument("runs", nargs=-1, metavar="RUN RUN…")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="the file to write  [comparison.html, unless logged]",
-    shell_complete=completion.paths("file"),
+
+@click.command(
+    "compare",
+    params=[
+        click.Argument(["runs"], nargs=-1, metavar="RUN RUN…"),
+        *page_options(FILE, "log the page to MLflow, as a run of its own"),
+        click.Option(
+            ["--last"],
+            type=click.IntRange(1),
+            metavar="N",
+            help="the last N runs, besides those that are given",
+        ),
+        click.Option(["--experiment"], metavar="NAME", help="that which the last runs are from"),
+    ],
 )
-@click.option("--force", is_flag=True, help="write over a file that is there")
-@click.option("--log", is_flag=True, help="log the page to MLflow, as a run of its own")
-@click.option(
-    "--last",
-    type=click.IntRange(1),
-    metavar="N",
-    help="the last N runs, besides those that are given",
-)
-@click.option("--experiment", metavar="NAME", help="that which the last runs are from")
 def command(
     runs: tuple[str, ...],
     output: Path | None,
@@ -51,7 +49,7 @@ def command(
     if experiment is not None and last is None:
         raise MlrunError(f"--experiment {experiment} says where --last N runs are from; add --last")
     if output is None and not log:
-        output = Path("comparison.html")
+        output = Path(FILE)
     if output is not None:
         check_output(output, force=force)
     listen(quiet=False)

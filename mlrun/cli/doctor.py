@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrun.cli.shared_options import wait_option
 from mlrun.cli.sync import say_trouble
 from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError
@@ -32,17 +33,16 @@ class Line:
     size: int = 0
 
 
-@click.command("doctor")
-@click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1)
-@click.option("--fix", is_flag=True, help="end lost runs, and send what they could not send")
-@click.option("--clean", is_flag=True, help="remove folders and caches that nobody needs")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 86_400),
-    default=60.0,
-    metavar="SECONDS",
-    show_default=True,
-    help="with --fix: how long to try a store that fails",
+@click.command(
+    "doctor",
+    params=[
+        click.Argument(["run_ids"], metavar="[RUN_ID]...", nargs=-1),
+        click.Option(
+            ["--fix"], is_flag=True, help="end lost runs, and send what they could not send"
+        ),
+        click.Option(["--clean"], is_flag=True, help="remove folders and caches that nobody needs"),
+        wait_option("with --fix: "),
+    ],
 )
 def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> int:
     """Find what killed runs left, and mend it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from mlrun.cli.arguments import (
     options_of,
 )
 from mlrun.cli.display import listen
+from mlrun.cli.shared_options import data_dir_option, device_option, plugin_option
 from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
@@ -64,34 +64,14 @@ def number(name: str, about: str) -> SettingOption:
             help="another data set with the same classes  [the run's]",
             shell_complete=completion.of_kind("dataset"),
         ),
-        SettingOption(
-            ["--plugin", "plugins"],
-            group="Data",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            metavar="FILE",
-            help="a plugin that is one Python file; repeatable",
-        ),
-        SettingOption(
-            ["--data-dir"],
-            group="Data",
-            type=click.Path(path_type=Path),
-            metavar="PATH",
-            help="folder that data sets are read from  [the run's]",
-        ),
+        plugin_option("Data"),
+        data_dir_option("Data"),
         SettingOption(
             ["--name"],
             group="Command",
             help="what the figures are logged under  [made of part, data set and change]",
         ),
-        SettingOption(
-            ["--device"],
-            group="Command",
-            default="auto",
-            metavar="TEXT",
-            shell_complete=completion.for_setting("device"),
-            help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [auto]",
-        ),
+        device_option("Command", "auto"),
     ],
 )
 @click.pass_context

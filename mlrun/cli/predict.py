@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlrun.cli import completion
 from mlrun.cli.arguments import START_HELP, DottedCommand, options_of
 from mlrun.cli.display import listen
+from mlrun.cli.shared_options import device_option, plugin_option
 from mlrun.cli.terminal import as_json, echo, in_spreadsheet, one_cell
 from mlrun.machine.interrupts import undisturbed
 
@@ -26,38 +26,30 @@ class PredictCommand(DottedCommand):
     dotted_help = (START_HELP,)
 
 
-@click.command("predict", cls=PredictCommand)
-@click.argument("run_id", metavar="RUN_ID")
-@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="a CSV has a column for each class",
-)
-@click.option(
-    "--top",
-    type=click.IntRange(1),
-    metavar="K",
-    help="classes to show of each file; by default 1 in a table, all in JSON",
-)
-@click.option(
-    "--device",
-    default="auto",
-    metavar="TEXT",
-    show_default=True,
-    shell_complete=completion.for_setting("device"),
-    help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
-)
-@click.option(
-    "--plugin",
-    "plugins",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="a plugin that is one Python file, such as the run's own; repeatable",
+@click.command(
+    "predict",
+    cls=PredictCommand,
+    params=[
+        click.Argument(["run_id"], metavar="RUN_ID"),
+        click.Argument(
+            ["files"], metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path)
+        ),
+        click.Option(
+            ["--format", "form"],
+            type=click.Choice(["table", "csv", "json"]),
+            default="table",
+            show_default=True,
+            help="a CSV has a column for each class",
+        ),
+        click.Option(
+            ["--top"],
+            type=click.IntRange(1),
+            metavar="K",
+            help="classes to show of each file; by default 1 in a table, all in JSON",
+        ),
+        device_option("Command", "auto"),
+        plugin_option("Command"),
+    ],
 )
 @click.pass_context
 def command(

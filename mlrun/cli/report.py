@@ -7,24 +7,20 @@ from pathlib import Path
 
 import click
 
-from mlrun.cli import completion
 from mlrun.cli.display import listen
 from mlrun.cli.pages import check_output, write_page
+from mlrun.cli.shared_options import page_options
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 
 
-@click.command("report")
-@click.argument("run_id", metavar="RUN_ID")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="the file to write  [report-RUN_ID.html, unless logged]",
-    shell_complete=completion.paths("file"),
+@click.command(
+    "report",
+    params=[
+        click.Argument(["run_id"], metavar="RUN_ID"),
+        *page_options("report-RUN_ID.html", "log the page to the run, in the place of its own"),
+    ],
 )
-@click.option("--force", is_flag=True, help="write over a file that is there")
-@click.option("--log", is_flag=True, help="log the page to the run, in the place of its own")
 def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
     """Make the page of a run again, from what MLflow has of it.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from mlrun.cli import completion
 from mlrun.cli.arguments import ELSEWHERE_HELP, DottedCommand
+from mlrun.cli.shared_options import data_dir_option, device_option, plugin_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 
@@ -18,29 +18,17 @@ class ReproduceCommand(DottedCommand):
     dotted_help = (ELSEWHERE_HELP,)
 
 
-@click.command("reproduce", cls=ReproduceCommand)
-@click.argument("run_id", metavar="RUN_ID")
-@click.option(
-    "--plugin",
-    "plugins",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="a plugin that is one Python file, such as the run's own; repeatable",
+@click.command(
+    "reproduce",
+    cls=ReproduceCommand,
+    params=[
+        click.Argument(["run_id"], metavar="RUN_ID"),
+        plugin_option("Command"),
+        data_dir_option("Command"),
+        device_option("Command"),
+        click.Option(["--quiet"], is_flag=True, help="print the result, warnings and errors only"),
+    ],
 )
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="folder that data sets are read from  [the run's]",
-)
-@click.option(
-    "--device",
-    metavar="TEXT",
-    shell_complete=completion.for_setting("device"),
-    help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [the run's]",
-)
-@click.option("--quiet", is_flag=True, help="print the result, warnings and errors only")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-from mlrun.cli import completion
 from mlrun.cli.arguments import (
     ELSEWHERE_HELP,
     DottedCommand,
     SettingOption,
-    quiet_option,
     split_dotted,
 )
+from mlrun.cli.shared_options import data_dir_option, device_option, plugin_option, quiet_option
 from mlrun.cli.train import flag, show
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 from mlrun.settings.run import setting_traits
 
+ELSEWHERE = "What lies elsewhere now"  # the heading in the help
 LENGTHS = {
     "epochs": "epochs in all",
     "steps": "optimiser steps in all, whatever the epochs",
@@ -55,28 +55,9 @@ class ResumeCommand(DottedCommand):
             )
             for name, about in LENGTHS.items()
         ),
-        SettingOption(
-            ["--plugin", "plugins"],
-            group="What lies elsewhere now",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            metavar="FILE",
-            help="a plugin that is one Python file, such as the run's own; repeatable",
-        ),
-        SettingOption(
-            ["--data-dir"],
-            group="What lies elsewhere now",
-            type=click.Path(path_type=Path),
-            metavar="PATH",
-            help="folder that data sets are read from  [the run's]",
-        ),
-        SettingOption(
-            ["--device"],
-            group="What lies elsewhere now",
-            metavar="TEXT",
-            shell_complete=completion.for_setting("device"),
-            help="cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)  [the run's]",
-        ),
+        plugin_option(ELSEWHERE),
+        data_dir_option(ELSEWHERE),
+        device_option(ELSEWHERE),
         SettingOption(
             ["--gone"],
             group="Command",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrun.cli.shared_options import wait_option
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 
@@ -13,15 +14,9 @@ if TYPE_CHECKING:
     from mlrun.record.leftovers import Sent
 
 
-@click.command("sync")
-@click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1)
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 86_400),
-    default=60.0,
-    metavar="SECONDS",
-    show_default=True,
-    help="how long to try a store that fails",
+@click.command(
+    "sync",
+    params=[click.Argument(["run_ids"], metavar="[RUN_ID]...", nargs=-1), wait_option()],
 )
 def command(run_ids: tuple[str, ...], wait: float) -> int:
     """Send what runs could not send to the tracking store, from this machine.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrun.cli import completion
-from mlrun.cli.arguments import SettingOption, TrainCommand, quiet_option, setting_options
+from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
+from mlrun.cli.shared_options import quiet_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 from mlrun.seam.conversion import convert

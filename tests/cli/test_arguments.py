@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
+
 import click
 import pytest
 
 from mlrun.cli.arguments import WIDEST_CHOICES, setting_options, split_dotted
+from mlrun.cli.main import COMMANDS
+
+SHARED = ("--plugin", "--data-dir", "--device", "--wait", "--output", "--force")
 
 
 @pytest.mark.parametrize(
@@ -41,3 +47,16 @@ def test_the_help_of_each_setting_fits_a_terminal_and_names_every_choice() -> No
     assert value == "--initialisation NAME"
     assert "default, normal, xavier-uniform, xavier-normal, kaiming-uniform" in text
     assert records["reduction"][0] == "--reduction mean|sum"
+
+
+def test_an_option_that_several_commands_have_says_the_same_in_each() -> None:
+    about: dict[str, set[tuple[str | None, bool, str]]] = {}
+    for name in sorted(set(COMMANDS) - {"train", "plugins"}):  # settings, and files to be listed
+        for option in import_module(f"mlrun.cli.{name}").command.params:
+            if isinstance(option, click.Option) and option.opts[0] in SHARED:
+                help_ = re.sub(
+                    r"^.*: (?=how)|  \[.*\]$", "", str(option.help)
+                )  # but for the default
+                text = (option.metavar, option.multiple, help_)
+                about.setdefault(option.opts[0], set()).add(text)
+    assert {name: len(texts) for name, texts in about.items()} == dict.fromkeys(SHARED, 1)

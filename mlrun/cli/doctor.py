@@ -118,7 +118,7 @@ def folders(
 
 def cached(*, clean: bool) -> Iterator[Line]:
     """Yields what is found of caches, and removes those that nobody needs."""
-    from mlrun.finished.cached import about_pretrained, examine_caches, remove_cache
+    from mlrun.finished.cache_findings import about_pretrained, examine_caches, remove_cache
 
     for cache, told, needless in examine_caches():
         if clean and needless:

@@ -32,7 +32,7 @@ def command(run_id: str, output: Path | None, force: bool, log: bool) -> None:
         check_output(output, force=force)
     listen(quiet=False)
     with undisturbed():
-        from mlrun.finished.report import make_report
+        from mlrun.finished.run_report import make_report
         from mlrun.record.logged import find_run
 
     run = find_run(run_id)

@@ -120,7 +120,7 @@ def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
 
     if resumed is not None:
         with undisturbed():
-            from mlrun.finished.unfinished import train_or_resume
+            from mlrun.finished.train_or_resume import train_or_resume
 
         return show(train_or_resume(plan, resumed, progress=progress), progress)
     return show(train(plan, progress=progress), progress)

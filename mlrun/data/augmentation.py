@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlrun.data import changes
+from mlrun.data import transforms
 from mlrun.machine.randomness import generator
 from mlrun.settings.augmentation import AugmentationSettings
 
@@ -98,7 +98,7 @@ class Augmentation:
         options = self.options
         draws = self.draw(len(images), seed=seed)
         if self._warps:
-            images = changes.warp(
+            images = transforms.warp(
                 images,
                 fill,
                 angle=draws.angle,
@@ -108,7 +108,7 @@ class Augmentation:
                 shear=draws.shear,
             )
         if options.crop or options.flip != "none":
-            images = changes.cut(
+            images = transforms.cut(
                 images,
                 fill,
                 column=draws.column.long(),
@@ -117,7 +117,7 @@ class Augmentation:
                 upturned=(draws.upturned < 0.5) & (options.flip in ("vertical", "both")),
             )
         if options.erase:
-            images = changes.erase(
+            images = transforms.erase(
                 images,
                 fill,
                 area=draws.area * (draws.erased < options.erase),
@@ -126,7 +126,7 @@ class Augmentation:
                 top=draws.top,
             )
         if options.noise:
-            images = changes.add_noise(images, options.noise, seed=seed, fill=fill, unit=unit)
+            images = transforms.add_noise(images, options.noise, seed=seed, fill=fill, unit=unit)
         return images
 
 

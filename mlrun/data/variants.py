@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlrun.data.batches import Batches
-from mlrun.data.changes import add_noise, warp
+from mlrun.data.transforms import add_noise, warp
 from mlrun.machine.randomness import derive_seed, generator
 from mlrun.settings.changes import Variant
 
@@ -32,7 +32,7 @@ def apply(variant: Variant, images: Tensor, *, seed: int, fill: Tensor, unit: Te
         images: standardised float32 (N, C, H, W), any device.
         seed: of this batch; the draws go by place in the batch.
         fill, unit: black, and one unit of a pixel as 0–1, (C, 1, 1); see
-            `mlrun.data.changes`.
+            `mlrun.data.transforms`.
     """
     if variant.rotate or variant.shift:
         angle, right, down = draw(variant, len(images), seed=seed)

@@ -22,7 +22,7 @@ from mlrun.record.leftovers import send
 from mlrun.record.lookup import answering
 from mlrun.record.presence import is_of_another_host
 from mlrun.record.saved import FOLDER, best_saved, can_resume, weights_in
-from mlrun.training.files import LAST
+from mlrun.training.checkpoint_files import LAST
 
 REASON = "its process was gone: killed, or its machine went down (found by mlrun doctor)"
 

@@ -23,7 +23,7 @@ from mlrun.finished.evaluation_request import (
 )
 from mlrun.finished.likeness import check_like, warn_of_range
 from mlrun.machine import devices
-from mlrun.preparing.components import load_data, named
+from mlrun.preparing.contracts import load_data, named
 from mlrun.preparing.inputs import evaluated_at_once
 from mlrun.preparing.threads import use_threads
 from mlrun.preparing.weights import Restored, configure, configure_again, restore

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlrun.data.digests import digest_like
 from mlrun.errors import MlrunError, RunFailed
 from mlrun.finished.agreement import Agreement, agreement, compared_metrics, outcome_of
-from mlrun.finished.planned import plan_again
+from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import (
     ENVIRONMENT,
     Change,

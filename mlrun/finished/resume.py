@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlrun.errors import MlrunError, contained
-from mlrun.finished.continued import go_on_longer
-from mlrun.finished.planned import plan_again
+from mlrun.finished.last_state import fetch, parts_of, place_of, restore, saved_state
+from mlrun.finished.longer import go_on_longer
+from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import tell_changes
-from mlrun.finished.saved import fetch, parts_of, place_of, restore, saved_state
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle
 from mlrun.preparing.prepared import Prepared, ready

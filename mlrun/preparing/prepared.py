@@ -21,7 +21,7 @@ from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.machine.garbage import old_objects_frozen
 from mlrun.machine.precision import Precision, choose_precision
-from mlrun.preparing.components import build_model, check_fit, check_single_images, load_data, named
+from mlrun.preparing.contracts import build_model, check_fit, check_single_images, load_data, named
 from mlrun.preparing.inputs import Inputs, make_batches
 from mlrun.preparing.threads import use_threads
 from mlrun.settings.changes import Variant

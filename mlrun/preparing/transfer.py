@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from mlrun.errors import MlrunError
-from mlrun.preparing.components import build_model, named
+from mlrun.preparing.contracts import build_model, named
 from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.weights import best_weights
 from mlrun.record.logged import find_run

@@ -15,7 +15,7 @@ from torch import nn
 from mlrun.data.normalisation import Normalisation
 from mlrun.errors import MlrunError, one_line
 from mlrun.machine.precision import Precision, choose_precision
-from mlrun.preparing.components import build_model
+from mlrun.preparing.contracts import build_model
 from mlrun.record.logged import LoggedRun
 from mlrun.record.trust import options_of_run, plugin_files_of
 from mlrun.seam.components import Component, Kind

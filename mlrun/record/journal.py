@@ -29,7 +29,7 @@ from mlrun.record.journal_files import (
     spans,
 )
 from mlrun.record.lines import Lines, Record, read_lines
-from mlrun.training.files import STATES
+from mlrun.training.checkpoint_files import STATES
 
 ENDS = (("end", "status"), ("tag", "mlrun.status"), ("tag", "mlrun.reason"))  # of a run's end
 GLANCE = 0.5  # seconds: who looks whether the lock is held has it for an instant

@@ -13,8 +13,7 @@ from mlrun.record.folders import run_folder
 from mlrun.record.ledger import recorded
 from mlrun.record.noise import quiet
 from mlrun.settings import Settings
-from mlrun.training.files import LAST, STATES, WEIGHTS, weights_file
-from mlrun.training.ranking import rank
+from mlrun.training.checkpoint_files import LAST, STATES, WEIGHTS, rank, weights_file
 
 FOLDER = "checkpoints"  # of the artifacts
 

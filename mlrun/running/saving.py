@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from mlrun.running.context import RunContext
 from mlrun.settings.intervals import interval_of
 from mlrun.training.callbacks import Callback, Epoch, Length
+from mlrun.training.checkpoint_files import LAST
 from mlrun.training.checkpoints import Checkpoints
-from mlrun.training.files import LAST
-from mlrun.training.saved import SavedStates
 from mlrun.training.state import TrainingState
+from mlrun.training.state_files import SavedStates
 from mlrun.training.tally import Tally
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
 from mlrun.record.saved import has_state
 from mlrun.record.tracking import IMPATIENT, RecordFailed, Status
-from mlrun.running.callbacks import LogFrozenFeatures, make_callbacks, make_pictures
+from mlrun.running.callback_list import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext, Start
 from mlrun.running.data_sets import logged_data_sets
 from mlrun.running.outputs import log_results

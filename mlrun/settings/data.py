@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlrun.settings.fields import BESIDE, UNNAMED, SettingsGroup, Traits, setting
-from mlrun.settings.files import Files
+from mlrun.settings.file_lists import Files
 from mlrun.settings.values import (
     PHOTOGRAPHS,
     Count,

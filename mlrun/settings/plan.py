@@ -12,7 +12,7 @@ from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text, is_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
-from mlrun.settings.files import files_of
+from mlrun.settings.file_lists import files_of
 from mlrun.settings.names import by_canonical_name, canonical
 from mlrun.settings.plain_yaml import as_yaml, plain_of
 from mlrun.settings.recipes import Recipe

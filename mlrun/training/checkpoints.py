@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from mlrun.data.images import is_range
 from mlrun.errors import MlrunError
-from mlrun.training.files import WEIGHTS, weights_file
-from mlrun.training.ranking import rank
+from mlrun.training.checkpoint_files import WEIGHTS, rank, weights_file
 from mlrun.training.state import TrainingState
 
 MOST_PLAIN = 2**24  # characters beside the weights: class names, mostly

@@ -9,7 +9,7 @@ import pytest
 from checkouts import ROOT
 
 import mlrun
-from mlrun.preparing.components import load_data
+from mlrun.preparing.contracts import load_data
 from mlrun.settings.plan import plan_of
 
 COUNTING = """

@@ -97,7 +97,7 @@ def whole(store: str) -> str:
         # end of the run
         pytest.param("mlrun.preparing:prepared.evaluate", 5, marks=pytest.mark.slow),
         pytest.param("mlrun.training.checkpoints:os.fsync", 9, marks=pytest.mark.slow),
-        pytest.param("mlrun.training.saved:Path.replace", 4, marks=pytest.mark.slow),
+        pytest.param("mlrun.training.state_files:Path.replace", 4, marks=pytest.mark.slow),
         pytest.param("mlrun.running.picture_log:PictureLog._log", 7, marks=pytest.mark.slow),
         pytest.param("mlrun.record.tracking:Tracker.close", 1, marks=pytest.mark.slow),
     ],

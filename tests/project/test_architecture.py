@@ -38,6 +38,15 @@ def test_no_module_is_longer_than_can_be_read_at_a_sitting() -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
+def test_no_two_modules_have_one_name_but_a_command_or_settings_and_what_they_are_for() -> None:
+    counts: dict[str, list[str]] = {}
+    for path in (ROOT / "mlrun").rglob("*.py"):
+        folder = path.relative_to(ROOT / "mlrun").parts[0]
+        if not path.name.startswith("_") and folder not in ("cli", "settings"):
+            counts.setdefault(path.name, []).append(folder)
+    assert {name: folders for name, folders in counts.items() if len(folders) > 1} == {}
+
+
 def test_every_path_that_the_page_on_architecture_names_is_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     paths = set(re.findall(r"`((?:mlrun|plugins|tests|docs)/[\w/.]*)`", text))

@@ -19,8 +19,8 @@ import mlrun
 from mlrun.errors import MlrunError, RunFailed
 from mlrun.record.folders import run_folder
 from mlrun.settings import Settings
-from mlrun.training.saved import read_state
 from mlrun.training.state import TrainingState
+from mlrun.training.state_files import read_state
 
 SGD = {"optimiser": "sgd", "lr": 0.05}
 MOMENTUM = {**SGD, "momentum": 0.9}

@@ -13,8 +13,8 @@ from mlrun.training.callbacks import Callback, Epoch
 from mlrun.training.checkpoints import digest
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.loop import fit
-from mlrun.training.saved import SavedStates, last_state
 from mlrun.training.state import TrainingState
+from mlrun.training.state_files import SavedStates, last_state
 from mlrun.training.tally import Tally
 
 SETTINGS: dict[str, object] = {

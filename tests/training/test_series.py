@@ -12,8 +12,8 @@ from runs import QUICK, plugin, read
 from small_training import training
 
 import mlrun
-from mlrun.training.saved import SavedStates, read_state
 from mlrun.training.state import Series, unpacked
+from mlrun.training.state_files import SavedStates, read_state
 
 WITNESS = """
 def witness(view):

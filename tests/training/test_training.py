@@ -28,7 +28,7 @@ from mlrun.training.evaluation import evaluate
 from mlrun.training.losses import criterion
 from mlrun.training.optimisation.optimisers import make_optimiser
 from mlrun.training.reports import TrainingFailed
-from mlrun.training.saved import SavedStates, read_state
+from mlrun.training.state_files import SavedStates, read_state
 
 
 def test_training_is_the_loop_that_torch_s_users_would_write() -> None:

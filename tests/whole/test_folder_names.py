@@ -19,7 +19,7 @@ from PIL import Image
 from mlrun.errors import MlrunError
 from mlrun.record import store as store_module
 from mlrun.record.opening import open_run
-from mlrun.settings.files import files_of
+from mlrun.settings.file_lists import files_of
 
 Command = Callable[..., tuple[int, str, str]]
 NAMES = [

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mlrun.errors import MlrunError, one_line
+from mlrun.training.checkpoint_files import BEFORE, LAST, NEXT, STATES
 from mlrun.training.checkpoints import read, write
-from mlrun.training.files import BEFORE, LAST, NEXT, STATES
 
 CPU = torch.device("cpu")
 

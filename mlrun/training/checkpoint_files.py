@@ -1,8 +1,23 @@
-"""Which of several epochs is the best, by a metric; loads no torch."""
+"""The files of a training's checkpoints, and which epoch's is the best; loads no torch."""
 
 from __future__ import annotations
 
 import math
+import re
+
+LAST, BEFORE = "last.pt", "previous.pt"  # the whole state, and the one before it
+NEXT = "next.pt"  # a state that does not count yet
+STATES = (LAST, BEFORE)
+WEIGHTS = re.compile(r"epoch-([0-9]{1,9})\.pt")
+
+
+def weights_file(epoch: int) -> str:
+    """Returns the name of the file with the weights of an epoch.
+
+    >>> weights_file(3)
+    'epoch-3.pt'
+    """
+    return f"epoch-{epoch}.pt"
 
 
 def rank(monitor: str, value: float, epoch: int) -> tuple[bool, float, int]:

@@ -15,8 +15,8 @@ from mlrun.record.logged import LoggedRun
 from mlrun.record.lookup import answering
 from mlrun.record.pictures import PNG_END, grid_stem
 from mlrun.record.saved import FOLDER
-from mlrun.training.files import LAST, weights_file
-from mlrun.training.saved import last_state, read_state
+from mlrun.training.checkpoint_files import LAST, weights_file
+from mlrun.training.state_files import last_state, read_state
 
 Warn = Callable[[str], None]
 

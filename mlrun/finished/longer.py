@@ -8,8 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlrun.errors import MlrunError
+from mlrun.finished.last_state import (
+    logged_state,
+    parts_of,
+    place_of,
+    ranking_of,
+    restore,
+    weights_of,
+)
 from mlrun.finished.provenance import tell_changes
-from mlrun.finished.saved import logged_state, parts_of, place_of, ranking_of, restore, weights_of
 from mlrun.preparing.prepared import ready
 from mlrun.record import opening
 from mlrun.record.logged import LoggedRun

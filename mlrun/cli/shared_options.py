@@ -9,8 +9,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.arguments import SettingOption
 from mlrun.settings import Settings
-
-LONGEST_WAIT = 86_400  # seconds
+from mlrun.settings.record import LONGEST_WAIT
 
 
 def plugin_option(group: str) -> SettingOption:
@@ -68,7 +67,7 @@ def wait_option(when: str = "") -> click.Option:
     return click.Option(
         ["--wait"],
         type=click.FloatRange(0, LONGEST_WAIT),
-        default=60.0,
+        default=Settings.model_fields["sync_wait"].default,
         metavar="SECONDS",
         show_default=True,
         help=f"{when}how long to try a store that fails",

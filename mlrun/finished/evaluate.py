@@ -31,13 +31,13 @@ from mlrun.record.evaluations import digest_in, evaluation_tag, predictions_file
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.trust import data_folder
 from mlrun.settings import Settings
+from mlrun.settings.run import setting_traits
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.evaluation import evaluate as evaluate_batches
 
 __all__ = ["EvaluationRequest", "LoggedEvaluation", "evaluate"]
 
 LOG = logging.getLogger("mlrun.data")
-SPLIT = ("validation", "subset", "seed", "stratify")  # which images are in a part
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def select_part(restored: Restored, request: EvaluationRequest) -> Selection:
         MlrunError: the data cannot be had, lack the part, or do not fit the run.
     """
     run = restored.run
-    settings = run.settings(*(() if request.part == "test" else SPLIT))
+    selecting = [name for name, traits in setting_traits().items() if traits.selects]
+    settings = run.settings(*(() if request.part == "test" else selecting))
     component = restored.registry.find("dataset", dataset_of(run, request))
     options = dict(request.options)
     if restored.weights.value_range and "range" in {option.name for option in component.options}:

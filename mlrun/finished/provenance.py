@@ -15,6 +15,7 @@ from mlrun.running.code import COMMIT, DIRTY
 from mlrun.running.description import Description
 from mlrun.running.progress import Progress
 from mlrun.seam.sources import normalised
+from mlrun.settings.fields import Traits
 from mlrun.settings.plan import Plan, text_of
 from mlrun.settings.run import traits_of
 
@@ -94,9 +95,14 @@ def deciding(params: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yields the params that decide what a run comes to, but for what its digests tell better."""
     for name, text in params.items():
         prefix, dot, _ = name.partition(".")
-        decides = prefix == "model" if dot else traits_of(name).decides and name != "plugin"
+        decides = prefix == "model" if dot else is_told(traits_of(name))
         if decides:
             yield name, text
+
+
+def is_told(traits: Traits) -> bool:
+    """Whether a setting is told as one; files that are executed have digests of their own."""
+    return traits.decides and not traits.executed
 
 
 def plugins(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -20,13 +20,10 @@ from mlrun.running.run import Run
 from mlrun.running.train import train
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan, text_of
+from mlrun.settings.run import traits_of
 
 LOOKED_AT = 100  # unfinished runs, the newest
 UNFINISHED = f"{OURS} and attributes.status != 'FINISHED'"
-FREE = (  # what a run that is taken up keeps as it was, or what may be another on another machine
-    *("device", "threads", "data_dir", "plugin"),
-    *("run_name", "tags", "experiment", "sync_wait", "strict", "checkpoint_every"),
-)
 
 
 def train_or_resume(plan: Plan, which: str, *, progress: Progress | None = None) -> Run:
@@ -135,7 +132,7 @@ def changed_settings(plan: Plan, run: LoggedRun) -> list[str]:
     settings = run.settings()
     theirs = {name: text_of(v) for name, v in {**settings.flat(), **settings.options}.items()}
     ours = plan.params()
-    names = [name for name in {**ours, **theirs} if name not in FREE]
+    names = [name for name in {**ours, **theirs} if not traits_of(name).free]
     return [
         f"{name} {theirs.get(name, 'not set')}"
         for name in names

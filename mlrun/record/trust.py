@@ -18,9 +18,9 @@ from mlrun.seam.conversion import as_text
 from mlrun.settings import Settings
 from mlrun.settings.plain_yaml import plain_of
 from mlrun.settings.plan import Plan, prefixed
+from mlrun.settings.run import traits_of
 
 LOG = logging.getLogger(__name__)
-NAME_PATHS = ("data_dir", "probe")  # besides options of components
 LEADS_AWAY = "/\\:~\0"  # a text without any of them names a file where its reader looks for it
 
 
@@ -100,13 +100,19 @@ def trust_paths(run_id: str, plan: Plan) -> None:
     values = {
         name: plain_of(value)
         for name, value in plan.flat().items()
-        if ("." in name or name in NAME_PATHS) and leads_away(value)
+        if is_opened(name) and leads_away(value)
     }
     if values:
         with suppress(OSError):  # as for a plugin file
             entry = paths_entry(run_id)
             entry.parent.mkdir(parents=True, exist_ok=True)
             entry.write_text(json.dumps(values))
+
+
+def is_opened(name: str) -> bool:
+    """Whether a setting, or an option of a component, may name a file to be opened."""
+    traits = traits_of(name)
+    return "." in name or (traits.path is not None and not traits.executed)
 
 
 def paths_entry(run_id: str) -> Path:

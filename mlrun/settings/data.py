@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mlrun.settings.fields import BESIDE, UNNAMED, SettingsGroup, Traits, setting
+from mlrun.settings.fields import BESIDE, FREE, UNNAMED, SettingsGroup, Traits, setting
 from mlrun.settings.file_lists import Files
 from mlrun.settings.values import (
     PHOTOGRAPHS,
@@ -52,30 +52,31 @@ class DataSettings(SettingsGroup):
         (),
         "a plugin that is one Python file; repeatable",
         "Components",
-        replace(UNNAMED, repeatable=True, path="file"),
+        replace(UNNAMED, repeatable=True, path="file", executed=True, free=True),
     )
 
     data_dir: Folder = setting(
-        Path("data"), "folder that data sets are read from", "Data", replace(BESIDE, path="dir")
+        Path("data"), "folder that data sets are read from", "Data", replace(FREE, path="dir")
     )
     subset: Subset = setting(
         "all",
         "training images to use: all, N (the first N) or random:N",
         "Data",
-        Traits(words=("all",)),
+        Traits(words=("all",), selects=True),
     )
     validation: Validation = setting(
         "auto",
         "own (the data set's own part), test (the test part), a fraction of the training images, "
         "drawn at random, last:N (the last N of them), or auto (own if there is one, else 0.1)",
         "Data",
-        Traits(words=("auto", "own", "test")),
+        Traits(words=("auto", "own", "test"), selects=True),
     )
     stratify: Flag = setting(
         True,
         "draw each class in proportion where images are drawn at random, and leave one of each to "
         "train on",
         "Data",
+        Traits(selects=True),
     )
     normalisation: NormalisationText = setting(
         "computed",

@@ -32,6 +32,9 @@ class Traits:
     repeatable: whether it may be given several times on the command line.
     words: what may stand in place of a value of any other form; for completion.
     path: whether it is the path of a file or folder, where it is none of the words.
+    executed: whether its files are executed: they are trusted, and compared, by their digests.
+    selects: whether it has a part in which images belong to which part of the data.
+    free: whether a run that `--resume` goes on with may have another value of it, which it keeps.
     """
 
     group: str = ""
@@ -42,11 +45,15 @@ class Traits:
     repeatable: bool = False
     words: tuple[str, ...] = ()
     path: Literal["file", "dir"] | None = None
+    executed: bool = False
+    selects: bool = False
+    free: bool = False
 
 
 PLAIN = Traits()
 UNNAMED = Traits(in_name="never")
 BESIDE = Traits(decides=False, in_name="never")  # the training comes to the same without it
+FREE = replace(BESIDE, free=True)
 
 
 class SettingsGroup(BaseModel):

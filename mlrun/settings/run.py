@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -14,135 +13,32 @@ from mlrun.seam.components import Kind
 from mlrun.seam.conversion import NO_TEXT, is_blank, is_text
 from mlrun.settings.augmentation import AugmentationSettings, MixingSettings
 from mlrun.settings.data import DataSettings
-from mlrun.settings.fields import BESIDE, PLAIN, UNNAMED, Traits, setting, traits_of_field
-from mlrun.settings.intervals import CheckpointEvery, EvaluateEvery
+from mlrun.settings.fields import PLAIN, Traits, traits_of_field
+from mlrun.settings.machine import MachineSettings
 from mlrun.settings.names import by_canonical_name
+from mlrun.settings.record import RecordSettings
 from mlrun.settings.training import TrainingSettings
-from mlrun.settings.values import (
-    Count,
-    Flag,
-    Number,
-    Pairs,
-    Text,
-    Variants,
-    WholeNumber,
-    Word,
-    explain,
-)
+from mlrun.settings.values import explain
 from mlrun.settings.versions import brought_up, check_known
 
 RECALLED = "recalled"  # the context of settings that a run had: whether they agree was seen then
 
 
-class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSettings):
+class Settings(
+    RecordSettings,
+    MachineSettings,
+    TrainingSettings,
+    MixingSettings,
+    AugmentationSettings,
+    DataSettings,
+):
     """The settings of one run; immutable, checked when made.
 
-    Here are those of the machine and of what is recorded, behind those of the data, of
-    augmentation and of the training. `options` holds the options of components under their
-    dotted names: `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
+    They come in the order of the groups from the last to the first: data, augmentation, training,
+    machine, record. `options` holds the options of components under their dotted names:
+    `{"model.dropout": 0.2, "weights.cmap": "magma"}`.
     """
 
-    seed: WholeNumber = setting(0, "seed of every random draw", "Machine", UNNAMED, ge=0, lt=2**63)
-    device: str = setting(
-        "auto",
-        "device: cpu, cuda, cuda:1, xpu, mps, or auto (the first there is)",
-        "Machine",
-        replace(BESIDE, words=("auto", "cpu", "cuda", "mps", "xpu")),
-    )
-    precision: Annotated[Literal["auto", "32", "bf16", "16"], Word] = setting(
-        "auto",
-        "bits of the forward pass; auto is bf16 on a GPU that has it, else 32",
-        "Machine",
-        UNNAMED,
-    )
-    deterministic: Flag = setting(
-        False, "fail where an operation of torch is not reproducible", "Machine", BESIDE
-    )
-    threads: Count = setting(
-        0,
-        "CPU threads of torch; 0 takes what a step's work is worth, at most torch's own choice",
-        "Machine",
-        BESIDE,
-        ge=0,
-        le=1024,
-    )
-
-    evaluate_every: EvaluateEvery = setting(
-        "1", "validate every N epochs, or N steps (100steps) besides every epoch", "Record", UNNAMED
-    )
-    evaluate_train: Flag = setting(
-        False,
-        "take train/loss and train/accuracy of the whole training part in evaluation mode, "
-        "not of the batches as they are trained on",
-        "Record",
-        UNNAMED,
-    )
-    log_every: Count = setting(
-        0,
-        "steps between two entries of step/loss, step/accuracy, step/lr; 0 for none",
-        "Record",
-        BESIDE,
-        ge=0,
-    )
-    system_metrics: Flag = setting(
-        False,
-        "log the use of CPU, memory, disk, network and GPU every 10 seconds",
-        "Record",
-        BESIDE,
-    )
-    test_variants: Variants = setting(
-        (),
-        "changes of the test part that the best weights are tested on besides, with commas "
-        "between: rotate=25,rotate=10+noise=0.1 (of rotate, shift, blur and noise, as mlrun "
-        "evaluate has them)",
-        "Record",
-        BESIDE,
-    )
-    keep: Count = setting(2, "checkpoints of the best epochs to keep", "Record", BESIDE, ge=1)
-    checkpoint_every: CheckpointEvery = setting(
-        "5 min",
-        "how often the state of the training is saved within an epoch, for mlrun resume: every N "
-        "minutes (10min) or steps (500steps), or none; it is at the ends of epochs too",
-        "Record",
-        replace(BESIDE, words=("none",)),
-    )
-    monitor: Literal["val/loss", "val/accuracy", "train/loss", "train/accuracy"] = setting(
-        "val/loss", "metric that says which epoch is best", "Record", UNNAMED
-    )
-    log_model: Flag = setting(True, "log the best weights as a servable model", "Record", BESIDE)
-    report: Flag = setting(
-        True,
-        "write report.html, all of the run in one page; with visualisers none there is none",
-        "Record",
-        BESIDE,
-    )
-    experiment: Text = setting(
-        None,
-        "MLflow experiment; none takes MLflow's own (MLFLOW_EXPERIMENT_NAME, else Default)",
-        "Record",
-        BESIDE,
-    )
-    run_name: Text = setting(
-        None, "name of the run; none makes one of model, data set and lr", "Record", BESIDE
-    )
-    tags: Pairs = setting(
-        {},
-        "tags of the run: name=value, with commas between",
-        "Record",
-        replace(BESIDE, repeatable=True),
-    )
-    sync_wait: Number = setting(
-        60.0,
-        "seconds that a run waits at its end for a tracking store that fails; what is left is kept "
-        "for mlrun sync",
-        "Record",
-        BESIDE,
-        ge=0,
-        le=86_400,
-    )
-    strict: Flag = setting(
-        False, "exit code 1 if a picture or the model log failed", "Record", BESIDE
-    )
     options: dict[str, Any] = Field({}, repr=False)
 
     @field_validator("*", mode="before")
@@ -157,11 +53,6 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
                 + (f": {', '.join(words)}, …" if words else "")
             )
         return value
-
-    @field_validator("device")
-    @classmethod
-    def _lower(cls, value: str) -> str:
-        return value.lower()
 
     @model_validator(mode="after")
     def _agree(self, info: ValidationInfo) -> Settings:
@@ -180,17 +71,6 @@ class Settings(TrainingSettings, MixingSettings, AugmentationSettings, DataSetti
     def is_default(self, name: str) -> bool:
         """Whether a setting has its default."""
         return bool(getattr(self, name) == type(self).model_fields[name].default)
-
-    @property
-    def evaluate_steps(self) -> int:
-        """Steps between two evaluations within an epoch; 0 for none."""
-        count, _, unit = self.evaluate_every.partition(" ")
-        return int(count) if unit else 0
-
-    @property
-    def evaluate_epochs(self) -> int:
-        """Epochs between two evaluations after an epoch."""
-        return 1 if self.evaluate_steps else int(self.evaluate_every)
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Settings:

@@ -15,7 +15,7 @@ from mlrun.errors import unknown
 from mlrun.seam.conversion import as_text
 from mlrun.settings import Settings
 from mlrun.settings.names import canonical
-from mlrun.settings.plan import prefixed
+from mlrun.settings.option_values import prefixed
 from mlrun.settings.run import setting_traits
 from mlrun.settings.values import PartRates
 

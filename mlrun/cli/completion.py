@@ -21,7 +21,7 @@ from mlrun.seam.conversion import as_text
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import canonical
-from mlrun.settings.plan import prefix_of
+from mlrun.settings.option_values import prefix_of
 from mlrun.settings.run import component_settings, traits_of
 from mlrun.settings.values import names_of
 

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from mlrun.errors import MlrunError
 from mlrun.finished.read import read_account
 from mlrun.pages.comparison import comparison
-from mlrun.record.logged import LoggedRun, add_file, find_run
+from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.lookup import answering
 from mlrun.record.opening import launch_tags
 from mlrun.record.overview import last_runs
+from mlrun.record.run_files import add_file
 
 LOG = logging.getLogger(__name__)
 MOST_RUNS = 50  # in one page

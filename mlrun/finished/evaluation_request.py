@@ -12,7 +12,7 @@ from mlrun.record.evaluations import evaluated_on
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.conversion import as_text
 from mlrun.settings.changes import Variant
-from mlrun.settings.plan import prefixed
+from mlrun.settings.option_values import prefixed
 
 OWN_SECTIONS = ("train", "val", "test", "step", "system")  # what a run's own metrics stand under
 

@@ -15,7 +15,8 @@ from mlrun.record.trust import data_folder, leads_away, named_here, options_of_r
 from mlrun.seam.files import fault_of_file
 from mlrun.settings import Settings
 from mlrun.settings.names import canonical
-from mlrun.settings.plan import Plan, make_plan, prefixed
+from mlrun.settings.option_values import prefixed
+from mlrun.settings.plan import Plan, make_plan
 from mlrun.settings.values import PHOTOGRAPHS
 from mlrun.settings.versions import VERSION
 

@@ -16,7 +16,8 @@ from mlrun.record.trust import plugin_files_of
 from mlrun.running.outputs import PAGE
 from mlrun.seam.components import Kind
 from mlrun.seam.registry import discover
-from mlrun.settings.plan import defaults, prefix_of
+from mlrun.settings.option_values import prefix_of
+from mlrun.settings.plan import defaults
 from mlrun.settings.run import component_settings
 from mlrun.settings.values import names_of
 

@@ -18,7 +18,8 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.data.sharing import LOADED
 from mlrun.errors import MlrunError, contained, kind_of, one_line
 from mlrun.machine.randomness import derive_seed, own_random_states
-from mlrun.settings.plan import ConfiguredComponent, Plan
+from mlrun.settings.option_values import ConfiguredComponent
+from mlrun.settings.plan import Plan
 from mlrun.training.evaluation import set_training_mode
 from mlrun.training.losses import criterion
 

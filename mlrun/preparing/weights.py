@@ -20,7 +20,7 @@ from mlrun.record.logged import LoggedRun
 from mlrun.record.trust import options_of_run, plugin_files_of
 from mlrun.seam.components import Component, Kind
 from mlrun.seam.registry import Registry, discover
-from mlrun.settings.plan import ConfiguredComponent, resolve
+from mlrun.settings.option_values import ConfiguredComponent, resolve
 from mlrun.settings.versions import VERSION
 from mlrun.training import checkpoints
 

@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
-from mlrun.errors import MlrunError, encodable, one_line
+from mlrun.errors import MlrunError, encodable
 from mlrun.record import links, store
 from mlrun.record.beginning import settings_kept
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
 from mlrun.record.lookup import answering, look_up, open_store
-from mlrun.record.noise import quiet
 from mlrun.record.presence import Presence, about, look_after, status_of
+from mlrun.record.run_files import add_file, download
 from mlrun.record.saved import SavedWeights, best_epoch_of, best_saved, weights_in
 from mlrun.settings import Settings
 from mlrun.settings.plain_yaml import read_mapping
@@ -231,22 +231,3 @@ def ill_settings(run_id: str, error: MlrunError) -> MlrunError:
     return MlrunError(
         message if message.startswith(start) else f"{start}its settings.yaml: {message}"
     )
-
-
-def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
-    """Downloads an artifact of a run into `folder`, returns its file; raises MlrunError."""
-    try:
-        with quiet():
-            return Path(client.download_artifacts(run_id, path, str(folder)))
-    except Exception as error:
-        raise MlrunError(
-            f"run {run_id}: its artifact {path} cannot be had ({one_line(error)})"
-        ) from None
-
-
-def add_file(client: MlflowClient, run_id: str, path: PurePosixPath, content: bytes) -> None:
-    """Logs `content` as the artifact `path`."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, path.name)
-        file.write_bytes(content)
-        client.log_artifact(run_id, str(file), None if path.parent.name == "" else str(path.parent))

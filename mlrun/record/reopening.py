@@ -12,16 +12,16 @@ from mlflow.exceptions import MlflowException
 from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.colours import COLOUR_TAG
+from mlrun.record.earlier import earlier_of
 from mlrun.record.failures import PREFIX
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import InUse, Journal
 from mlrun.record.journal_files import EVENTS, Header
-from mlrun.record.ledger import rows_in
 from mlrun.record.leftovers import send
 from mlrun.record.noise import silent
 from mlrun.record.presence import process_tags
 from mlrun.record.sending import view_of
-from mlrun.record.tracking import Earlier, Tracker
+from mlrun.record.tracking import Tracker
 from mlrun.record.waiting import alone, check_free, patiently, refusal
 
 PATIENCE = 60.0  # seconds: how long a store that fails is tried, before a run is taken up
@@ -111,21 +111,6 @@ def journal_of(run: Any, uri: str) -> Journal:
         raise still_going_on(info.run_id) from None
     journal.take_up()
     return journal
-
-
-def earlier_of(client: MlflowClient, run: Any, journal: Journal) -> Earlier:
-    """Returns what a run has already, in the store or in its journal."""
-    run_id = run.info.run_id
-    logged = {
-        (name, row.step)
-        for name in run.data.metrics
-        for row in client.get_metric_history(run_id, name)
-    }
-    return Earlier(
-        frozenset(logged | rows_in(journal.folder)),
-        tuple(file.path for file in client.list_artifacts(run_id, "checkpoints")),
-        frozenset(file.path for file in client.list_artifacts(run_id)),
-    )
 
 
 def begin_again(client: MlflowClient, run: Any) -> None:

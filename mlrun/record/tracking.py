@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from mlrun.machine.shortages import shortage
 from mlrun.record import appearance, links
 from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.directly import send_directly
+from mlrun.record.earlier import NOTHING, Earlier
 from mlrun.record.events import Event, Kind, LoggedData
 from mlrun.record.journal import Journal
 from mlrun.record.noise import quiet, quiet_threads
@@ -33,23 +33,6 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 class RecordFailed(Exception):
     """Events of a run can no longer be written or sent; the message says why."""
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What a run that is taken up again has already.
-
-    rows: name and step of each metric.
-    checkpoints: paths of its checkpoints in the store.
-    files: names of the files and folders in it.
-    """
-
-    rows: frozenset[tuple[str, int]] = frozenset()
-    checkpoints: tuple[str, ...] = ()
-    files: frozenset[str] = frozenset()
-
-
-NOTHING = Earlier()
 
 
 class Tracker:

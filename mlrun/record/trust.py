@@ -16,8 +16,9 @@ from mlrun.record.logged import LoggedRun
 from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text
 from mlrun.settings import Settings
+from mlrun.settings.option_values import prefixed
 from mlrun.settings.plain_yaml import plain_of
-from mlrun.settings.plan import Plan, prefixed
+from mlrun.settings.plan import Plan
 from mlrun.settings.run import traits_of
 
 LOG = logging.getLogger(__name__)

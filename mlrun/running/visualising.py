@@ -18,7 +18,7 @@ from mlrun.running.context import RunContext
 from mlrun.running.picture_log import Job, PictureLog
 from mlrun.running.views import make_view
 from mlrun.seam.components import When
-from mlrun.settings.plan import ConfiguredComponent
+from mlrun.settings.option_values import ConfiguredComponent
 from mlrun.training.callbacks import Callback, Epoch
 from mlrun.training.evaluation import Evaluation
 from mlrun.training.state import TrainingState

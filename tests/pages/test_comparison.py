@@ -18,8 +18,9 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from mlrun.pages import album
-from mlrun.pages.comparison import comparison, rows_of
+from mlrun.pages.comparison import comparison
 from mlrun.pages.comparison_charts import comparison_charts
+from mlrun.pages.comparison_rows import rows_of
 from mlrun.pages.disagreements import SHOWN, disagreements
 from mlrun.pages.groups import Group, averaged, grouped, labels, run_labels
 from mlrun.pages.pairs import pairs, standing

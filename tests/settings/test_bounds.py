@@ -13,8 +13,8 @@ from mlrun.errors import MlrunError
 from mlrun.seam.components import KINDS, Component
 from mlrun.seam.registry import discover
 from mlrun.settings import Settings
+from mlrun.settings.option_values import resolve
 from mlrun.settings.plain_yaml import as_yaml
-from mlrun.settings.plan import resolve
 from mlrun.settings.run import setting_traits
 
 Command = Callable[..., tuple[int, str, str]]

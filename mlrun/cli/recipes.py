@@ -11,7 +11,7 @@ from mlrun.cli.terminal import as_json, echo
 from mlrun.errors import MlrunError
 from mlrun.settings import recipes
 from mlrun.settings.plan import plan_of
-from mlrun.settings.recipes import ABOUT, Recipe
+from mlrun.settings.recipes import ABOUT, Recipe, RecipeError
 
 
 @click.command("recipes")
@@ -51,7 +51,8 @@ def all_shipped() -> tuple[list[Recipe], list[dict[str, str]]]:
         try:
             valid.append(checked(name))
         except MlrunError as error:
-            broken.append({"name": name, "reason": str(error).removeprefix(f"recipe {name}: ")})
+            reason = error.reason if isinstance(error, RecipeError) else str(error)
+            broken.append({"name": name, "reason": reason})
     return valid, broken
 
 

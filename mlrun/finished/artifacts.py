@@ -17,6 +17,7 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.machine.helpers import Helpers
 from mlrun.record.logged import LoggedRun
 from mlrun.record.noise import quiet
+from mlrun.record.run_files import Unreadable
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -104,17 +105,12 @@ class Artifacts:
         with Helpers(AT_ONCE, "mlrun-read") as pool:
             for path, result in zip(artifacts, pool.map(content, artifacts), strict=True):
                 if isinstance(result, MlrunError):
-                    self.lose(path, reason_of(result, self.run, path))
+                    self.lose(
+                        path, result.reason if isinstance(result, Unreadable) else str(result)
+                    )
                 else:
                     found[path] = result
         return found
-
-
-def reason_of(error: MlrunError, run: LoggedRun, path: PurePosixPath) -> str:
-    """Returns why an artifact cannot be read, without its name, which stands before it."""
-    before = f"run {run.run_id}: its artifact {path} cannot be had ("
-    text = str(error)
-    return text.removeprefix(before).removesuffix(")") if text.startswith(before) else text
 
 
 def arrays_in(file: Path, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:

@@ -12,6 +12,7 @@ from mlrun.record.experiments import own_id
 from mlrun.record.logged import LoggedRun, ill_settings
 from mlrun.record.lookup import answering
 from mlrun.record.trust import data_folder, leads_away, named_here, options_of_run, plugin_files_of
+from mlrun.seam.components import NoComponent
 from mlrun.seam.files import fault_of_file
 from mlrun.settings import Settings
 from mlrun.settings.names import canonical
@@ -57,7 +58,7 @@ def plan_again(
     try:
         plan = make_plan(settings.model_copy(update=changed))
     except MlrunError as error:
-        raise MlrunError(f"run {run.run_id}: {error}{origin(run, str(error))}") from error
+        raise MlrunError(f"run {run.run_id}: {error}{origin(run, error)}") from error
     for configured in plan.components:
         prefix = canonical(configured.prefix)
         options_of_run(run, prefix, configured.component, prefixed(prefix, given))
@@ -73,11 +74,10 @@ def experiment_of(run: LoggedRun, settings: Settings) -> str | None:
         return name
 
 
-def origin(run: LoggedRun, error: str) -> str:
-    """Returns where a component came from that an error does not find, for behind its message."""
-    kinds = (kind for kind in ("model", "dataset") if error.startswith(f"unknown {kind} "))
-    tags = (run.tags.get(f"mlrun.{kind}", "") for kind in kinds)
-    return "".join(f"; the run had {tag}" for tag in tags if tag)
+def origin(run: LoggedRun, error: MlrunError) -> str:
+    """Returns where a component came from that there is none of now, for behind the message."""
+    tag = run.tags.get(f"mlrun.{error.kind}", "") if isinstance(error, NoComponent) else ""
+    return f"; the run had {tag}" if tag else ""
 
 
 def settings_of(run: LoggedRun) -> Settings:
@@ -97,13 +97,11 @@ def settings_of(run: LoggedRun) -> Settings:
     for name in recalled.unknown:
         raise ill_settings(
             run.run_id,
-            MlrunError(
-                f"{name}: there is no such setting; mlrun {run.tags['mlrun.version']} made the run"
-            ),
+            f"{name}: there is no such setting; mlrun {run.tags['mlrun.version']} made the run",
         )
     for name, fault in recalled.faults.items():
-        if fault != f"{name}: it is not there" or name in run.params:
-            raise ill_settings(run.run_id, MlrunError(fault))
+        if name not in recalled.missing or name in run.params:
+            raise ill_settings(run.run_id, fault)
     return recalled.settings
 
 

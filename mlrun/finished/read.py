@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from mlrun.errors import MlrunError
 from mlrun.finished.artifacts import Artifacts, arrays_in, picture_in
 from mlrun.pages.account import Account, Thumbnails
 from mlrun.pages.results import ROBUSTNESS, robustness
@@ -20,6 +19,7 @@ from mlrun.record.failures import failures_of
 from mlrun.record.logged import LoggedRun
 from mlrun.record.lookup import answering
 from mlrun.record.pictures import ORDER_TAG, key_and_step
+from mlrun.record.run_files import Unreadable
 from mlrun.record.tables import Table, read_table
 from mlrun.settings.plan import text_of
 from mlrun.training.predictions import Predictions
@@ -87,9 +87,8 @@ def read_params(artifacts: Artifacts) -> dict[str, str]:
         return {}
     try:
         recalled = run.recalled
-    except MlrunError as error:
-        reason = str(error).removeprefix(f"run {run.run_id}: its settings.yaml: ")
-        artifacts.lose(PurePosixPath("settings.yaml"), reason)
+    except Unreadable as error:
+        artifacts.lose(PurePosixPath("settings.yaml"), error.reason)
         return dict(run.params)
     lines = {**recalled.unknown, **recalled.settings.options}
     others = {name: text_of(value) for name, value in lines.items() if name not in run.params}

@@ -20,7 +20,7 @@ from mlrun.record.logged import LoggedRun
 from mlrun.record.trust import options_of_run, plugin_files_of
 from mlrun.seam.components import Component, Kind
 from mlrun.seam.registry import Registry, discover
-from mlrun.settings.option_values import ConfiguredComponent, resolve
+from mlrun.settings.option_values import ConfiguredComponent, WrongOption, resolve
 from mlrun.settings.versions import VERSION
 from mlrun.training import checkpoints
 
@@ -143,8 +143,8 @@ def configure_again(
     options = options_of_run(run, kind, component, given)
     try:
         return configure(kind, component, options)
-    except MlrunError as error:
-        if not any(str(error).startswith(f"{kind}.{n}: ") for n in options.keys() - given.keys()):
+    except WrongOption as error:
+        if error.option in given:
             raise  # it is not the run's
         raise MlrunError(
             f"run {run.run_id}: {error}; another value may be given, as --{kind}.NAME VALUE"

@@ -20,7 +20,7 @@ from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
 from mlrun.record.lookup import answering, look_up, open_store
 from mlrun.record.presence import Presence, about, look_after, status_of
-from mlrun.record.run_files import add_file, download
+from mlrun.record.run_files import Unreadable, add_file, download
 from mlrun.record.saved import SavedWeights, best_epoch_of, best_saved, weights_in
 from mlrun.settings import Settings
 from mlrun.settings.plain_yaml import read_mapping
@@ -72,8 +72,10 @@ class LoggedRun:
         try:
             return self.recalled.understood(*needed)
         except MlrunError as error:
-            told = f"; {self.why_none()}" if self.presence is not None else ""
-            raise MlrunError(f"{ill_settings(self.run_id, error)}{told}") from None
+            unreadable = isinstance(error, Unreadable)
+            ill = error if unreadable else ill_settings(self.run_id, str(error))
+            presence = f"; {self.why_none()}" if self.presence is not None else ""
+            raise MlrunError(f"{ill}{presence}") from None
 
     def data_sets(self) -> dict[str, str]:
         """Returns the digest of each part of the run's data set, by name; raises MlrunError."""
@@ -221,13 +223,9 @@ def settings_of(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> R
         try:
             return recall(read_mapping(path))
         except MlrunError as error:
-            raise ill_settings(run_id, error) from None
+            raise ill_settings(run_id, str(error)) from None
 
 
-def ill_settings(run_id: str, error: MlrunError) -> MlrunError:
-    """Returns the error for settings of a run that cannot be read; `error` may name the run."""
-    message = str(error)
-    start = f"run {run_id}: "
-    return MlrunError(
-        message if message.startswith(start) else f"{start}its settings.yaml: {message}"
-    )
+def ill_settings(run_id: str, reason: str) -> Unreadable:
+    """Returns the error for settings of a run that cannot be read, or not be understood."""
+    return Unreadable(f"run {run_id}: its settings.yaml: {reason}", reason)

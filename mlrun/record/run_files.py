@@ -11,15 +11,26 @@ from mlrun.errors import MlrunError, one_line
 from mlrun.record.noise import quiet
 
 
+class Unreadable(MlrunError):
+    """Something of a run cannot be read.
+
+    reason: why, without the name of the run or of what it is.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
-    """Downloads an artifact of a run into `folder`, returns its file; raises MlrunError."""
+    """Downloads an artifact of a run into `folder`, returns its file; raises Unreadable."""
     try:
         with quiet():
             return Path(client.download_artifacts(run_id, path, str(folder)))
     except Exception as error:
-        raise MlrunError(
-            f"run {run_id}: its artifact {path} cannot be had ({one_line(error)})"
-        ) from None
+        reason = one_line(error)
+        message = f"run {run_id}: its artifact {path} cannot be had ({reason})"
+        raise Unreadable(message, reason) from None
 
 
 def add_file(client: MlflowClient, run_id: str, path: PurePosixPath, content: bytes) -> None:

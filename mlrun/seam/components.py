@@ -25,6 +25,14 @@ POSITIONAL: dict[Kind, tuple[str, ...]] = {
 }
 
 
+class NoComponent(MlrunError):
+    """There is no component of that kind and name."""
+
+    def __init__(self, message: str, kind: Kind) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 @dataclass(frozen=True)
 class Component:
     """One model, data set or visualiser, and where it comes from.

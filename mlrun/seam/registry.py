@@ -19,6 +19,7 @@ from mlrun.seam import hookspecs, sources
 from mlrun.seam.components import (
     Component,
     Kind,
+    NoComponent,
     When,
     check_call,
     check_needs,
@@ -68,10 +69,9 @@ class Registry:
             return matches[0]
         if not matches:
             error = unknown(kind, name, {c.name for c in components})
-            broken = (
-                f" (broken plugins: {', '.join(b.plugin for b in self.broken)}; see mlrun plugins)"
-            )
-            raise MlrunError(f"{error}{broken if self.broken else ''}")
+            broken = ", ".join(each.plugin for each in self.broken)
+            hint = f" (broken plugins: {broken}; see mlrun plugins)" if broken else ""
+            raise NoComponent(f"{error}{hint}", kind)
         candidates = ", ".join(c.qualified for c in matches)
         raise MlrunError(f"{kind} {name} is registered by several plugins; say which: {candidates}")
 

@@ -14,6 +14,14 @@ from mlrun.settings.names import canonical
 LONGEST_TITLE = 80  # characters
 
 
+class WrongOption(MlrunError):
+    """The value of one option is wrong; `option` is its name, without the prefix."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 @dataclass(frozen=True)
 class ConfiguredComponent:
     """A component and the value of each of its options.
@@ -77,7 +85,7 @@ def resolve(component: Component, prefix: str, values: Mapping[str, Any]) -> dic
             try:
                 resolved[option.name] = option.convert(values[option.name])
             except ValueError as error:
-                raise MlrunError(f"{prefix}.{option.name}: {error}") from None
+                raise WrongOption(f"{prefix}.{option.name}: {error}", option.name) from None
         elif option.required:
             raise MlrunError(
                 f"{component.kind} {component.name} needs --{prefix}.{option.name} "

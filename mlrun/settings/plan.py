@@ -22,7 +22,7 @@ from mlrun.settings.option_values import (
     shorten,
 )
 from mlrun.settings.plain_yaml import as_yaml, plain_of
-from mlrun.settings.recipes import Recipe
+from mlrun.settings.recipes import Recipe, RecipeError
 from mlrun.settings.versions import KEY, VERSION
 
 LONGEST_NAME = 200  # characters
@@ -115,7 +115,7 @@ def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
     except MlrunError as error:
         if str(error) != fault_of(recipe.values):
             raise
-        raise MlrunError(f"recipe {recipe.name}: {error}") from error
+        raise RecipeError(recipe.name, error) from error
     return replace(plan, recipe_name=Path(recipe.name).name)
 
 
@@ -130,9 +130,10 @@ def check_plugins(recipe: Recipe) -> None:
         return  # which the settings will say, as they say what no file can be called
     for name in filter(is_text, files):
         if Path(name).expanduser().resolve().parent != recipe.path.parent:
-            raise MlrunError(
-                f"recipe {recipe.name}: plugin {name} does not lie beside it; if you trust that "
-                f"file, name it: --plugin {name}"
+            raise RecipeError(
+                recipe.name,
+                f"plugin {name} does not lie beside it; if you trust that file, name it: "
+                f"--plugin {name}",
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -22,12 +22,14 @@ class Recalled:
     settings: what is understood, with defaults in place of what is not.
     unknown: the lines that name no setting of today.
     faults: what is wrong with each of today's settings that is not understood, by its name.
+    missing: those of them that are not there.
     """
 
     version: int
     settings: Settings
     unknown: Mapping[str, object]
     faults: Mapping[str, str]
+    missing: Collection[str]
 
     @property
     def later(self) -> bool:
@@ -61,7 +63,8 @@ def recall(values: Mapping[str, object]) -> Recalled:
     for name, value in brought_up(written).items():
         of_today = options if "." in name else known if name in setting_traits() else unknown
         of_today[name] = value
-    faults = {name: f"{name}: it is not there" for name in setting_traits() if name not in known}
+    missing = [name for name in setting_traits() if name not in known]
+    faults = {name: f"{name}: it is not there" for name in missing}
     try:
         settings = recalled({**known, "options": options})
     except ValidationError as error:
@@ -69,7 +72,7 @@ def recall(values: Mapping[str, object]) -> Recalled:
         faults |= wrong
         right = {name: value for name, value in known.items() if name not in wrong}
         settings = recalled({**right, "options": options})
-    return Recalled(version_of(written), settings, unknown, faults)
+    return Recalled(version_of(written), settings, unknown, faults, missing)
 
 
 def recalled(values: Mapping[str, object]) -> Settings:

@@ -20,6 +20,14 @@ from mlrun.settings.versions import KEY, VERSION, brought_up, check_known, versi
 ABOUT = ("description", "source", "expect")
 
 
+class RecipeError(MlrunError):
+    """Something in a recipe is wrong; `reason` says what, without the recipe's name."""
+
+    def __init__(self, name: str, reason: object) -> None:
+        super().__init__(f"recipe {name}: {reason}")
+        self.reason = str(reason)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Settings by name, with what the file says about itself.
@@ -73,18 +81,17 @@ def load(name: str) -> Recipe:
     chain, layers = [path], [values]
     while (base := layers[-1].pop("base", None)) is not None:
         if not isinstance(base, str):
-            raise MlrunError(f"recipe {name}: base: expected the name of a recipe, got {base!r}")
-        where = f"{name}: base {base}"
+            raise RecipeError(name, f"base: expected the name of a recipe, got {base!r}")
         path = find(base, path.parent, based=name)
         if path in chain:
             circle = " → ".join(link.name for link in [*chain[chain.index(path) :], path])
-            raise MlrunError(f"recipe {name}: base: {circle} goes in a circle")
+            raise RecipeError(name, f"base: {circle} goes in a circle")
         chain.append(path)
-        layers.append(read(where, path)[0])
+        layers.append(read(name, path, f"base {base}: ")[0])
     try:
         values = reduce(merge, reversed(layers))
     except MlrunError as error:
-        raise MlrunError(f"recipe {name}: {error}") from None
+        raise RecipeError(name, error) from None
     return Recipe(name, chain[0], values, about)
 
 
@@ -99,29 +106,30 @@ def find(name: str, beside: Path, *, based: str | None = None) -> Path:
         if not fault:
             return path.resolve()
         if based is None:
-            raise MlrunError(f"recipe {name}: {fault}")
-        raise MlrunError(f"recipe {based}: base {name}: {fault} in {path.parent}")
+            raise RecipeError(name, fault)
+        raise RecipeError(based, f"base {name}: {fault} in {path.parent}")
     if name.replace("_", "-") in names():
         return (folder() / f"{name.replace('_', '-')}.yaml").resolve()
     error = unknown("recipe", name, names())
-    raise error if based is None else MlrunError(f"recipe {based}: base: {error}")
+    raise error if based is None else RecipeError(based, f"base: {error}")
 
 
-def read(name: str, path: Path) -> tuple[dict[str, object], dict[str, str]]:
+def read(name: str, path: Path, base: str = "") -> tuple[dict[str, object], dict[str, str]]:
     """Returns the settings in the file `path`, and what it says of itself.
 
     Raises:
-        MlrunError: it is no flat YAML mapping; it is called `name`.
+        RecipeError: it is no flat YAML mapping; the recipe is called `name`, and what is wrong
+            in one that it is based on begins with `base`.
     """
     try:
         content = read_mapping(path)
     except MlrunError as error:
-        raise MlrunError(f"recipe {name}: {error}") from None
+        raise RecipeError(name, f"{base}{error}") from None
     about = {}
     for key in ABOUT:
         text = content.pop(key, None)
         if isinstance(text, dict | list):
-            raise MlrunError(f"recipe {name}: {key}: expected a text")
+            raise RecipeError(name, f"{base}{key}: expected a text")
         if text is not None:
             about[key] = "\n".join(line.rstrip() for line in str(text).strip().splitlines())
     try:
@@ -129,7 +137,7 @@ def read(name: str, path: Path) -> tuple[dict[str, object], dict[str, str]]:
         check_known(values)
         return brought_up(values), about
     except MlrunError as error:
-        raise MlrunError(f"recipe {name}: {error}") from None
+        raise RecipeError(name, f"{base}{error}") from None
 
 
 def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:

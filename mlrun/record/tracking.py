@@ -115,12 +115,13 @@ class Tracker:
                 while self._unwritten:
                     self._outbox.put(self._unwritten[0])
                     self._unwritten.popleft()
+                self._broken = ""
             except OSError as error:
                 self._broken = why(error, self.journal.folder)
 
     def check(self) -> None:
         """Raises RecordFailed where events can no longer be written, or no longer be sent."""
-        if self._unwritten:
+        if self._broken:  # not what another thread is about to write
             raise RecordFailed(f"the record of the run cannot be written: {self._broken}")
         if self._outbox.died:
             raise RecordFailed(self._outbox.died)
@@ -213,7 +214,8 @@ class Tracker:
         """
         self.tags({"mlrun.status": status, **({"mlrun.reason": reason} if reason else {})})
         self.log(Event("end", "status", status))
-        self.lost = len(self._unwritten)
+        with self._writing:  # another thread may be at it
+            self.lost = len(self._unwritten)
         for seconds in (wait, min(wait, IMPATIENT)):
             with suppress(KeyboardInterrupt), interruptible():
                 self._outbox.close(seconds)

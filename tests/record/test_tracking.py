@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,24 @@ def test_events_arrive_as_they_were_logged(store: str) -> None:
     history = MlflowClient().get_metric_history(tracker.run_id, "train/loss")
     assert [(m.step, m.value) for m in history] == [(0, 0.5), (1, 0.4)]
     assert artifacts(tracker.run_id, "folder") == ["folder/text.txt"]
+
+
+def test_what_another_thread_is_writing_is_no_failure_of_the_record(store: str) -> None:
+    tracker = open_run()
+
+    def log() -> None:
+        for number in range(200):
+            tracker.artifact(f"{number}.txt", "as a picture that was rendered")
+
+    writer = threading.Thread(target=log)
+    writer.start()
+    try:
+        while writer.is_alive():
+            tracker.check()
+    finally:
+        writer.join()
+    tracker.close("FINISHED")
+    assert tracker.lost == 0
 
 
 def test_more_than_fits_a_request_arrives_once(store: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlrun.errors import MlrunError, one_line
+from mlrun.finished.state_form import check_form
 from mlrun.inside.kept import file_name
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.folders import run_folder
@@ -15,7 +17,8 @@ from mlrun.record.logged import LoggedRun
 from mlrun.record.lookup import answering
 from mlrun.record.pictures import PNG_END, grid_stem
 from mlrun.record.saved import FOLDER
-from mlrun.training.checkpoint_files import LAST, weights_file
+from mlrun.training.checkpoint_files import LAST, WEIGHTS, weights_file
+from mlrun.training.checkpoints import read_weights
 from mlrun.training.state_files import last_state, read_state
 
 Warn = Callable[[str], None]
@@ -26,39 +29,81 @@ def saved_state(run: LoggedRun, warn: Warn) -> dict[str, Any] | None:
 
     What is damaged is named, and the state before it taken. None where there is none.
     """
-    found = last_state(run_folder(run.run_id), warn)
+    found = last_state(run_folder(run.run_id), warn, read_whole)
     return found if found is not None else logged_state(run, warn)
 
 
 def logged_state(run: LoggedRun, warn: Warn) -> dict[str, Any] | None:
     """Returns the last state of a run's training that MLflow has."""
     name = f"{FOLDER}/{LAST}"
-    with answering():
-        there = {file.path for file in run.client.list_artifacts(run.run_id, FOLDER)}
-    if name not in there:
+    if name not in listed(run, FOLDER):
         return None
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return read_state(run.download(name, Path(folder)))
+            file = run.download(name, Path(folder))
+            return read_whole(file)
         except MlrunError as error:
-            warn(str(error))
+            warn(str(error).replace(f"{folder}/{LAST}", f"{name} of run {run.run_id} in MLflow"))
             return None
 
 
+def read_whole(path: Path) -> dict[str, Any]:
+    """Returns a saved state that has all that a run goes on from.
+
+    Raises:
+        MlrunError: it is not as it was written, or lacks something.
+    """
+    content = read_state(path)
+    try:
+        check_form(content)
+    except MlrunError as error:
+        raise MlrunError(f"the state {path} is none that a run saves ({error})") from None
+    return content
+
+
 def fetch(run: LoggedRun, state: Mapping[str, Any], warn: Warn) -> None:
-    """Puts into a run's folder what its state names and is only in MLflow; else it is named."""
+    """Puts into a run's folder what its state names and is only in MLflow; else it is named.
+
+    Weights that are not as they were written are none.
+    """
     folder, lost = run_folder(run.run_id), []
+    in_mlflow: dict[str, frozenset[str]] = {}
     for name in files_of(run, state):
         path = PurePosixPath(name)
         target = folder / (path.name if path.parent.name == FOLDER else name)
-        if not target.is_file():
-            try:
+        if is_whole(target):
+            continue
+        target.unlink(missing_ok=True)
+        parent = str(path.parent)
+        if parent not in in_mlflow:
+            in_mlflow[parent] = listed(run, parent)
+        if name in in_mlflow[parent]:
+            with suppress(MlrunError):
                 take(run, name, target)
-            except MlrunError:
-                lost.append(name)
+        if not is_whole(target):
+            target.unlink(missing_ok=True)
+            lost.append(name)
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        warn(f"neither here nor in MLflow: {lost[0]}{more}")
+        warn(f"neither here nor in MLflow as it was written: {lost[0]}{more}")
+
+
+def listed(run: LoggedRun, folder: str) -> frozenset[str]:
+    """Returns the paths of a run's artifacts in a folder of them; none where it has none."""
+    with answering():
+        return frozenset(file.path for file in run.client.list_artifacts(run.run_id, folder))
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file of a run's folder is there; of weights, whether they are as written."""
+    if not file.is_file():
+        return False
+    if WEIGHTS.fullmatch(file.name):
+        try:
+            read_weights(file)
+        except Exception:  # what torch raises for a damaged file, of many kinds
+            return False
+    return True
 
 
 def take(run: LoggedRun, name: str, target: Path) -> None:

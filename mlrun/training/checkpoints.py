@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from mlrun.data.images import is_range
-from mlrun.errors import MlrunError
+from mlrun.errors import MlrunError, one_line
 from mlrun.training.checkpoint_files import WEIGHTS, rank, weights_file
+from mlrun.training.plain_files import read_plain
 from mlrun.training.state import TrainingState
 
-MOST_PLAIN = 2**24  # characters beside the weights: class names, mostly
 MOST_VALUES = 2**28  # of one image
 
 
@@ -89,9 +88,20 @@ class Checkpoints:
         return rank(self.monitor, *entry)
 
     def load_best(self, model: nn.Module) -> None:
-        """Puts the weights of the best epoch into `model`."""
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        model.load_state_dict(read(self.path(self.best_epoch), device)["model"])
+        """Puts the weights of the best epoch into `model`.
+
+        Raises:
+            MlrunError: they are not as they were written.
+        """
+        path = self.path(self.best_epoch)
+        try:
+            content = read_plain(path, mmap=True)
+            whole = content.get("sha256") == content_digest(content)
+        except Exception as error:  # what torch raises for a damaged file, of many kinds
+            raise MlrunError(f"the weights {path} are damaged ({one_line(error)})") from error
+        if not whole:
+            raise MlrunError(f"the weights {path} are damaged (their SHA-256 is another)")
+        model.load_state_dict(content["model"])
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
@@ -110,12 +120,6 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         os.close(folder)
 
 
-def read(path: Path, device: torch.device) -> dict[str, Any]:
-    """Returns what `write` wrote; tensors and plain values only, nothing is unpickled."""
-    content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    return content
-
-
 def read_weights(path: Path) -> dict[str, Any]:
     """Returns the weights of an epoch, with what they are of, on the CPU, mapped from the file.
 
@@ -126,21 +130,12 @@ def read_weights(path: Path) -> dict[str, Any]:
         MlrunError: the file holds something else, or is not what the run wrote.
         Exception: it is none of torch's files, or was cut short; of many kinds.
     """
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise MlrunError("it is packed, which torch's files are not")  # and cannot be mapped
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    content = read_plain(path, mmap=True)
     for name, holds in HELD.items():
-        if not isinstance(content, dict) or not holds(content.get(name)):
+        if not holds(content.get(name)):
             raise MlrunError(f"its {name} is missing, or no {name} of a run's weights")
-    model, rest = content["model"], {key: content[key] for key in content if key != "model"}
-    size, most = sum(tensor.nbytes for tensor in model.values()), 16 * path.stat().st_size + 2**20
-    if size > most:  # one number may stand for a whole tensor
-        raise MlrunError(f"its tensors have {size:,} bytes, and the file a fraction of that")
     if math.prod(content["shape"]) > MOST_VALUES:
         raise MlrunError(f"its images are {tuple(content['shape'])}")
-    if size_of(rest, MOST_PLAIN) > MOST_PLAIN:
-        raise MlrunError(f"it holds more than {MOST_PLAIN:,} characters beside the weights")
     found = content_digest(content)
     if content.get("sha256", found) != found:  # older runs kept none
         raise MlrunError("it is not what the run wrote: its SHA-256 is another")
@@ -178,21 +173,6 @@ def is_shape(value: object) -> bool:
 def is_positive(value: object) -> bool:
     """Whether a value is a whole number of at least 1."""
     return type(value) is int and value >= 1
-
-
-def size_of(value: object, most: int) -> int:
-    """Returns about how many characters plain values have as text; above `most`, no more exactly.
-
-    One value may stand in many places, and so a small file for more than any memory holds.
-    """
-    total = 0
-    waiting: list[Any] = [value]
-    while waiting and total <= most:
-        item = waiting.pop()
-        total += 1 + (len(item) if isinstance(item, str | bytes) else 0)
-        waiting += [*item, *item.values()] if isinstance(item, dict) else ()
-        waiting += item if isinstance(item, list | tuple) else ()
-    return total
 
 
 HELD: dict[str, Callable[[object], bool]] = {

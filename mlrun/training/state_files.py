@@ -12,9 +12,8 @@ from torch import Tensor
 
 from mlrun.errors import MlrunError, one_line
 from mlrun.training.checkpoint_files import BEFORE, LAST, NEXT, STATES
-from mlrun.training.checkpoints import read, write
-
-CPU = torch.device("cpu")
+from mlrun.training.checkpoints import write
+from mlrun.training.plain_files import read_plain
 
 
 class SavedStates:
@@ -44,19 +43,24 @@ class SavedStates:
         (self._folder / NEXT).replace(last)
 
 
-def last_state(folder: Path, damaged: Callable[[str], None]) -> dict[str, Any] | None:
+def last_state(
+    folder: Path,
+    damaged: Callable[[str], None],
+    read: Callable[[Path], dict[str, Any]] | None = None,
+) -> dict[str, Any] | None:
     """Returns the last state in a folder that is as it was written, or None where there is none.
 
     Args:
         folder: of the run.
         damaged: called with a line about each file that is not.
+        read: reads a file, or raises MlrunError; by default `read_state`.
     """
     for name in STATES:
         path = folder / name
         if not path.exists():
             continue
         try:
-            return read_state(path)
+            return (read or read_state)(path)
         except MlrunError as error:
             damaged(str(error))
     return None
@@ -69,7 +73,7 @@ def read_state(path: Path) -> dict[str, Any]:
         MlrunError: it is not as it was written, or of an older version, which kept no digest.
     """
     try:
-        content = read(path, CPU)
+        content = read_plain(path)
         written = content.pop("sha256", None)
         found = content_digest(content) if written is not None else None
     except Exception as error:  # what torch raises for a damaged file, of many kinds

@@ -43,7 +43,7 @@ def log_results(context: RunContext, test: Test, pictures: DrawPictures | None) 
             link = log_report(context, account_of(context, test, pictures))
         except Exception as error:
             context.failures.add("report", error)
-    context.tracker.show(pictures.log.pictures, state.epoch)
+    context.tracker.show(pictures.log.index.pictures, state.epoch)
     return link
 
 
@@ -103,8 +103,8 @@ def account_of(context: RunContext, test: Test, pictures: DrawPictures) -> Accou
         predictions=predictions,
         evaluated_on=test.images,
         thumbnails=thumbnails(predictions, prepared.selections[predictions.part]),
-        pictures=pictures.log.pictures,
-        figures=pictures.log.figures,
+        pictures=pictures.log.index.pictures,
+        figures=pictures.log.index.figures,
         tables=pictures.tables,
         failures=context.failures.reasons,
         defaults=plan.defaults(),

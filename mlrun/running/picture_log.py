@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from mlrun.record.pictures import (
 )
 from mlrun.record.reopening import LEFT_OUT
 from mlrun.record.tracking import Tracker
+from mlrun.running.picture_index import Pending, PictureIndex
 
 Failed = Callable[[BaseException], None]
 
@@ -60,34 +60,21 @@ class PictureLog:
         device: whose random states rendering must not touch.
 
     Attributes:
-        pictures: PNG files of the pictures under a slider, by key and epoch; in the order drawn
-            once the log is closed.
-        figures: PNG files of the end, by name; likewise.
-        added: how many pictures, and values of an epoch, were added so far.
+        index: of the pictures; its files are in the order drawn once the log is closed.
+        pending: the pictures, and the values of epochs, that are not on disk and logged, or lost.
     """
 
     def __init__(self, tracker: Tracker, folder: Path, device: torch.device) -> None:
-        self.pictures: dict[str, dict[int, Path]] = {}
-        self.figures: dict[str, Path] = {}
+        self.index, self.pending = PictureIndex(), Pending()
         self._tracker, self._folder, self._device = tracker, folder, device
-        self._keys: list[str] = []  # of the pictures under a slider, in the order drawn
-        self._figures: list[str] = []  # likewise, of the end
-        self._epochs: dict[str, dict[int, None]] = {}  # by key, of pictures under a slider
         self._logged_keys = 0
         self._unrendered: list[tuple[int, Job]] = []
-        self.added = 0
-        self._open: set[int] = set()  # numbers of what was added and is not done
-        self._lock = threading.Lock()
         self._renderer = Renderer()
 
     def add(self, job: Job) -> None:
         """Has a picture rendered beside the training, and logged when that is done."""
-        keys = self._figures if job.epoch is None else self._keys
-        if job.epoch is not None:
-            self._epochs.setdefault(job.key, {})[job.epoch] = None
-        if job.key not in keys:
-            keys.append(job.key)
-        self._renderer.submit(job.content, partial(self._take, self._begin(), job))
+        self.index.announce(job.key, job.epoch)
+        self._renderer.submit(job.content, partial(self._take, self.pending.begin(), job))
 
     def add_values(
         self,
@@ -102,26 +89,16 @@ class PictureLog:
             epoch: `kept.END` for the end.
             done: called from another thread: with None when the file is there, else with why not.
         """
-        self._renderer.after(partial(self._write_values, self._begin(), values, epoch, done))
-
-    def has_done(self, count: int) -> bool:
-        """Whether the first `count` that were added are on disk and logged, or lost."""
-        with self._lock:
-            return all(number >= count for number in self._open)
+        self._renderer.after(partial(self._write_values, self.pending.begin(), values, epoch, done))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns which pictures were added under which keys, as plain values."""
-        return {"keys": list(self._keys), "epochs": {k: list(v) for k, v in self._epochs.items()}}
+        return self.index.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what `state_dict` returned, as far as the pictures are on disk."""
-        self._keys, self._logged_keys = list(state["keys"]), len(state["keys"])
-        for key, epochs in state["epochs"].items():
-            for epoch in epochs:
-                path = self.path_of(key, epoch)
-                if path.is_file():
-                    self._epochs.setdefault(key, {})[epoch] = None
-                    self.pictures.setdefault(key, {})[epoch] = path
+        self.index.load_state_dict(state, self.path_of)
+        self._logged_keys = len(self.index.keys)
 
     def path_of(self, key: str, epoch: int) -> Path:
         """Returns the path of a picture under a slider."""
@@ -130,9 +107,9 @@ class PictureLog:
 
     def log_order(self) -> None:
         """Logs the order in which pictures are drawn, if there are more keys than before."""
-        if len(self._keys) > self._logged_keys:
-            self._logged_keys = len(self._keys)
-            self._tracker.tags({ORDER_TAG: ",".join(self._keys)})
+        if len(self.index.keys) > self._logged_keys:
+            self._logged_keys = len(self.index.keys)
+            self._tracker.tags({ORDER_TAG: ",".join(self.index.keys)})
 
     def catch_up(self, deadline: float = float("inf")) -> None:
         """Renders and logs the pictures that the process beside did not render, until then."""
@@ -144,7 +121,7 @@ class PictureLog:
                 self._log(job, rendered)
             except Exception as error:
                 job.failed(error)
-            self._end(number)
+            self.pending.end(number)
             del self._unrendered[0]  # now, so that an interrupt does not lose it
 
     def close(self, patience: float | None = None) -> None:
@@ -164,9 +141,7 @@ class PictureLog:
         finally:
             if patience is not None:
                 self._leave_out()
-        epochs = {key: self.pictures[key] for key in self._keys if key in self.pictures}
-        self.pictures = {key: dict(sorted(paths.items())) for key, paths in epochs.items()}
-        self.figures = {key: self.figures[key] for key in self._figures if key in self.figures}
+        self.index.sort()
 
     def _leave_out(self) -> None:
         """Gives up the pictures that are not rendered."""
@@ -178,17 +153,6 @@ class PictureLog:
         for _, job in left:  # they are not done: a state behind them does not count
             job.failed(MlrunError(f"{what} {LEFT_OUT}"))
 
-    def _begin(self) -> int:
-        """Counts what is added; returns its number, from 0."""
-        with self._lock:
-            number, self.added = self.added, self.added + 1
-            self._open.add(number)
-        return number
-
-    def _end(self, number: int) -> None:
-        with self._lock:
-            self._open.discard(number)
-
     def _take(self, number: int, job: Job, rendered: Rendered | None) -> None:
         """Logs a picture that was rendered, or puts it by; called from another thread."""
         if rendered is None:
@@ -198,19 +162,19 @@ class PictureLog:
             self._log(job, rendered)
         except Exception as error:  # the disk is full, say
             job.failed(error)
-        self._end(number)
+        self.pending.end(number)
 
     def _log(self, job: Job, rendered: Rendered) -> None:
         """Writes a picture's files into the run's folder, and logs them."""
         if job.epoch is None:
             path = self._write(f"figures/{job.key}.png", rendered.png)
-            self.figures[job.key] = path
+            self.index.add(job.key, None, path)
             self._tracker.log(figure_event(job.key, path))
             return
         stem = grid_stem(self._tracker.run_id, job.key, job.epoch, self._tracker.started)
         png = self._write(f"{stem}{PNG_END}", rendered.png)
         small = self._write(f"{stem}{SMALL_END}", rendered.small)
-        self.pictures.setdefault(job.key, {})[job.epoch] = png
+        self.index.add(job.key, job.epoch, png)
         for event in grid_events(stem, png, small):
             self._tracker.log(event)
 
@@ -237,4 +201,4 @@ class PictureLog:
         else:
             self._tracker.artifact(name, self._folder / name)
             done(None)
-        self._end(number)
+        self.pending.end(number)

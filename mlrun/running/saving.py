@@ -133,7 +133,7 @@ class SaveState(Callback):
         if self._waits_for is not None:  # what is written over
             self._named.pop()
         self._states.write({**state.state_dict(), "callbacks": states})
-        self._waits_for = 0 if self._pictures is None else self._pictures.log.added
+        self._waits_for = 0 if self._pictures is None else self._pictures.log.pending.added
         self._named.append(self._checkpoints.epochs)
         self._confirm()
         self._saved_at, self._saved_step = time.monotonic(), state.step
@@ -143,7 +143,7 @@ class SaveState(Callback):
         """Lets the state that was written count, if the pictures before it are on disk."""
         if self._waits_for is None:
             return
-        if self._pictures is None or self._pictures.log.has_done(self._waits_for):
+        if self._pictures is None or self._pictures.log.pending.has_done(self._waits_for):
             self._states.confirm()
             self._waits_for = None
 

@@ -26,15 +26,15 @@ def test_pictures_are_in_the_order_drawn_though_some_are_rendered_late(
     late = [Job("weights", content, epoch, fail) for epoch in (0, 1)]
     for job in (*late, Job("maps", content, 0, fail), Job("loss", content, None, fail)):
         log.add(job)
-    log.pictures.clear()  # as if the process beside had not rendered the first two
+    log.index.pictures.clear()  # as if the process beside had not rendered the first two
     for number, job in reversed(list(enumerate(late))):
         log._take(number, job, None)
     log.log_order()
     log.close()
-    assert {key: list(paths) for key, paths in log.pictures.items()} == {
+    assert {key: list(paths) for key, paths in log.index.pictures.items()} == {
         "weights": [0, 1],
         "maps": [0],
     }
-    assert list(log.pictures) == ["weights", "maps"]
+    assert list(log.index.pictures) == ["weights", "maps"]
     tracker.close("FINISHED")
     assert MlflowClient().get_run(tracker.run_id).data.tags["mlrun.pictures"] == "weights,maps"

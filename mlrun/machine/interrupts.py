@@ -7,7 +7,9 @@ raised
 - at the end of the step, where a training is between `hold` and `release`; a second one at once;
 - at the end of the block within `undisturbed`; at once where such a block waits: `interruptible`.
 
-Whoever asks again after `LONGEST` is not put off: then it is raised wherever it comes.
+Whoever asks again after `LONGEST` is not put off: then it is raised wherever it comes. Where the
+process has not come to its end `AT_MOST` after the first, something hangs that heeds nobody, and it
+is ended, with a line.
 
 A first one is therefore raised where the training is between two steps. One that got lost, in a
 plugin that catches everything say, is raised again at the next `release` or `check`.
@@ -21,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -29,7 +31,9 @@ NAMES = ("SIGTERM", "SIGHUP", "SIGINT")
 KINDS = [signal.Signals[name] for name in NAMES if name in signal.Signals.__members__]
 SAME = 2.0  # seconds in which a signal of another kind is the first one once more
 LONGEST = 10.0  # seconds for which a signal may be put off by a step, or a block
+AT_MOST = 120.0  # seconds, but for those of steps, from the first signal to the end of the process
 LAST = 5.0  # seconds for other threads once the process has been ended
+LOOKS = 1.0  # seconds between two looks whether it has
 NEVER = sys.maxsize
 
 
@@ -39,10 +43,11 @@ class Interrupted(KeyboardInterrupt):
     signal: which.
     whole: whether the training, if there is one, was between two steps, so that its state is
         one to go on from.
+    reason: why this process sent itself the signal; empty of others.
     """
 
     def __init__(self, number: int, *, whole: bool = True, reason: str = "") -> None:
-        self.signal, self.whole = signal.Signals(number), whole
+        self.signal, self.whole, self.reason = signal.Signals(number), whole, reason
         super().__init__(f"interrupted ({reason or self.signal.name})")
 
 
@@ -72,6 +77,8 @@ class Signals:
         now = time.monotonic()
         if not self.came:
             self.first = now
+            with suppress(RuntimeError):  # no thread can be had
+                threading.Thread(target=end_at_last, args=[number], daemon=True).start()
         elif number not in self.came and now - self.first < SAME:
             return  # Ctrl-C reaches us and the launcher, which ends us in its own way
         self.came.append(number)
@@ -205,6 +212,24 @@ def interruptible() -> Iterator[None]:
         _signals.held = held
     finally:
         _signals.most = most if _signals.raised == raised else NEVER
+
+
+def end_at_last(number: int) -> None:
+    """Ends the process where it hangs: it has heeded no signal for `AT_MOST`."""
+    waited, since = 0.0, _signals.first
+    while waited < AT_MOST:
+        time.sleep(LOOKS)
+        if not _signals.came or _signals.first != since:  # it was heeded, or is the caller's
+            return
+        waited += 0.0 if _signals.held and not _signals.raised else LOOKS
+    line = (
+        f"Error: interrupted, and after {AT_MOST:g} s something still hangs: the process is ended "
+        "as by kill -9; mlrun doctor tells what became of its run\n"
+    )
+    told = threading.Thread(target=os.write, args=[2, line.encode()], daemon=True)
+    told.start()
+    told.join(LAST)  # nobody may read it
+    os._exit(128 + number)
 
 
 def end_soon(code: int) -> None:

@@ -21,15 +21,22 @@ class Beginning:
     """Keeps the settings of a run, YAML, from before it is opened until it is `over`."""
 
     def __init__(self, settings: str) -> None:
-        self._path = path_of(digest(settings), str(os.getpid()))
+        path = path_of(digest(settings), str(os.getpid()))
+        self._path: Path | None = path
         with suppress(OSError):  # of a state folder that cannot be written, as the journal will say
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_suffix(".tmp")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".tmp")
             temporary.write_text(settings, encoding="utf-8")
-            temporary.replace(self._path)
+            temporary.replace(path)
+
+    def stays(self) -> None:
+        """Has them stay: it is not known whether the run was opened."""
+        self._path = None
 
     def over(self) -> None:
         """Removes them: the journal of the run has them, or there is no run."""
+        if self._path is None:
+            return
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 

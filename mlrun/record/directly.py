@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from mlflow import MlflowClient
 
+from mlrun.machine.calls import GRACE, answered
 from mlrun.record.events import Event, Kind
 from mlrun.record.outbox import Send
 from mlrun.record.sending import AT_ONCE, is_refused
@@ -58,8 +59,12 @@ def with_file(event: Event, folders: ExitStack) -> Event:
 
 
 def end_directly(client: MlflowClient, run_id: str, status: str, tags: Mapping[str, str]) -> None:
-    """Ends a run whose journal cannot be written, if the store answers."""
-    with suppress(Exception):
+    """Ends a run whose journal cannot be written, if the store answers within 10 s."""
+
+    def end() -> None:
         for name, text in tags.items():
             client.set_tag(run_id, name, text)
         client.set_terminated(run_id, status)
+
+    with suppress(Exception):
+        answered(end, limit=GRACE)

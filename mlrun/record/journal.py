@@ -80,7 +80,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         elif not (folder / EVENTS).is_file():
             raise no_journal(folder)
-        self._lock = FileLock(folder / LOCK)
+        self._lock = FileLock(folder / LOCK, thread_local=False)  # one opens it, another closes it
         try:
             self._lock.acquire(timeout=GLANCE)
         except FileNotFoundError:  # the folder was deleted meanwhile

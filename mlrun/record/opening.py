@@ -21,6 +21,7 @@ from mlrun.errors import (
     legible,
     unknown,
 )
+from mlrun.machine.calls import GRACE, answered
 from mlrun.record import appearance, store
 from mlrun.record.directly import end_directly
 from mlrun.record.drivers import check_artifacts
@@ -82,7 +83,7 @@ def open_run(
     uri, tags = store.address(), {**tags, **process_tags()}
     store.let_us_wait()
     search, run_name = search or Search(uri, experiment), legible(run_name)
-    place, run = patiently(lambda: opened(uri, run_name, tags, search))
+    place, run = patiently(lambda: opened(uri, run_name, tags, search), late=end_unasked)
     if place.waiting is None:
         tracker = tracker_of(place, uri, run, run_name)
     else:
@@ -118,6 +119,14 @@ def opened(uri: str, run_name: str, tags: Mapping[str, str], search: Search) -> 
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver, a missing folder
         raise refusal(uri, error) from None
+
+
+def end_unasked(found: tuple[Place, Any]) -> None:
+    """Ends a new run that was opened when nobody waited for it any more."""
+    place, run = found
+    if place.waiting is None:
+        tags = {"mlrun.status": "KILLED", "mlrun.reason": "interrupted as it was opened"}
+        end_directly(place.client, run.info.run_id, "KILLED", tags)
 
 
 def new_run(place: Place, run_name: str, tags: Mapping[str, str]) -> Any:
@@ -188,12 +197,11 @@ def end_waiting_run(status: Status, reason: str) -> None:
     run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     if not run_id:
         return
+    tags = {"mlrun.reason": encodable(reason)[:5000], "mlrun.status": status}
     with suppress(Exception):
         store.check(store.address())
-        client = MlflowClient()
-        client.set_tag(run_id, "mlrun.reason", encodable(reason)[:5000])
-        client.set_tag(run_id, "mlrun.status", status)
-        client.set_terminated(run_id, status)
+        client = answered(MlflowClient, limit=GRACE)
+        end_directly(client, run_id, status, tags)
 
 
 def launch_tags() -> dict[str, str]:

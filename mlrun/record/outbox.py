@@ -10,6 +10,7 @@ from functools import partial
 from threading import Thread
 
 from mlrun.errors import first_of, one_line
+from mlrun.machine.calls import answered
 from mlrun.machine.helpers import has_ended, start_threads
 from mlrun.record.abreast import Abreast
 from mlrun.record.events import Event, Kind
@@ -70,7 +71,7 @@ class Outbox:
         self._wake = threading.Event()
         self._deadline: float | None = None
         self._closing = threading.Event()
-        self._closed = False
+        self._closed = self._hangs = False
         self._waiting: list[Parcel] = []
         self._thread: threading.Thread | None = None
 
@@ -115,13 +116,20 @@ class Outbox:
         if ended and self.journal.left() and not self._is_late():  # it died, with a word or without
             # what was under way when it died may have been taken, and its file be gone
             self._waiting = [parcel for parcel in self._waiting if self._is_open(parcel)]
-            self._consume()
+            self._consume_here(wait)
         with suppress(OSError):
             self.journal.sync()
         self._closed = True
         if self.journal.left() and not self.reason:
             self.reason = self._died or "there was no answer in time"
         return self.journal.left()
+
+    def _consume_here(self, wait: float) -> None:
+        """Does what the thread that died should have done; once, as it may hang in a request."""
+        if not self._hangs:
+            self._hangs = True
+            with suppress(TimeoutError):
+                answered(self._consume, limit=wait + min(wait, LAST_TRY))
 
     def _run(self) -> None:
         try:

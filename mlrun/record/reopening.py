@@ -63,7 +63,13 @@ def reopen_run(run_id: str) -> Tracker:
     """
     uri = store.address()
     store.let_us_wait()
-    return patiently(lambda: reopened(uri, run_id))
+    return patiently(lambda: reopened(uri, run_id), late=end_again)
+
+
+def end_again(tracker: Tracker) -> None:
+    """Ends a run that was opened again when nobody waited for it any more."""
+    tracker.close("KILLED", "interrupted as it was opened again")
+    tracker.settle()
 
 
 def reopened(uri: str, run_id: str) -> Tracker:

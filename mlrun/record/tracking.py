@@ -8,12 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mlflow import MlflowClient
 
 from mlrun.errors import encodable, one_line
+from mlrun.machine.calls import answered
 from mlrun.machine.interrupts import interruptible, undisturbed
 from mlrun.machine.shortages import shortage
 from mlrun.record import appearance, links
@@ -23,7 +25,7 @@ from mlrun.record.earlier import NOTHING, Earlier
 from mlrun.record.events import Event, Kind, LoggedData
 from mlrun.record.journal import Journal
 from mlrun.record.noise import quiet, quiet_threads
-from mlrun.record.outbox import Outbox
+from mlrun.record.outbox import LAST_TRY, Outbox
 from mlrun.record.sending import AT_ONCE, Sender, is_refused
 from mlrun.record.tables import TABLES_TAG, Table, table_events, with_table
 
@@ -220,7 +222,9 @@ class Tracker:
             with suppress(KeyboardInterrupt), interruptible():
                 self._outbox.close(seconds)
                 if self._unwritten:
-                    self.lost = send_directly(self._sender.by_kind(), self._unwritten)
+                    send = partial(send_directly, self._sender.by_kind(), [*self._unwritten])
+                    with suppress(TimeoutError):
+                        self.lost = answered(send, limit=seconds + min(seconds, LAST_TRY))
                     self.journal.ended = self.journal.ended or ("" if self.lost else status)
                 break
         self.left = self.journal.left()

@@ -13,6 +13,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from mlrun.errors import MlrunError, first_of, one_line, redact
+from mlrun.machine.calls import answered
 from mlrun.machine.interrupts import interruptible
 from mlrun.record import store
 
@@ -20,6 +21,7 @@ LOG = logging.getLogger("mlrun.store")
 T = TypeVar("T")
 LONGEST = 120.0  # seconds: how long a start waits for a store that cannot be used yet
 SILENT = 5.0  # seconds of it without a word, as another run's start or a long write takes
+NO_WORD = 20.0  # seconds: as long as a database may take to be made, and no tries come to an end
 PAUSE = 0.5  # seconds between two tries
 HELD = 0.5  # seconds: how long one try waits for who has a lock
 ANSWER = 10  # seconds: how long a database may take to let a connection in
@@ -143,16 +145,34 @@ class Patience:
         with interruptible():
             time.sleep(PAUSE)
 
+    def tell_of_silence(self, seconds: float) -> None:
+        """Tells, once, that the store has said nothing for so long, if that is long."""
+        if seconds >= NO_WORD and not self._told:
+            self._told = True
+            self._tell("the tracking store has not answered yet; waiting for it, until Ctrl-C")
 
-def patiently(work: Callable[[], T], patience: Patience | None = None) -> T:
+
+def patiently(
+    work: Callable[[], T],
+    patience: Patience | None = None,
+    late: Callable[[T], object] = lambda result: None,
+) -> T:
     """Returns what `work` does, which is called again while the store cannot be used yet.
 
+    One that says nothing at all is waited for until a signal comes.
+
+    Args:
+        work: to be called.
+        patience: how long; two minutes by default.
+        late: called with what `work` returns once nobody waits for it any more.
+
     Raises:
-        MlrunError: it could not within two minutes.
+        MlrunError: it could not in that time.
+        Unanswered: a signal came first.
     """
     patience = patience or Patience()
     while True:
         try:
-            return work()
+            return answered(work, late, slow=patience.tell_of_silence)
         except Busy as busy:
             patience.wait(busy)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlrun.errors import MlrunError, RunFailed, contained, one_line
 from mlrun.machine import interrupts
+from mlrun.machine.calls import Unanswered
 from mlrun.machine.devices import check_idle
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.launcher import outlived_by_none
@@ -28,6 +29,11 @@ from mlrun.settings import Settings
 from mlrun.settings.plan import Plan, plan_of
 
 __all__ = ["Run", "train"]
+
+UNANSWERED = (
+    "the tracking store did not answer in time; whether it opened the run is not known: mlrun "
+    "doctor tells of it, if so, and how it goes on"
+)
 
 
 def train(
@@ -145,6 +151,9 @@ def run_session(
     except KeyboardInterrupt as error:
         if session is not None:
             session.interrupted(error)
+        elif isinstance(error, Unanswered):
+            beginning.stays()
+            progress.warn(UNANSWERED)
         raise
     finally:
         beginning.over()

@@ -253,3 +253,33 @@ def test_a_process_that_is_ending_ends(how: str, code: int) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+HANGS = """
+import os, signal, sys, time
+from mlrun.machine import interrupts
+interrupts.AT_MOST, interrupts.LOOKS = 0.5, 0.1
+with interrupts.heeded():
+    try:
+        if sys.argv[1] == "step":
+            interrupts.hold()
+        if sys.argv[1] == "put off":
+            with interrupts.undisturbed():
+                signal.raise_signal(signal.SIGTERM)
+                time.sleep(600)
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(1)  # a step may take its time
+        interrupts.release()
+    finally:
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["put off", "raised", "step"])
+def test_a_process_that_hangs_after_a_signal_is_ended_with_a_line(how: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, how], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 143
+    assert done.stderr.count("\n") == 1
+    assert "Error: interrupted, and after 0.5 s something still hangs" in done.stderr

@@ -1,7 +1,8 @@
 """The errors of mlrun.
 
-MlrunError       what a user can mend; raised before a run is opened       exit code 2
-└── RunFailed    a run was opened and ended FAILED; `run_id` says which    exit code 1
+MlrunError           what a user can mend; raised before a run is opened       exit code 2
+├── RunFailed        a run was opened and ended FAILED; `run_id` says which    exit code 1
+└── LedElsewhere     the run that another process leads did not finish         exit code 1
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ class RunFailed(MlrunError):
     def __init__(self, message: str, run_id: str) -> None:
         super().__init__(message)
         self.run_id = run_id
+
+
+class LedElsewhere(MlrunError):
+    """The run that this process took part in did not finish; the process that led it says why."""
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> MlrunError:

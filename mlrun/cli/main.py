@@ -14,7 +14,7 @@ import click
 
 from mlrun.cli.streams import escape_the_unwritable, fill_gaps, make_lossy
 from mlrun.cli.terminal import echo
-from mlrun.errors import MlrunError, RunFailed, contained, redact
+from mlrun.errors import LedElsewhere, MlrunError, RunFailed, contained, redact
 from mlrun.machine.interrupts import Interrupted, heeded
 from mlrun.machine.launcher import outlived_by_none
 from mlrun.machine.shortages import shortage
@@ -135,6 +135,8 @@ def exit_code(args: list[str] | None) -> int:
     except RunFailed as error:
         show_cause(error)
         fail(str(error), 1)
+    except LedElsewhere:  # which says why
+        return 1
     except MlrunError as error:
         show_cause(error)
         refuse(str(error))

@@ -11,6 +11,7 @@ from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
 from mlrun.cli.shared_options import quiet_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.place import place_here
 from mlrun.seam.conversion import convert
 from mlrun.settings.plan import Plan, plan_of
 from mlrun.settings.run import traits_of
@@ -114,6 +115,8 @@ def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
 
     listen(quiet=quiet)
     progress = progress_for(quiet=quiet)
+    if place_here().rank:
+        return take_part()
     progress.greet(plan.settings)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
         from mlrun.running.train import train
@@ -124,6 +127,15 @@ def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
 
         return show(train_or_resume(plan, resumed, progress=progress), progress)
     return show(train(plan, progress=progress), progress)
+
+
+def take_part() -> int:
+    """Takes part in a run that another process leads, which prints all; returns the exit code."""
+    with undisturbed():
+        from mlrun.running.together import follow_run
+
+    follow_run()
+    return 0
 
 
 def show(result: Run, progress: Lines) -> int:

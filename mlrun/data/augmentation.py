@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlrun.data import transforms
+from mlrun.data.parts import Part
 from mlrun.machine.randomness import generator
 from mlrun.settings.augmentation import AugmentationSettings
 
@@ -82,21 +83,26 @@ class Augmentation:
         draws = Draws(*torch.lerp(low, high, numbers).unbind(1))
         return draws._replace(column=draws.column.floor(), row=draws.row.floor())
 
-    def __call__(self, images: Tensor, *, seed: int, fill: Tensor, unit: Tensor) -> Tensor:
+    def __call__(
+        self, images: Tensor, *, seed: int, fill: Tensor, unit: Tensor, part: Part | None = None
+    ) -> Tensor:
         """Returns changed images; what is empty is black. `images` stays as it is.
 
-        Give it a whole batch and cut the result, not the batch: the draws go by place.
+        Give it a whole batch, or say which `part` of one it is: the draws go by place.
 
         Args:
             images: standardised float32 (N, C, H, W), any device.
             seed: of this batch.
             fill: what black (pixel 0) is after standardisation, (C, 1, 1), on that device.
             unit: what one unit of a pixel as 0–1 is, (C, 1, 1): 1 / std.
+            part: which images of a batch those are; None for all of one.
         """
         if not self.active:
             return images
         options = self.options
-        draws = self.draw(len(images), seed=seed)
+        draws = self.draw(len(images) if part is None else part.whole, seed=seed)
+        if part is not None:
+            draws = Draws(*(amounts[part.places] for amounts in draws))
         if self._warps:
             images = transforms.warp(
                 images,
@@ -126,7 +132,9 @@ class Augmentation:
                 top=draws.top,
             )
         if options.noise:
-            images = transforms.add_noise(images, options.noise, seed=seed, fill=fill, unit=unit)
+            images = transforms.add_noise(
+                images, options.noise, seed=seed, fill=fill, unit=unit, part=part
+            )
         return images
 
 

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from mlrun.data.examples import ExampleStore
+from mlrun.data.parts import Part, cut
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.randomness import generator
 
-Change = Callable[[Tensor, int, int], Tensor]
+Change = Callable[[Tensor, int, int, Part | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,11 @@ class Batching:
     shuffle: a new order each epoch, drawn from (seed, epoch); else the selection's order.
     drop_last: leave out the last batch when it is short.
     seed: the run's seed.
-    change: called with each batch of standardised images, the epoch and the batch's number in
-        it, from 0; what it returns goes out in their place.
+    change: called with each batch of standardised images, the epoch, the batch's number in
+        it, from 0, and which images those are, or None for all; what it returns goes out in their
+        place.
+    group: the processes that train together, each on its rows of each batch.
+    ahead: how many rows go out before these: 1 where images are mixed with the one before them.
     """
 
     batch_size: int
@@ -33,6 +38,8 @@ class Batching:
     drop_last: bool = False
     seed: int = 0
     change: Change | None = None
+    group: Group = ALONE
+    ahead: int = 0
 
 
 class Batches:
@@ -76,11 +83,19 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.examples // (self.batch_size * self.batching.accumulate))
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, number: int, first: int = 0, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (images, labels) of epoch `number`: float32 (n, C, H, W) and int64 (n,).
 
         Where they are `holding` features, those come in the images' place. What goes out as the
         `first` one and later ones does not depend on whether those before were asked for.
+
+        Where a group of processes trains together, the images are those of this process alone,
+        with those `ahead` before them; the labels are the whole batch's.
+
+        Args:
+            number: of the epoch.
+            first: number of the batch that goes out first, from 0.
+            every: 1 for all from there on, n for each n-th.
         """
         store, batching = self.store, self.batching
         count = len(store)
@@ -94,15 +109,20 @@ class Batches:
         # leaves one gather a step, and on an accelerator no transfer
         labels = store.labels.index_select(0, order.to(store.device)).split(at_once)
         rows = store.rows.index_select(0, order.to(store.rows.device)).split(at_once)
-        for step in range(first, len(rows)):
-            some, own = rows[step], labels[step]
+        for step in range(first, len(rows), every):
+            part = self.part(len(rows[step]))
             if store.readahead is not None:
-                for soon in rows[step + (step > first) : step + 2]:  # one batch beforehand
-                    store.readahead(soon)
-            images = store.take(some)
+                for soon in (step, step + every)[step > first :]:  # one batch beforehand
+                    for some in rows[soon : soon + 1]:
+                        store.readahead(cut(some, self.part(len(some))))
+            images = store.take(cut(rows[step], part))
             if batching.change is not None:
-                images = batching.change(images, number, step)
-            yield images, own
+                images = batching.change(images, number, step, part)
+            yield images, labels[step]
+
+    def part(self, size: int) -> Part | None:
+        """Returns which images of a batch of that size are this process's; None for all."""
+        return Part.of(self.batching.group, size, self.batching.ahead)
 
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""

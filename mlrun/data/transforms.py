@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mlrun.data.parts import Part
 from mlrun.machine.randomness import derive_seed
 
 RADIAN = math.pi / 180  # one degree
@@ -110,14 +111,25 @@ def erase(
     return keep(images, fill, 1 - rectangle(inside_x, inside_y, images))
 
 
-def add_noise(images: Tensor, std: float, *, seed: int, fill: Tensor, unit: Tensor) -> Tensor:
+def add_noise(
+    images: Tensor,
+    std: float,
+    *,
+    seed: int,
+    fill: Tensor,
+    unit: Tensor,
+    part: Part | None = None,
+) -> Tensor:
     """Returns images with Gaussian noise, clipped to what pixels can be.
 
     `std` is for pixels as 0–1. The noise is drawn on the images' device: that of another kind
-    of device is another.
+    of device is another. Of a `part` of a batch it is the noise of the whole one.
     """
     source = torch.Generator(images.device).manual_seed(derive_seed(seed, "noise"))
-    noise = torch.randn(images.shape, generator=source, device=images.device)
+    count = len(images) if part is None else part.whole
+    noise = torch.randn((count, *images.shape[1:]), generator=source, device=images.device)
+    if part is not None:
+        noise = noise[part.places.to(noise.device)]
     return torch.addcmul(images, noise, unit * std).clamp_(fill, fill + unit)
 
 

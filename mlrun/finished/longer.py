@@ -17,13 +17,13 @@ from mlrun.finished.last_state import (
     weights_of,
 )
 from mlrun.finished.provenance import tell_changes
-from mlrun.preparing.prepared import ready
 from mlrun.record import opening
 from mlrun.record.logged import LoggedRun
 from mlrun.running.context import Start
 from mlrun.running.description import describe_run
 from mlrun.running.progress import Progress
 from mlrun.running.run import Run
+from mlrun.running.together import ready_together
 from mlrun.running.train import run_session
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan
@@ -54,7 +54,7 @@ def go_on_longer(
         reason = complaints[0] if complaints else "its artifact checkpoints/last.pt is not there"
         raise MlrunError(f"run {run.run_id} cannot go on: {reason}")
     lengthened = with_length(plan, longer)
-    with ready(lengthened) as prepared, tempfile.TemporaryDirectory() as folder:
+    with ready_together(lengthened) as prepared, tempfile.TemporaryDirectory() as folder:
         before = total_steps(plan.settings, len(prepared.train))
         check_schedule(run, plan.settings, before, prepared.procedure.steps)
         restore(run, prepared, saved)

@@ -12,7 +12,8 @@ from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import tell_changes
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle
-from mlrun.preparing.prepared import Prepared, ready
+from mlrun.machine.place import place_here
+from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.threads import use_number_of_threads
 from mlrun.preparing.transfer import start_from
 from mlrun.record.logged import LoggedRun, find_run
@@ -22,6 +23,7 @@ from mlrun.running.context import Start
 from mlrun.running.description import describe_run
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
+from mlrun.running.together import follow_run, ready_together
 from mlrun.running.train import run_session
 from mlrun.settings.plan import Plan
 
@@ -64,6 +66,9 @@ def resume(
     """
     shown = progress or Silent()
     check_idle()
+    if place_here().rank:
+        with interrupts.heeded():
+            return follow_run()
     with interrupts.heeded(), contained():
         run = find_run(reference)
         send_rest(run.run_id, shown.warn)
@@ -81,7 +86,7 @@ def resume(
 
 def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
     """Goes on with a run from its last state, in the same MLflow run."""
-    with ready(plan) as prepared:
+    with ready_together(plan) as prepared:
         use_number_of_threads(run.tags.get("mlrun.threads", ""), prepared.device)
         start = start_of(run, prepared, progress)
         if not prepared.state.step:

@@ -12,6 +12,7 @@ from threading import Lock
 import torch
 
 from mlrun.errors import MlrunError
+from mlrun.machine.place import ALONE_HERE, Place
 from mlrun.machine.randomness import own_random_states
 
 PREFERRED = ("cuda", "xpu", "mps")
@@ -30,13 +31,23 @@ def available() -> list[str]:
     return [*names, "cpu"]
 
 
-def resolve(name: str) -> torch.device:
+def resolve(name: str, place: Place = ALONE_HERE) -> torch.device:
     """Returns the device that `name` means; `auto` is the first of `available()`.
 
+    Where several processes of this host train together, each takes one of its own of that kind.
+
     Raises:
-        MlrunError: there is no such device here.
+        MlrunError: there is no such device here, or not one for each process.
     """
     present = available()
+    kind, _, index = (present[0] if name == "auto" else name).partition(":")
+    if place.local_size > 1 and kind in PREFERRED:
+        if index and name != "auto":
+            raise MlrunError(
+                f"device {name} is one, for {place.local_size} processes; take --device {kind}: "
+                "each takes one of its own"
+            )
+        return own_device(kind, place)
     if name == "auto":
         return torch.device(present[0])
     try:
@@ -48,6 +59,18 @@ def resolve(name: str) -> torch.device:
     if device is None or name not in accepted:
         raise MlrunError(f"device {name} is not here; there are: {', '.join(present)}")
     return device
+
+
+def own_device(kind: str, place: Place) -> torch.device:
+    """Returns the device of a kind that belongs to this process; raises where there are too few."""
+    count = torch.get_device_module(kind).device_count() if kind != "mps" else 1
+    if count < place.local_size:
+        raise MlrunError(
+            f"{place.local_size} processes of this host train together, and {count} {kind} "
+            f"{'device is' if count == 1 else 'devices are'} here; expected one for each: start "
+            "fewer processes, or take --device cpu"
+        )
+    return torch.device(kind, place.local_rank)
 
 
 @contextmanager

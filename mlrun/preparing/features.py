@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from mlrun.data.batches import Batches
 from mlrun.data.examples import room_on
 from mlrun.machine.devices import synchronise
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.precision import Precision
 from mlrun.preparing.inputs import Inputs
 from mlrun.preparing.prepared import Prepared
-from mlrun.training.evaluation import Evaluation, evaluate, evaluating
+from mlrun.training.evaluation import Evaluation, evaluate, evaluate_share, evaluating
+from mlrun.training.following import evaluate_together
 from mlrun.training.frozen.cut import Cut
 from mlrun.training.frozen.search import find_cut
 
@@ -33,6 +35,7 @@ class Features:
     numbers: of each image. images: how many went through the frozen part, each once.
     seconds: of the frozen part for these images.
     spent: seconds until the features were computed, with the search for the cut.
+    group: the processes that train together, each of which has all features.
     served: how many images' features have been trained on and evaluated.
     """
 
@@ -43,6 +46,7 @@ class Features:
     images: int
     seconds: float
     spent: float
+    group: Group = ALONE
     served: int = 0
 
     def __str__(self) -> str:
@@ -63,9 +67,19 @@ class Features:
 
     def evaluate(self, model: nn.Module, part: str) -> Evaluation:
         """Returns the evaluation of `model` on a part, from the features of its images."""
+        evaluate_together(self.group, model, part, features=True)
         return evaluate(
-            model, self.parts[part], part=part, precision=self.precision, forward=self.forward
+            model,
+            self.parts[part],
+            part=part,
+            precision=self.precision,
+            forward=self.forward,
+            group=self.group,
         )
+
+    def evaluate_share(self, model: nn.Module, part: str) -> None:
+        """Evaluates what is this process's of a part, for rank 0, which calls `evaluate`."""
+        evaluate_share(model, self.parts[part], self.precision, self.forward, self.group)
 
     @property
     def saved(self) -> float:
@@ -118,7 +132,9 @@ def features_of(prepared: Prepared, *, report: Callable[[str], None]) -> Feature
         return None
     parts, seconds = compute(cut, prepared, example.to(place_of(size, prepared.device)))
     spent = time.perf_counter() - started
-    features = Features(cut, prepared.precision, parts, example[0].numel(), count, seconds, spent)
+    features = Features(
+        cut, prepared.precision, parts, example[0].numel(), count, seconds, spent, prepared.group
+    )
     report(str(features))
     return features
 

@@ -11,9 +11,12 @@ from torch import Tensor
 from mlrun.data.augmentation import Augmentation
 from mlrun.data.batches import Batches, Batching
 from mlrun.data.examples import ExampleStore
+from mlrun.data.mixing import Mixing
 from mlrun.data.normalisation import Normalisation
+from mlrun.data.parts import Part
 from mlrun.data.splits import Selection
 from mlrun.data.variants import change_batches
+from mlrun.machine.group import Group
 from mlrun.machine.randomness import derive_seed
 from mlrun.settings import Settings
 from mlrun.settings.changes import Variant
@@ -37,16 +40,18 @@ def make_batches(
     selections: dict[str, Selection],
     normalisation: Normalisation,
     device: torch.device,
+    group: Group,
 ) -> tuple[Batches, dict[str, Batches]]:
-    """Returns the batches to train on and those to evaluate each part with."""
+    """Returns the batches to train on, and those to evaluate each part with, which are whole."""
     augmentation = Augmentation(settings)
 
-    def augment(images: Tensor, epoch: int, step: int) -> Tensor:
+    def augment(images: Tensor, epoch: int, step: int, part: Part | None) -> Tensor:
         return augmentation(
             images,
             seed=derive_seed(settings.seed, "augmentation", epoch, step),
             fill=normalisation.shift,
             unit=255 * normalisation.scale,
+            part=part,
         )
 
     stores = {
@@ -60,6 +65,8 @@ def make_batches(
         drop_last=settings.drop_last and settings.trains,  # else there is nothing to leave out
         seed=settings.seed,
         change=augment if augmentation.active else None,
+        group=group,
+        ahead=1 if Mixing(settings).active else 0,
     )
     at_once = evaluated_at_once(selections["train"].images.shape[1:])
     parts = {name: Batches(store, Batching(at_once)) for name, store in stores.items()}

@@ -20,13 +20,15 @@ from mlrun.errors import MlrunError
 from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.machine.garbage import old_objects_frozen
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.contracts import build_model, check_fit, check_single_images, load_data, named
 from mlrun.preparing.inputs import Inputs, make_batches
 from mlrun.preparing.threads import use_threads
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import Plan
-from mlrun.training.evaluation import Evaluation, evaluate
+from mlrun.training.evaluation import Evaluation, evaluate, evaluate_share, whole
+from mlrun.training.following import evaluate_together
 from mlrun.training.procedure import Procedure
 from mlrun.training.setup import class_weights, make_procedure, make_state, total_steps
 from mlrun.training.state import TrainingState
@@ -66,6 +68,11 @@ class Prepared:
         """Its inputs to the training: the images."""
         return Inputs(self.train, self.procedure, self.evaluate)
 
+    @property
+    def group(self) -> Group:
+        """The processes that train together."""
+        return self.state.group
+
     def evaluate(
         self,
         model: nn.Module,
@@ -84,11 +91,18 @@ class Prepared:
             variant: how they are changed, by draws from `seed`; not at all by default.
         """
         batches = self.parts[part]
+        if places is None and variant is None:
+            evaluate_together(self.group, model, part, features=False)
+            return evaluate(model, batches, part=part, precision=self.precision, group=self.group)
         if places is not None:
             batches = batches.only(places)
         if variant is not None:
             batches = change_batches(batches, variant, seed=seed)
         return evaluate(model, batches, part=part, precision=self.precision)
+
+    def evaluate_share(self, model: nn.Module, part: str) -> None:
+        """Evaluates what is this process's of a part, for rank 0, which calls `evaluate`."""
+        evaluate_share(model, self.parts[part], self.precision, whole, self.group)
 
     @property
     def about(self) -> dict[str, list[str] | list[int] | list[float] | None]:
@@ -102,7 +116,7 @@ class Prepared:
         }
 
 
-def prepare(plan: Plan, device: torch.device) -> Prepared:
+def prepare(plan: Plan, device: torch.device, group: Group = ALONE) -> Prepared:
     """Loads the data, builds the model and tries it on two images.
 
     Raises:
@@ -111,7 +125,8 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     """
     settings = plan.settings
     precision = choose_precision(settings.precision, device)
-    data = load_data(plan.dataset, settings.data_dir)
+    with group.one_on_this_host_first():
+        data = load_data(plan.dataset, settings.data_dir)
     with named(f"data set {plan.dataset.component.name}"):
         selections = split(
             data,
@@ -139,11 +154,11 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
     normalisation = normalisation.to(device)
     model = build_model(plan.model, data.shape, len(data.classes), settings.seed).to(device)
     check_fit(plan, model, data, normalisation, device)
-    train, parts = make_batches(settings, selections, normalisation, device)
+    train, parts = make_batches(settings, selections, normalisation, device, group)
     steps = total_steps(settings, len(train))
     weights = class_weights(settings.class_weights, train.labels, len(data.classes))
     with named(f"model {plan.model.component.name}"):
-        state = make_state(model, settings, precision, steps, len(train))
+        state = make_state(model, settings, precision, steps, len(train), group)
         procedure = make_procedure(model, settings, precision, weights, steps)
     check_single_images(model, train, steps)
     return Prepared(
@@ -152,19 +167,27 @@ def prepare(plan: Plan, device: torch.device) -> Prepared:
 
 
 @contextmanager
-def ready(plan: Plan) -> Iterator[Prepared]:
+def ready(plan: Plan, group: Group = ALONE) -> Iterator[Prepared]:
     """Loads the data and builds the model on the plan's device; torch is set up for the run.
 
     Afterwards torch is as it was.
 
+    Args:
+        plan: what was asked for.
+        group: the processes that train together; each of them is to call it.
+
     Raises:
-        MlrunError: the device, the data or the model cannot be had, or do not fit.
+        MlrunError: the device, the data or the model cannot be had, or do not fit; here, or for
+            another process of the group.
     """
     settings = plan.settings
-    device = devices.resolve(settings.device)
+    with group.agreeing():
+        device = devices.resolve(settings.device, group.place)
+    group.use(device)
     with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
-        prepared = prepare(plan, device)
-        use_threads(settings, prepared.model, prepared.data.shape, device)
+        with group.agreeing():
+            prepared = prepare(plan, device, group)
+        use_threads(settings, prepared.model, prepared.data.shape, device, group.size)
         with old_objects_frozen():
             yield prepared
 

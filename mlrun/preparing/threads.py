@@ -15,7 +15,11 @@ WORK_OF_A_THREAD = 2_000_000  # multiplications of a step's forward pass
 
 
 def use_threads(
-    settings: Settings, model: nn.Module, shape: tuple[int, int, int], device: torch.device
+    settings: Settings,
+    model: nn.Module,
+    shape: tuple[int, int, int],
+    device: torch.device,
+    processes: int = 1,
 ) -> None:
     """Has torch use as many CPU threads as a step of `model` is worth, unless `threads` is set.
 
@@ -28,10 +32,11 @@ def use_threads(
         model: on the device; not changed.
         shape: of one image, (C, H, W).
         device: where it is trained.
+        processes: how many share each step.
     """
     if settings.threads or device.type != "cpu":
         return
-    work = settings.batch_size * multiplications(model, shape)
+    work = settings.batch_size * multiplications(model, shape) // processes
     if work:
         most = torch.get_num_threads()
         torch.set_num_threads(min(most, max(1, work // WORK_OF_A_THREAD)))

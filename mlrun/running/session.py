@@ -28,6 +28,7 @@ from mlrun.running.saving import SaveState
 from mlrun.running.testing import Test, Tester
 from mlrun.settings.changes import Variant
 from mlrun.training.checkpoints import Checkpoints, digest
+from mlrun.training.following import begin_together
 from mlrun.training.loop import fit
 from mlrun.training.reports import TrainingFailed
 
@@ -83,7 +84,8 @@ class Session:
             raise
         except BaseException as error:  # of a plugin, SystemExit too
             run_id = self.tracker.run_id
-            cause = shortage(error, self.context.folder) or error
+            lost = self.prepared.group.failure(error)
+            cause = lost or shortage(error, self.context.folder) or error
             known = (TrainingFailed, RecordFailed, Shortage)
             reason = str(cause) if isinstance(cause, known) else one_line(cause)
             self.tracker.artifact(FAILURE, redact(traceback.format_exc()))
@@ -129,6 +131,7 @@ class Session:
     def train(self) -> None:
         """Trains, on features in the images' place where a part is frozen."""
         state, inputs = self.prepared.state, self.prepared.inputs
+        begin_together(state)
         if self.context.plan.settings.cache_features:
             features = features_of(self.prepared, report=self.progress.note)
             if features is not None:
@@ -183,6 +186,10 @@ class Session:
         if self.ended:
             self.progress.note(f"{run} had ended before it was interrupted")
             return
+        failure = self.prepared.group.failure(error)
+        if failure is not None:  # whoever started the processes ends those that are left
+            self.end("FAILED", str(failure))
+            raise RunFailed(f"{run} failed: {failure}", self.tracker.run_id) from failure
         if isinstance(error, Interrupted) and error.whole:
             for callback in self.callbacks:
                 if isinstance(callback, SaveState):

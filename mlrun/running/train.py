@@ -11,7 +11,8 @@ from mlrun.machine.calls import Unanswered
 from mlrun.machine.devices import check_idle
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.launcher import outlived_by_none
-from mlrun.preparing.prepared import Prepared, ready
+from mlrun.machine.place import place_here
+from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.record.beginning import Beginning
@@ -25,6 +26,7 @@ from mlrun.running.progress import Progress, Silent
 from mlrun.running.repetition import TAG, Repetition
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
+from mlrun.running.together import concluded, follow_run, for_place, ready_together
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan, plan_of
 
@@ -60,6 +62,9 @@ def train(
     """
     shown = progress or Silent()
     check_idle()
+    if place_here().rank:
+        with interrupts.heeded():
+            return follow_run()
     with interrupts.heeded(), outlived_by_none():
         try:
             return prepared_run(settings, shown, repetition)
@@ -83,11 +88,11 @@ def prepared_run(
 ) -> Run:
     """Checks everything, and then trains; see `train`."""
     with contained():
-        plan = plan_of(settings)
+        plan = for_place(plan_of(settings), place_here())
         search = opening.check_store(plan.settings.experiment)
         for text in plan.registry.complaints():
             progress.warn(text)
-        with ready(plan) as prepared:
+        with ready_together(plan) as prepared:
             if repetition is not None:
                 prepared = repetition.applied(prepared)
             start = start_from(plan, prepared)
@@ -147,7 +152,7 @@ def run_session(
                 tracker.settle()
                 reason = f"run {tracker.run_id} failed: {one_line(error)}"
                 raise RunFailed(reason, tracker.run_id) from error
-        return session.run()
+        return concluded(session.run(), prepared.group)
     except KeyboardInterrupt as error:
         if session is not None:
             session.interrupted(error)

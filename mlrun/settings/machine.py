@@ -23,6 +23,15 @@ class MachineSettings(SettingsGroup):
         "Machine",
         replace(FREE, words=("auto", "cpu", "cuda", "mps", "xpu")),
     )
+    processes: Count = setting(
+        1,
+        "processes that train together, each on its share of a batch; mlrun train starts them on "
+        "this machine, each with a device of its own where it has several",
+        "Machine",
+        FREE,
+        ge=1,
+        le=1024,
+    )
     precision: Annotated[Literal["auto", "32", "bf16", "16"], Word] = setting(
         "auto",
         "bits of the forward pass; auto is bf16 on a GPU that has it, else 32",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mlrun.data.batches import Batches
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.precision import Precision
 from mlrun.training.losses import criterion
 from mlrun.training.predictions import Predictions
@@ -136,29 +137,75 @@ def evaluate(
     part: str,
     precision: Precision | None = None,
     forward: Forward = whole,
+    group: Group = ALONE,
 ) -> Evaluation:
     """Returns the predictions and the loss of `model`, in evaluation mode, in one pass.
 
     Every module's mode is restored. `batches` are taken in the selection's order.
     The loss is the plain one, without label smoothing or class weights, so that runs compare.
     `forward` computes the logits, where the batches are not images but features.
+    Of a `group` of processes rank 0 calls it, and the others `evaluate_share`, of the same model.
+    """
+    labels, indices = batches.labels.cpu(), batches.store.selection.indices
+    logits, losses = evaluate_share(model, batches, precision, forward, group)
+    predictions = Predictions(part, logits.numpy(), labels.numpy(), indices.numpy())
+    return Evaluation(predictions, losses.double().sum().item() / len(labels))
+
+
+def evaluate_share(
+    model: nn.Module,
+    batches: Batches,
+    precision: Precision | None,
+    forward: Forward,
+    group: Group,
+) -> tuple[Tensor, Tensor]:
+    """Returns the logits, float32 (N, K), and the loss of each batch times its size, on the CPU.
+
+    Of a group of processes each takes some of the batches, as whole ones: changes of them are drawn
+    by batch. Rank 0 returns what all of them came to; what others return is not whole.
     """
     loss_of = criterion(model)
     autocast = precision.autocast if precision else nullcontext
-    labels = batches.labels.cpu()
     logits = torch.empty(0)
     losses = torch.empty(len(batches), device=batches.device)
-    done = 0
+    own = range(group.rank, len(batches), group.size)
     with evaluating(model):
-        for place, (images, targets) in enumerate(batches.epoch(0)):
+        for place, (images, targets) in zip(
+            own, batches.epoch(0, own.start, own.step), strict=True
+        ):
             with torch.inference_mode(), autocast():
                 outputs = forward(model, images)
-            if not done:
-                logits = torch.empty(len(labels), outputs.shape[1])
+            if not len(logits):
+                logits = torch.empty(len(batches.labels), outputs.shape[1])
+            start = place * batches.batch_size
             with torch.inference_mode():
                 losses[place] = loss_of(outputs, targets) * len(targets)  # no list: see Tally
-                logits[done : done + len(outputs)] = outputs  # one copy only: K may be large
-            done += len(outputs)
-    indices = batches.store.selection.indices
-    predictions = Predictions(part, logits.numpy(), labels.numpy(), indices.numpy())
-    return Evaluation(predictions, losses.cpu().double().sum().item() / len(labels))
+                logits[start : start + len(outputs)] = outputs  # one copy only: K may be large
+    losses = losses.cpu()
+    if group.rank and own:
+        rows = logits.split(batches.batch_size)
+        group.send(torch.cat([rows[place] for place in own]), losses[list(own)])
+    for rank in range(1, 1 if group.rank else group.size):
+        take_share(group, rank, batches, logits, losses)
+    return logits, losses
+
+
+def take_share(group: Group, rank: int, batches: Batches, logits: Tensor, losses: Tensor) -> None:
+    """Puts into rank 0's `logits` and `losses` what another process computed of them.
+
+    Args:
+        group: the processes.
+        rank: of the other one.
+        batches: that they took in turns.
+        logits: float32 (N, K), on the CPU. losses: of each batch, on the CPU.
+    """
+    theirs = list(range(rank, len(batches), group.size))
+    if not theirs:
+        return
+    rows = logits.split(batches.batch_size)
+    some, own = torch.cat([rows[place] for place in theirs]), losses[theirs]
+    group.receive(rank, some)
+    group.receive(rank, own)
+    losses[theirs] = own
+    for place, part in zip(theirs, some.split(batches.batch_size), strict=True):
+        rows[place].copy_(part)

@@ -6,14 +6,13 @@ import time
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from mlrun.data.batches import Batches
 from mlrun.machine import interrupts
 from mlrun.machine.devices import synchronise
-from mlrun.machine.randomness import derive_seed, seed_step
 from mlrun.training.callbacks import Callback, Length
 from mlrun.training.evaluation import set_training_mode
+from mlrun.training.orders import Order
 from mlrun.training.procedure import Procedure
 from mlrun.training.reports import (
     Evaluate,
@@ -24,8 +23,8 @@ from mlrun.training.reports import (
     was_evaluated,
 )
 from mlrun.training.state import TrainingState
-from mlrun.training.step import Targets, backward
-from mlrun.training.tally import Answers, Tally
+from mlrun.training.step import Step
+from mlrun.training.tally import Tally
 
 
 def fit(
@@ -54,6 +53,7 @@ def fit(
             `Interrupted` that says so.
     """
     began = time.perf_counter() - state.seconds
+    step = Step(state, procedure, batches.batch_size, batches.device)
     length = Length(procedure.steps, len(batches), batches.examples)
     for callback in callbacks:
         callback.on_train_begin(state, length)
@@ -61,7 +61,7 @@ def fit(
         evaluate_untrained(state, procedure, callbacks, evaluate)
     set_training_mode(state.model)  # once: 60 µs, and evaluations restore each mode
     while (state.step < procedure.steps and not state.stopped) or state.tally.sizes:
-        metrics = train_epoch(state, batches, procedure, callbacks, began, evaluate)
+        metrics = train_epoch(state, step, batches, procedure, callbacks, began, evaluate)
         tally = state.tally
         with state.ending_epoch():
             if len(tally.sizes) < len(batches):
@@ -73,6 +73,7 @@ def fit(
 
 def train_epoch(
     state: TrainingState,
+    train_step: Step,
     batches: Batches,
     procedure: Procedure,
     callbacks: Sequence[Callback],
@@ -87,10 +88,7 @@ def train_epoch(
     examples in training mode, unless the training part is evaluated instead; `lr` and `lr/PART`
     (of the last step), `examples_per_second` and `epoch_seconds`.
     """
-    optimiser, scaler, device = state.optimiser, state.scaler, batches.device
-    epoch = state.epoch + 1
-    seeds = derive_seed(procedure.seed, "model", epoch) >> 1  # the first step's; then one more each
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    device, epoch = batches.device, state.epoch + 1
     on_step_ends = [  # a call that does nothing is a microsecond of every step
         callback.on_step_end
         for callback in callbacks
@@ -104,25 +102,9 @@ def train_epoch(
     left = batches.epoch(epoch, first) if state.step < procedure.steps else ()
     for step, (images, labels) in enumerate(left, first):
         interrupts.hold()
-        seed_step(device, seeds + step)
-        state.schedule.set_rates(state.step)
-        for parameter in parameters:  # 25 µs less than optimiser.zero_grad()
-            parameter.grad = None
-        targets: Targets = (labels, labels, 1.0)
-        if procedure.mixing is not None:
-            seed = derive_seed(procedure.seed, "mixing", epoch, step)
-            mixed = procedure.mixing(images, seed=seed)
-            images, targets = mixed.images, (labels, labels.roll(1), mixed.share)
-        loss, logits = backward(state, images, targets, procedure, batches.batch_size)
-        if procedure.clip_norm:
-            scaler.unscale_(optimiser)
-            nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
-        scaler.step(optimiser)
-        scaler.update()
-        state.step += 1
-        if state.average is not None:
-            state.average.update(state.step)
-        tally.add(loss, Answers(logits, *targets))
+        state.group.tell(Order.STEP, epoch, step, state.step, state.schedule.scale)
+        loss, answers = train_step(epoch, step, images, labels)
+        tally.add(loss, answers, len(labels))
         now = time.perf_counter()
         state.seconds, state.epoch_seconds = now - began, now - started
         for on_step_end in on_step_ends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,26 +28,34 @@ def criterion(
     own = getattr(model, "loss", None)
     if own is None and weights is None:  # the same in one operation less
         return lambda logits, labels: F.cross_entropy(
-            logits.float(), labels, label_smoothing=label_smoothing
+            precise(logits), labels, label_smoothing=label_smoothing
         )
-    if own is None and not label_smoothing:
-        return lambda logits, labels: (
-            F.cross_entropy(logits.float(), labels, weight=weights, reduction="sum")
-            / labels.numel()
-        )
+    if own is None and weights is not None and not label_smoothing:
+        return lambda logits, labels: weighted(precise(logits), labels, weights)
     if own is None:
         return lambda logits, labels: weighted_cross_entropy(
-            logits.float(), labels, weights, label_smoothing
+            precise(logits), labels, weights, label_smoothing
         )
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = own(logits.float(), labels)
+        value: Tensor = own(precise(logits), labels)
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if shape not in ((), tuple(labels.shape)):
             raise TypeError(f"it returned {shape}; expected a scalar mean or {tuple(labels.shape)}")
         return value.sum() / labels.numel() if value.ndim else value
 
     return loss
+
+
+def precise(logits: Tensor) -> Tensor:
+    """Returns logits in float32, or in float64 where the model computes in that."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def weighted(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Returns the mean over the examples of `weights[label]` times the cross-entropy."""
+    summed = F.cross_entropy(logits, labels, weight=weights.to(logits.dtype), reduction="sum")
+    return summed / labels.numel()
 
 
 def weighted_cross_entropy(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mlrun.data.mixing import Mixing
 from mlrun.errors import MlrunError, contained, one_line
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.precision import Precision
 from mlrun.settings import Settings
 from mlrun.training.average import Average
@@ -21,7 +22,12 @@ from mlrun.training.state import TrainingState
 
 
 def make_state(
-    model: nn.Module, settings: Settings, precision: Precision, steps: int, steps_an_epoch: int
+    model: nn.Module,
+    settings: Settings,
+    precision: Precision,
+    steps: int,
+    steps_an_epoch: int,
+    group: Group = ALONE,
 ) -> TrainingState:
     """Returns the state of training before the first of `steps` steps.
 
@@ -52,7 +58,8 @@ def make_state(
         make_schedule(optimiser, settings, steps=steps, steps_an_epoch=steps_an_epoch),
         precision.scaler(examples),
         Patience(settings.monitor, settings.early_stopping),
-        Average(model, settings.ema) if settings.ema else None,
+        Average(model, settings.ema) if settings.ema and not group.rank else None,
+        group,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlrun.machine.group import ALONE, Group
 from mlrun.training.average import Average
 from mlrun.training.optimisation.patience import Patience
 from mlrun.training.optimisation.schedules import Schedule
@@ -72,6 +73,7 @@ class TrainingState:
     scaler: of the gradients; it does nothing but with precision 16.
     patience: of early stopping.
     average: the running average of the weights, if there is one.
+    group: the processes that train together; only rank 0's has a history, tallies and patience.
     epoch, step: how many epochs and optimiser steps are done.
     tally: of the steps of the next epoch that are done already.
     cut: of the steps of the last epoch, where it ended before its end; else None.
@@ -87,15 +89,19 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     patience: Patience
     average: Average | None = None
+    group: Group = ALONE
     epoch: int = 0
     step: int = 0
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally = field(init=False)
     cut: Tally | None = None
     epoch_seconds: float = 0.0
     seconds: float = 0.0
     history: dict[str, Series] = field(default_factory=dict)
     steps: dict[str, Series] = field(default_factory=dict)
     stopped: str = ""
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(self.group)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -120,7 +126,12 @@ class TrainingState:
         """
         now = self.epoch, self.tally, self.cut, self.epoch_seconds, self.stopped
         waiting, schedule = self.patience.state_dict(), self.schedule.state_dict()
-        self.epoch, self.tally, self.cut, self.epoch_seconds = self.epoch + 1, Tally(), None, 0.0
+        self.epoch, self.tally, self.cut, self.epoch_seconds = (
+            self.epoch + 1,
+            Tally(self.group),
+            None,
+            0.0,
+        )
         try:
             yield
         except KeyboardInterrupt:
@@ -160,8 +171,8 @@ class TrainingState:
             self.evaluated.load_state_dict(state["average"])
         self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
         device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        self.tally = Tally.of(state["tally"], device)
-        self.cut = None if state["cut"] is None else Tally.of(state["cut"], device)
+        self.tally = Tally.of(state["tally"], device, self.group)
+        self.cut = None if state["cut"] is None else Tally.of(state["cut"], device, self.group)
         self.epoch_seconds, self.seconds = state["epoch_seconds"], state["seconds"]
         self.history, self.steps = unpacked(state["history"]), unpacked(state["steps"])
 

@@ -1,53 +1,179 @@
-"""The gradients of one optimiser step, a part of its batch at a time."""
+"""One optimiser step: the gradients of its batch, a part at a time, and the weights they change."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
+import torch
+from torch import Tensor, nn
+
+from mlrun.data.parts import Part, cut
+from mlrun.machine.group import Group
+from mlrun.machine.randomness import derive_seed, seed_step
 from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
+from mlrun.training.tally import Answers
 
-Targets = tuple[Tensor, Tensor, float]  # labels, labels mixed in, and the share of the first
 
+class Targets(NamedTuple):
+    """What a batch's images are compared with.
 
-def backward(
-    state: TrainingState,
-    images: Tensor,
-    targets: Targets,
-    procedure: Procedure,
-    batch_size: int,
-) -> tuple[Tensor, Tensor]:
-    """Computes the gradients of one step; returns its mean loss and its logits, both detached.
-
-    The images go through the model `batch_size` at a time.
+    labels, others: int64 (n,); the images' own, and those that were mixed in.
+    share: of an image's own label, 0–1.
+    weight: of these images' mean loss in the step's, 0–1: their share of its examples.
+    examples: of the whole step.
     """
-    labels, others, share = targets
-    if len(labels) <= batch_size:  # as a rule; to cut the batch would cost as much as a layer
-        return backward_part(state, images, targets, procedure, len(labels))
-    results = []
-    parts = (tensor.split(batch_size) for tensor in (images, labels, others))
-    for inputs, own, other in zip(*parts, strict=True):
-        results.append(backward_part(state, inputs, (own, other, share), procedure, len(labels)))
-    losses, logits = zip(*results, strict=True)
-    return torch.stack(losses).sum(), torch.cat(logits)
+
+    labels: Tensor
+    others: Tensor
+    share: float
+    weight: float
+    examples: int
 
 
-def backward_part(
-    state: TrainingState, images: Tensor, targets: Targets, procedure: Procedure, size: int
-) -> tuple[Tensor, Tensor]:
-    """Adds the gradients of some of a step's `size` examples; returns their loss and logits.
+LossOf = Callable[[Tensor, Targets], tuple[Tensor, Tensor]]  # images to loss and logits
+Alone = Callable[[], AbstractContextManager[None]]  # gradients in such a block are not added up
 
-    The loss is their share of the step's mean.
+
+class Step:
+    """What one step after another takes: the model, its loss, and the optimiser.
+
+    Args:
+        state: where training stands; changed in place.
+        procedure: how the weights are trained.
+        batch_size: examples that go through the model at once, of all processes together.
+        device: where the model lies.
     """
-    labels, others, share = targets
-    with procedure.precision.autocast():
-        logits = procedure.forward(state.model, images)
-    loss = procedure.loss_of(logits, labels)
-    if share < 1:
-        loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
-    if len(labels) < size:
-        loss = loss * (len(labels) / size)
-    objective = loss * size if procedure.reduction == "sum" else loss
-    state.scaler.scale(objective).backward()
-    return loss.detach(), logits.detach()
+
+    def __init__(
+        self, state: TrainingState, procedure: Procedure, batch_size: int, device: torch.device
+    ) -> None:
+        self.state, self.procedure, self.device = state, procedure, device
+        self.at_once = -(-batch_size // state.group.size)
+        groups = state.optimiser.param_groups
+        self.parameters = [parameter for group in groups for parameter in group["params"]]
+        self.loss_of, self.alone = losses_of(state, procedure)
+        self.epoch, self.seeds = -1, 0
+
+    def __call__(
+        self, epoch: int, step: int, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Answers]:
+        """Trains on a batch; returns its mean loss and its logits, both detached.
+
+        Args:
+            epoch, step: the epoch's number, and the step's in it, from 0.
+            images: of the batch, or this process's, with those before them that are mixed in.
+            labels: of the whole batch, int64 (n,).
+        """
+        state, procedure = self.state, self.procedure
+        if epoch != self.epoch:
+            self.epoch, self.seeds = epoch, seed_of(procedure.seed, epoch, state.group.rank)
+        seed_step(self.device, self.seeds + step)
+        state.schedule.set_rates(state.step)
+        for parameter in self.parameters:  # 25 µs less than optimiser.zero_grad()
+            parameter.grad = None
+        others, share = labels, 1.0
+        if procedure.mixing is not None:
+            seed = derive_seed(procedure.seed, "mixing", epoch, step)
+            mixed = procedure.mixing(images, seed=seed)
+            images, others, share = mixed.images, labels.roll(1), mixed.share
+        targets = Targets(labels, others, share, 1.0, len(labels))
+        own = len(labels)
+        if state.group.size > 1:
+            own = len(state.group.rows(own))
+            images, targets = own_part(images, targets, state.group)
+        loss, logits = self.backward(images, targets)
+        if procedure.clip_norm:
+            state.scaler.unscale_(state.optimiser)
+            nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
+        state.scaler.step(state.optimiser)
+        state.scaler.update()
+        state.step += 1
+        if state.average is not None:
+            state.average.update(state.step)
+        return loss, Answers(logits[:own], targets.labels[:own], targets.others[:own], share)
+
+    def backward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Computes the gradients of one step; returns its mean loss and its logits, both detached.
+
+        The images go through the model as many at once as a batch has. Of several processes, each
+        returns what its images add to the loss; the gradients are those of all.
+        """
+        labels, others, share, weight, _ = targets
+        if len(labels) <= self.at_once:  # as a rule; to cut the batch would cost as much as a layer
+            return self.backward_part(images, targets)
+        results = []
+        parts = [tensor.split(self.at_once) for tensor in (images, labels, others)]
+        for place, (inputs, own, other) in enumerate(zip(*parts, strict=True), 1):
+            part = Targets(own, other, share, weight * (len(own) / len(labels)), targets.examples)
+            with nullcontext() if place == len(parts[0]) else self.alone():
+                results.append(self.backward_part(inputs, part))
+        losses, logits = zip(*results, strict=True)
+        return torch.stack(losses).sum(), torch.cat(logits)
+
+    def backward_part(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Adds the gradients of some of a step's examples; returns their loss and logits."""
+        loss, logits = self.loss_of(images, targets)
+        factor = self.state.group.size  # by which the sum of all gradients is divided
+        if self.procedure.reduction == "sum":
+            factor *= targets.examples
+        objective = loss * factor if factor > 1 else loss
+        self.state.scaler.scale(objective).backward()
+        return loss.detach(), logits.detach()
+
+
+def seed_of(seed: int, epoch: int, rank: int) -> int:
+    """Returns what the model draws from in an epoch's first step; each one after it has one more.
+
+    Of several processes each has its own: their images are others.
+    """
+    names = (epoch, rank) if rank else (epoch,)
+    return derive_seed(seed, "model", *names) >> 1
+
+
+def own_part(images: Tensor, targets: Targets, group: Group) -> tuple[Tensor, Targets]:
+    """Returns this process's images of a step, without those ahead of them, and their targets."""
+    labels, others, share, _, examples = targets
+    part = Part.of(group, examples, 0)
+    weight = len(group.rows(examples)) / examples
+    own = Targets(cut(labels, part), cut(others, part), share, weight, examples)
+    return images[len(images) - len(own.labels) :], own
+
+
+class Loss(nn.Module):
+    """A model together with its loss: images and targets to the loss that they add, and logits."""
+
+    def __init__(self, model: nn.Module, procedure: Procedure) -> None:
+        super().__init__()
+        self.model, self.procedure = model, procedure
+
+    def forward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Returns what the images add to the mean loss of their step, and their logits (n, K)."""
+        labels, others, share, weight, _ = targets
+        procedure = self.procedure
+        with procedure.precision.autocast():
+            logits = procedure.forward(self.model, images)
+        loss = procedure.loss_of(logits, labels)
+        if share < 1:
+            loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
+        return loss * weight if weight < 1 else loss, logits.detach()
+
+
+def losses_of(state: TrainingState, procedure: Procedure) -> tuple[LossOf, Alone]:
+    """Returns the loss of a state's model, and the block in which gradients stay alone.
+
+    Of several processes, their gradients are averaged by torch's DistributedDataParallel. It is
+    told to look for unused parameters: a model may have some, and the places of gradients in what
+    is sent stay the same then, on which the last bits of their sums depend.
+    """
+    loss = Loss(state.model, procedure)
+    if state.group.size == 1 or state.step >= procedure.steps:
+        return loss.forward, nullcontext
+    some = next(state.model.parameters())
+    loss.unused = nn.Parameter(some.new_zeros(1, requires_grad=True))  # without one, torch warns
+    together = nn.parallel.DistributedDataParallel(
+        loss, process_group=state.group.tensors, find_unused_parameters=True
+    )
+    return together, together.no_sync

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mlrun.machine.group import ALONE, Group
+from mlrun.training.orders import Order
+
 COUNTED_AT_ONCE = 32  # steps; their logits are kept that long
 
 
@@ -33,25 +36,35 @@ class Tally:
     and keeps memory unfragmented: a scalar that stays behind after each step would split the memory
     that the step freed.
 
-    sizes: examples of each step.
+    Of several processes each counts its own; those of rank 0 have the sums.
+
+    Args:
+        group: the processes that train together.
+
+    Attributes:
+        sizes: examples of each step, of all processes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group = ALONE) -> None:
+        self.group = group
         self.sizes: list[int] = []
         self._waiting: list[tuple[Tensor, Answers]] = []
         self._losses: list[Tensor] = []
         self._hits: list[Tensor] = []
 
-    def add(self, loss: Tensor, answers: Answers) -> None:
-        """Adds the mean loss of one more step, a detached scalar, and its answers."""
-        self.sizes.append(len(answers.labels))
+    def add(self, loss: Tensor, answers: Answers, size: int) -> None:
+        """Adds one more step: what its answers add to its mean loss, a detached scalar.
+
+        `size` is how many examples the step has, those of other processes too.
+        """
+        self.sizes.append(size)
         self._waiting.append((loss, answers))
-        if len(self._waiting) == COUNTED_AT_ONCE:
-            self._count()
+        if len(self._waiting) == COUNTED_AT_ONCE and not self.group.rank:
+            self.count()
 
     def losses(self) -> Tensor:
         """Returns the mean loss of each step so far, (steps,), on the device."""
-        self._count()
+        self.count()
         self._losses = [torch.cat(self._losses)]
         return self._losses[0]
 
@@ -60,7 +73,7 @@ class Tally:
 
         A prediction for a mixed image counts as much as the share of the predicted label.
         """
-        self._count()
+        self.count()
         self._hits = [torch.cat(self._hits)]
         return self._hits[0]
 
@@ -76,22 +89,37 @@ class Tally:
         return {"sizes": list(self.sizes), "losses": self.losses(), "hits": self.hits()}
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], device: torch.device) -> Tally:
+    def of(cls, state: Mapping[str, Any], device: torch.device, group: Group = ALONE) -> Tally:
         """Returns the tally whose `state_dict` that was, on `device`."""
-        tally = cls()
+        tally = cls(group)
         tally.sizes = list(state["sizes"])
         if tally.sizes:
             tally._losses = [state["losses"].to(device)]
             tally._hits = [state["hits"].to(device)]
         return tally
 
-    def _count(self) -> None:
-        """Counts the steps that wait."""
+    def count(self) -> None:
+        """Counts the steps that wait; where there are several processes, with what they have.
+
+        Rank 0 tells them to; for each other one it is to be called then, and forgets what it sent.
+        """
+        if not self._waiting:
+            return
+        losses, hits = [], []
         for _, steps in groupby(self._waiting, lambda step: step[1].logits.shape):
-            losses, answers = zip(*steps, strict=True)
-            self._losses.append(torch.stack(losses))
-            self._hits.append(count_right(answers))
+            some, answers = zip(*steps, strict=True)
+            losses.append(torch.stack(some))
+            hits.append(count_right(answers))
         self._waiting.clear()
+        if self.group.size == 1:
+            self._losses += losses
+            self._hits += hits
+            return
+        self.group.tell(Order.COUNT)
+        sums = self.group.total(torch.stack([torch.cat(losses).double(), torch.cat(hits).double()]))
+        if not self.group.rank:
+            self._losses.append(sums[0])
+            self._hits.append(sums[1])
 
 
 def count_right(answers: Sequence[Answers]) -> Tensor:

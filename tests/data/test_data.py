@@ -305,7 +305,7 @@ def test_batches_made_of_others_share_their_examples_and_leave_them_as_they_are(
 def test_batches_are_changed_on_their_way_out_knowing_their_epoch_and_place() -> None:
     called = []
 
-    def change(images: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
+    def change(images: torch.Tensor, epoch: int, step: int, part: object) -> torch.Tensor:
         called.append((epoch, step, len(images)))
         return images + epoch + 10 * step
 

@@ -16,7 +16,7 @@ VERSIONS = ROOT / "mlrun" / "settings" / "versions.py"  # which says what there 
 WITHOUT_PART = [
     *("visualisers", "probe"),  # they look on
     "data_dir",  # the data set and its options say which images
-    *("cache_features", "device", "deterministic", "threads"),  # the same up to rounding
+    *("cache_features", "device", "processes", "deterministic", "threads"),  # up to rounding
     *(
         "log_every",
         "system_metrics",
@@ -38,7 +38,7 @@ def test_a_setting_has_a_part_in_what_training_comes_to_unless_it_is_one_of_thes
 def test_a_run_is_gone_on_with_whatever_is_asked_for_of_these() -> None:
     free = [name for name, traits in setting_traits().items() if traits.free]
     assert free == [
-        *("plugin", "data_dir", "device", "threads", "checkpoint_every"),
+        *("plugin", "data_dir", "device", "processes", "threads", "checkpoint_every"),
         *("experiment", "run_name", "tags", "sync_wait", "strict"),
     ]
 

@@ -323,7 +323,7 @@ def test_an_epoch_that_a_callback_stops_is_evaluated_though_it_was_not_its_turn(
 def test_what_changes_the_images_is_given_epoch_and_step_and_is_left_out_of_evaluation() -> None:
     told = []
 
-    def change(images: Tensor, epoch: int, step: int) -> Tensor:
+    def change(images: Tensor, epoch: int, step: int, part: object) -> Tensor:
         told.append((epoch, step))
         return images * 0
 

@@ -25,7 +25,7 @@ def test_right_answers_are_counted_step_by_step_however_many_wait() -> None:
     given = [answers(step, count=3 if step % 7 == 6 else 6) for step in range(2 * COUNTED_AT_ONCE)]
     tally = Tally()
     for place, some in enumerate(given):
-        tally.add(torch.tensor(float(place)), some)
+        tally.add(torch.tensor(float(place)), some, len(some.labels))
         if place in (0, 5, 40):  # to look changes nothing
             assert tally.hits().tolist() == [right(one) for one in given[: place + 1]]
     assert tally.hits().tolist() == [right(one) for one in given]
@@ -37,7 +37,7 @@ def test_accuracies_are_fractions_of_each_step_s_own_examples() -> None:
     tally = Tally()
     steps = [answers(0), answers(1, count=4), answers(2)]
     for some in steps:
-        tally.add(torch.tensor(0.0), some)
+        tally.add(torch.tensor(0.0), some, len(some.labels))
     assert tally.accuracies([1, 2]) == [right(steps[1]) / 4, right(steps[2]) / 6]
     assert tally.accuracies([]) == []
 
@@ -46,5 +46,5 @@ def test_mixed_images_count_by_the_share_of_the_label() -> None:
     tally = Tally()
     steps = [answers(3, share=0.75), answers(4), answers(5, share=0.25)]
     for some in steps:
-        tally.add(torch.tensor(0.0), some)
+        tally.add(torch.tensor(0.0), some, len(some.labels))
     torch.testing.assert_close(tally.hits(), torch.tensor([right(some) for some in steps]))

@@ -1,0 +1,103 @@
+"""The processes that train one run together: what each can do; here, of one that is alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from mlrun.errors import MlrunError
+from mlrun.machine.place import ALONE_HERE, Place
+
+T = TypeVar("T")
+
+
+class Group:
+    """The processes that train one run together; rank 0 leads, the others do what it tells them.
+
+    Where there is one process alone, nothing is sent, and nothing waits.
+
+    rank: of this process, from 0. size: how many there are.
+    tensors: torch's process group for tensors of the training; None for one process alone.
+    """
+
+    tensors: Any = None
+
+    def __init__(self, place: Place = ALONE_HERE) -> None:
+        self.place, self.rank, self.size = place, place.rank, place.size
+
+    def use(self, device: torch.device) -> None:
+        """Has tensors of the training go from device to device.
+
+        Raises:
+            MlrunError: those of its kind cannot.
+        """
+
+    def rows(self, count: int, rank: int | None = None) -> range:
+        """Returns which of `count` rows are this rank's, or another's; the first get one more."""
+        rank = self.rank if rank is None else rank
+        start, end = -(-count * rank // self.size), -(-count * (rank + 1) // self.size)
+        return range(start, end)
+
+    def tell(self, *numbers: float) -> None:
+        """Sends the others, who wait in `hear`, up to eight numbers; rank 0 alone does so."""
+
+    def hear(self) -> list[float]:
+        """Returns the eight numbers that rank 0 tells next."""
+        raise MlrunError("one process alone has nobody to hear")
+
+    def share(self, value: T) -> T:
+        """Returns rank 0's value, on every rank; numbers, texts, tensors and lists of them."""
+        return value
+
+    def spread(self, tensors: Sequence[Tensor]) -> None:
+        """Copies rank 0's tensors, on the device, into the others'."""
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Returns the sum of all ranks' tensors to rank 0, and anything to the others."""
+        return tensor
+
+    def send(self, *tensors: Tensor) -> None:
+        """Sends tensors on the CPU to rank 0, who calls `receive` for each."""
+
+    def receive(self, rank: int, tensor: Tensor) -> None:
+        """Fills a tensor on the CPU with the next that `rank` sends; rank 0 alone does so."""
+
+    @contextmanager
+    def agreeing(self) -> Iterator[None]:
+        """Raises on every rank what any rank raises in the block."""
+        yield
+
+    @contextmanager
+    def one_on_this_host_first(self) -> Iterator[None]:
+        """Has the first process of each host go through the block before the others of it."""
+        yield
+
+    def give_up(self, error: BaseException) -> None:
+        """Leaves the reason why this rank fails for rank 0, which will miss it soon."""
+
+    def failure(self, error: BaseException) -> MlrunError | None:
+        """Returns which other rank failed and why, or is gone, where that is behind an error."""
+        return None
+
+
+ALONE = Group()
+
+
+@contextmanager
+def joined(place: Place) -> Iterator[Group]:
+    """Joins the processes that train one run together, and leaves them afterwards.
+
+    Raises:
+        MlrunError: the others did not come, or torch.distributed has another number of them.
+    """
+    if place.size == 1:
+        yield ALONE
+        return
+    from mlrun.machine.distributed import meeting
+
+    with meeting(place) as group:
+        yield group

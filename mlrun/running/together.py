@@ -1,0 +1,127 @@
+"""A run of several processes: rank 0 is the run, the others do what it tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+
+from torch import nn
+
+from mlrun.data.batches import Batches
+from mlrun.errors import LedElsewhere, MlrunError, one_line
+from mlrun.machine.group import Group, joined
+from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.place import Place, place_here
+from mlrun.preparing.features import Features, features_of
+from mlrun.preparing.prepared import Prepared, ready
+from mlrun.running.run import Run
+from mlrun.settings.plan import Plan, plan_of
+from mlrun.training.following import Work, follow
+from mlrun.training.orders import Order
+from mlrun.training.procedure import Procedure
+
+
+def for_place(plan: Plan, place: Place) -> Plan:
+    """Returns a plan that says how many processes train.
+
+    Raises:
+        MlrunError: it asks for another number than there are.
+    """
+    asked = plan.settings.processes
+    if place.size in (1, asked) and asked == place.size:
+        return plan
+    if place.size == 1:
+        raise MlrunError(
+            f"processes {asked}: this is one process alone; the command mlrun starts as many "
+            f"itself, a script is started with: torchrun --nproc-per-node {asked} SCRIPT"
+        )
+    if asked not in (1, place.size):
+        raise MlrunError(
+            f"processes {asked}, but WORLD_SIZE is {place.size}; leave processes out under torchrun"
+        )
+    settings = plan.settings.model_copy(update={"processes": place.size})
+    return replace(plan, settings=settings)
+
+
+@contextmanager
+def ready_together(plan: Plan) -> Iterator[Prepared]:
+    """Makes a run ready, in all the processes that torchrun started for it; rank 0 calls it.
+
+    See `mlrun.preparing.prepared.ready`. The others leave when the block ends, or before where
+    the run is `concluded`.
+    """
+    with joined(place_here()) as group:
+        with group.agreeing():
+            group.share(plan.params())
+        with ready(plan, group) as prepared:
+            try:
+                yield prepared
+            except BaseException:
+                with suppress(Exception):  # one of them has gone before
+                    group.tell(Order.LEAVE)
+                raise
+
+
+def concluded(run: Run, group: Group) -> Run:
+    """Returns a finished run, once the other processes know of it, too."""
+    group.tell(Order.LEAVE, 1)
+    group.share(asdict(run))
+    return run
+
+
+def follow_run() -> Run:
+    """Takes part in the run that rank 0 leads; returns it once it is finished.
+
+    Raises:
+        LedElsewhere: it did not finish; rank 0 says why, or is gone.
+        MlrunError: this process failed.
+        KeyboardInterrupt: a signal came, and rank 0 ended the run.
+    """
+    with undisturbed(), joined(place_here()) as group:
+        try:
+            with group.agreeing():
+                plan = plan_of(group.share({}))
+            with ready(plan, group) as prepared:
+                return take_part(plan, prepared, group)
+        except LedElsewhere:
+            raise
+        except Exception as error:
+            from mlrun.machine.distributed import is_lost_connection
+
+            if is_lost_connection(error):
+                raise LedElsewhere(f"rank 0 is gone ({one_line(error)})") from error
+            group.give_up(error)
+            raise
+
+
+def take_part(plan: Plan, prepared: Prepared, group: Group) -> Run:
+    """Does what rank 0 tells until it leaves; returns the finished run."""
+    parts = Parts(plan, prepared)
+    if not follow(prepared.state, Work(parts.begin, parts.evaluate)):
+        raise LedElsewhere("the run did not finish; rank 0 says why")
+    return Run(**group.share({}))
+
+
+class Parts:
+    """What a process that follows trains and evaluates with: images, or features of them."""
+
+    def __init__(self, plan: Plan, prepared: Prepared) -> None:
+        self._plan, self._prepared = plan, prepared
+        self._features: Features | None = None
+
+    def begin(self) -> tuple[Batches, Procedure]:
+        """Returns the batches to train on, and how they are trained on."""
+        inputs = self._prepared.inputs
+        if self._plan.settings.cache_features:
+            self._features = features_of(self._prepared, report=lambda text: None)
+            if self._features is not None:
+                inputs = self._features.instead_of(inputs)
+        return inputs.batches, inputs.procedure
+
+    def evaluate(self, model: nn.Module, part: str, features: bool) -> None:
+        """Evaluates this process's share of a part."""
+        if features and self._features is not None:
+            self._features.evaluate_share(model, part)
+        else:
+            self._prepared.evaluate_share(model, part)

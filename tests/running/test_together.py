@@ -1,0 +1,115 @@
+"""Several processes train one run together, and come to what one process comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from runs import TIMES, logged
+from several import trained_together
+
+import mlrun
+
+DOUBLE = '''
+import mlrun
+from torch import nn
+
+class Double(nn.Module):
+    """In float64, so that rounding is told from faults."""
+
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(shape[0], 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, classes)
+        ).double()
+
+    def forward(self, images):
+        return self.net(images.double())
+
+def double(shape, classes):
+    """A small convolutional network in float64."""
+    return Double(shape, classes)
+
+@mlrun.hookimpl
+def register_models(register):
+    register(double)
+'''
+SETTINGS: dict[str, object] = {
+    "model": "double",
+    "subset": 203,
+    "validation": 0.25,
+    "batch-size": 16,
+    "accumulate": 2,
+    "epochs": 2,
+    "optimiser": "adam",
+    "lr": 0.01,
+    "schedule": "cosine",
+    "mixup": 0.4,
+    "cutmix": 1.0,
+    "ema": 0.9,
+    "rotate": 10,
+    "noise": 0.05,
+    "crop": 1,
+    "class-weights": "balanced",
+    "label-smoothing": 0.1,
+    "clip-norm": 1,
+    "test-variants": "rotate=10+noise=0.1",
+    "log-every": 1,
+    "evaluate-every": "5steps",
+    "visualisers": "confusion-matrix",
+    "log-model": "false",
+}
+
+
+@pytest.fixture
+def plugin(home: Path) -> Path:
+    """A file with the model `double`."""
+    path = home / "double.py"
+    path.write_text(DOUBLE)
+    return path
+
+
+def history(run_id: str) -> dict[str, list[tuple[int, float]]]:
+    """Every metric that a run logged, with all its steps, but for times."""
+    client = MlflowClient()
+    return {
+        name: [(one.step, one.value) for one in client.get_metric_history(run_id, name)]
+        for name in client.get_run(run_id).data.metrics
+        if name not in TIMES
+    }
+
+
+def predictions(run_id: str) -> np.ndarray:
+    """The logits that a run has of the test part, float32 (N, K)."""
+    path = MlflowClient().download_artifacts(run_id, "predictions/test.npz")
+    with np.load(path) as arrays:
+        logits: np.ndarray = arrays["logits"]
+    return logits
+
+
+def assert_same(ours: str, theirs: str, tolerance: float) -> None:
+    """Fails where two runs logged other metrics, at other steps, or values further apart."""
+    here, there = history(ours), history(theirs)
+    assert here.keys() == there.keys()
+    for name, pairs in here.items():
+        assert [step for step, _ in pairs] == [step for step, _ in there[name]], name
+        values = [[value for _, value in some] for some in (pairs, there[name])]
+        # a mixed image counts by its label's share, in float32
+        most = max(tolerance, 1e-7) if "accuracy" in name else tolerance
+        np.testing.assert_allclose(*values, rtol=most, atol=most, err_msg=name)
+
+
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_come_to_the_losses_of_one(
+    store: str, plugin: Path, processes: int
+) -> None:
+    settings = {"plugin": str(plugin), **SETTINGS}
+    alone = mlrun.train(settings).run_id
+    together = trained_together(processes, settings).stdout.strip()
+    assert_same(together, alone, 1e-9)
+    np.testing.assert_allclose(predictions(together), predictions(alone), atol=1e-5)
+    run = logged(together)
+    assert (run.info.status, run.data.params["processes"]) == ("FINISHED", str(processes))
+    assert len(MlflowClient().search_runs([run.info.experiment_id])) == 2

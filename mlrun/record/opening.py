@@ -23,6 +23,7 @@ from mlrun.errors import (
 )
 from mlrun.machine.calls import GRACE, answered
 from mlrun.record import appearance, store
+from mlrun.record.destination import Place, Search
 from mlrun.record.directly import end_directly
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import (
@@ -34,7 +35,6 @@ from mlrun.record.folders import run_folder
 from mlrun.record.journal import Journal
 from mlrun.record.journal_files import Header
 from mlrun.record.noise import silent
-from mlrun.record.place import Place, Search
 from mlrun.record.presence import process_tags
 from mlrun.record.sending import view_in, view_of
 from mlrun.record.store import public

@@ -112,8 +112,8 @@ class SaveState(Callback):
         """Lets go of the state: from here on the model may have other weights."""
         self._state = None
 
-    def break_off(self) -> None:
-        """Saves the state of a training that is broken off between two steps."""
+    def on_interrupt(self) -> None:
+        """Saves the state of the training, which is broken off between two steps."""
         if self._state is not None and self._state.step:
             self._save(self._state, always=True)
 

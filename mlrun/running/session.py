@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
@@ -15,18 +15,15 @@ from mlrun.machine.interrupts import Interrupted, undisturbed
 from mlrun.machine.shortages import Shortage, shortage
 from mlrun.preparing.features import features_of
 from mlrun.record.beginning import Beginning
-from mlrun.record.evaluations import evaluation_tag
 from mlrun.record.leftovers import Leftovers
 from mlrun.record.saved import has_state
 from mlrun.record.tracking import IMPATIENT, RecordFailed, Status
 from mlrun.running.callback_list import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext, Start
-from mlrun.running.data_sets import logged_data_sets
+from mlrun.running.data_log import log_data_sets
 from mlrun.running.outputs import log_results
 from mlrun.running.run import Run
-from mlrun.running.saving import SaveState
 from mlrun.running.testing import Test, Tester
-from mlrun.settings.changes import Variant
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.following import begin_together
 from mlrun.training.loop import fit
@@ -45,7 +42,7 @@ class Session:
         self.beginning = beginning
         self.context, self.tracker, self.progress = context, context.tracker, context.progress
         self.prepared, self.failures = context.prepared, context.failures
-        self.report_link, self.ended, self.told = "", False, False
+        self.report_link, self.ended, self.closed = "", False, False
         settings = context.plan.settings
         self.checkpoints = Checkpoints(
             context.folder, settings.keep, settings.monitor, self.prepared.about
@@ -98,7 +95,7 @@ class Session:
         """Logs what is known before anything is trained."""
         tracker = self.tracker
         tracker.params(self.context.plan.params())
-        self.context.digests.start(self.log_data_sets)
+        self.context.digests.start(partial(log_data_sets, self.context))
         for name, content in self.context.description.files.items():
             if PurePosixPath(name).parts[0] not in tracker.earlier_files:
                 tracker.artifact(name, content)
@@ -108,25 +105,6 @@ class Session:
             if FAILURE in tracker.earlier_files:
                 tracker.remove(FAILURE)
             self.progress.note(f"goes on from {self.context.start.place}")
-
-    def log_data_sets(self) -> None:
-        """Logs the data sets; called from the thread that digests them."""
-        context = self.context
-        sets = logged_data_sets(context.plan, context.prepared, context.digests)
-        if context.start is not None:
-            self.compare_data(context.start.data)
-        self.tracker.inputs(sets)
-        validated = Tester(context).images("val", Variant())
-        self.tracker.tags({evaluation_tag("val"): validated})
-
-    def compare_data(self, before: Mapping[str, str]) -> None:
-        """Names the parts whose images or labels are others than before the run was taken up."""
-        for part, digest_then in before.items():
-            digest_now = self.context.digests.of(part)
-            if digest_now != digest_then:
-                text = f"the data of {part} are others than before: {digest_now}, {digest_then}"
-                self.tracker.tags({f"mlrun.changed.{part}-data": f"{digest_then} to {digest_now}"})
-                self.progress.warn(text)
 
     def train(self) -> None:
         """Trains, on features in the images' place where a part is frozen."""
@@ -159,7 +137,7 @@ class Session:
         tracker, history = self.tracker, self.prepared.state.history
         interrupts.check()
         with undisturbed():
-            self.tell_end(None)
+            self.close_callbacks(None)
         tracker.check()
         self.end("FINISHED", "")
         interrupts.check()  # one that came while it was ended, which it is
@@ -192,8 +170,7 @@ class Session:
             raise RunFailed(f"{run} failed: {failure}", self.tracker.run_id) from failure
         if isinstance(error, Interrupted) and error.whole:
             for callback in self.callbacks:
-                if isinstance(callback, SaveState):
-                    self.closing("state of the training", callback.break_off, SHORT)
+                self.closing("state of the training", callback.on_interrupt, SHORT)
         self.end("KILLED", str(error) or INTERRUPTED)
         self.progress.note(f"{run} ended after {self.prepared.state.epoch} epochs")
 
@@ -207,7 +184,7 @@ class Session:
             self.ended = True
             self.leftovers.stop()
             if status != "FINISHED":
-                self.tell_end(PATIENCE)
+                self.close_callbacks(PATIENCE)
                 wait = min(wait, SHORT if interrupts.count() < 2 else IMPATIENT)
             tracker.close(status, reason, wait)
             tracker.settle()
@@ -221,22 +198,22 @@ class Session:
         if tracker.lost:
             self.progress.warn(f"{tracker.lost} events of the run could be neither kept nor sent")
 
-    def tell_end(self, wait: float | None) -> None:
+    def close_callbacks(self, wait: float | None) -> None:
         """Logs, once, what callbacks still have, and the data sets.
 
         Args:
             wait: seconds at most for pictures, and for digests; None for as long as it takes. With
                 it, what a signal breaks off is left out, and the rest done.
         """
-        if self.told:
+        if self.closed:
             return
-        if self.pictures is not None:
-            self.pictures.patience = wait
-        closed = {f"end of {type(one).__name__}": one.close for one in self.callbacks}
-        for what, close in closed.items():
+        for callback in self.callbacks:
+            callback.patience = wait
+        closes = {f"end of {type(one).__name__}": one.close for one in self.callbacks}
+        for what, close in closes.items():
             self.closing(what, close, wait)
         self.closing("log of the data sets", partial(self.context.digests.close, wait), wait)
-        self.told = True
+        self.closed = True
 
     def closing(self, what: str, close: Callable[[], None], wait: float | None) -> None:
         """Calls `close`, and files `what` if it fails; a signal passes where all is waited for."""

@@ -34,14 +34,12 @@ class DrawPictures(Callback):
     Attributes:
         log: of the pictures.
         tables: of the end, by name.
-        patience: seconds that `close` renders pictures for at most; None for as long as it takes.
     """
 
     def __init__(self, context: RunContext) -> None:
         self._context, self._visualisers = context, context.plan.visualisers
         self.log = PictureLog(context.tracker, context.folder, context.prepared.device)
         self.tables: dict[str, Table] = {}
-        self.patience: float | None = None
         self._notes: list[str] = []
         self._keys = Keys()
         self._kept = {one.prefix: Kept(context.folder / "values") for one in self._visualisers}

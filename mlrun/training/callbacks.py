@@ -56,13 +56,17 @@ class Callback:
     `fit` calls `on_train_begin`, then `on_epoch_end` for the untrained model, and for each epoch
     `on_step_end` after each step, `on_evaluate` where parts are evaluated between two steps, and
     `on_epoch_end`; at last `on_train_end`. After that the run tests the best weights and calls
-    `on_test_end`. `close` is called however the run ends, perhaps more than once.
+    `on_test_end`. Where a signal ends the training between two steps, `on_interrupt` is called.
+    `close` is called however the run ends, perhaps more than once.
 
     Callbacks are called in their order, in the training's thread, which waits for them. They must
     not change the model, its gradients or random states. One may set `state.stopped` to a reason:
     then the training ends after the epoch, which is evaluated, if need be in a second
     `on_epoch_end`. What one raises ends the run as FAILED; what its `close` raises does not.
     """
+
+    patience: float | None = None
+    """Seconds that `close` may take for what can be left out; None for as long as it takes."""
 
     def on_train_begin(self, state: TrainingState, length: Length) -> None:
         """The training is about to begin."""
@@ -81,6 +85,9 @@ class Callback:
 
     def on_train_end(self, state: TrainingState) -> None:
         """The last step is done, or training was stopped for the reason in `state.stopped`."""
+
+    def on_interrupt(self) -> None:
+        """A signal ends the training, between two steps; `on_train_end` is not called."""
 
     def on_test_end(self, state: TrainingState, best_epoch: int, tested: Evaluation) -> None:
         """The weights of the best epoch, which the evaluated model has now, were tested.

@@ -20,8 +20,9 @@ from mlrun.record.journal_files import EVENTS, LOCK, Header
 from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send
 from mlrun.record.lookup import answering
+from mlrun.record.onward import onward
 from mlrun.record.presence import is_of_another_host
-from mlrun.record.saved import FOLDER, best_saved, can_resume, weights_in
+from mlrun.record.saved import FOLDER, best_saved, weights_in
 from mlrun.training.checkpoint_files import LAST
 
 REASON = "its process was gone: killed, or its machine went down (found by mlrun doctor)"
@@ -61,9 +62,7 @@ def end_lost(client: MlflowClient, run_id: str, wait: float, trouble: Callable[[
         run = client.get_run(run_id)
         rest = ""
         if run.info.status in ("FAILED", "KILLED"):
-            rest = "; nothing to go on from was saved"
-            if can_resume(client, run_id):
-                rest = f"; go on with: mlrun resume {run_id}"
+            rest = f"; {onward(client, run_id, run.data.tags)}"
     if sent.left:
         rest = f"; {sent.left} events are left ({sent.reason}), send them with: mlrun sync {run_id}"
     return f"{named(run_id, run)}: {sent.sent} events sent, it is {run.info.status} now{rest}"

@@ -117,7 +117,7 @@ def finding_of(client: MlflowClient, run_id: str, run: Any | None = None) -> Fin
     if run is not None and run.info.lifecycle_stage == "active":
         run, presence = look_after(client, run)
         if presence is not None:
-            told = about(client, run_id, presence)
+            told = about(client, run_id, run.data.tags, presence)
             if presence.state == "unknown":
                 told += f"; if it is gone, end it with: mlrun doctor --fix {run_id}"
             cure: Cure = "fix" if presence.is_gone else ""

@@ -24,7 +24,7 @@ from mlrun.finished.provenance import (
 )
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.logged import LoggedRun, find_run
-from mlrun.record.saved import can_resume
+from mlrun.record.onward import onward
 from mlrun.running.description import Description
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.repetition import Repetition
@@ -159,8 +159,8 @@ def check_finished(run: LoggedRun) -> None:
     told = f"it is {run.status}: {run.tags.get('mlrun.reason', 'no reason is known')}"
     if run.presence is not None:
         told = run.why_none()
-    elif can_resume(run.client, run.run_id):
-        told += f"; go on with: mlrun resume {run.run_id}"
+    else:
+        told += f"; {onward(run.client, run.run_id, run.tags)}"
     raise MlrunError(f"run {run.run_id} is not finished, so it cannot be reproduced ({told})")
 
 

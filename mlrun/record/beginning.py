@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlrun.record.folders import state_folder
-from mlrun.record.presence import PROCESS_TAG
 
+PROCESS_TAG = "mlrun.process"  # of a run: the number of the process that is at it
 SETTINGS_TAG = "mlrun.settings_sha256"  # of a run: the SHA-256 of its settings.yaml
 
 

@@ -101,7 +101,8 @@ def send(
             outbox.start()
             left = outbox.close(wait)
             is_lost = not left and not journal.ended and logged.info.status == "RUNNING"
-            note = about(client, run.run_id, Presence("lost")) if is_lost else ""
+            gone = Presence("lost")
+            note = about(client, run.run_id, logged.data.tags, gone) if is_lost else ""
     except MlrunError:
         raise
     except Exception as error:  # MLflow's own, SQLAlchemy's, a missing driver

@@ -19,6 +19,7 @@ from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
 from mlrun.record.lookup import answering, look_up, open_store
+from mlrun.record.onward import onward
 from mlrun.record.presence import Presence, about, look_after, status_of
 from mlrun.record.run_files import Unreadable, add_file, download
 from mlrun.record.saved import SavedWeights, best_epoch_of, best_saved, weights_in
@@ -137,11 +138,14 @@ class LoggedRun:
     def why_none(self) -> str:
         """Returns why the run has no checkpoints."""
         if self.presence is not None:
-            return about(self.client, self.run_id, self.presence)
+            return about(self.client, self.run_id, self.tags, self.presence)
+        on = ""
+        if self.status in ("FAILED", "KILLED"):
+            on = f"; {onward(self.client, self.run_id, self.tags)}"
         return {
             "RUNNING": "it is still running",
-            "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}",
-            "KILLED": "it was killed before its first epoch was done",
+            "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}{on}",
+            "KILLED": f"it was killed before its first epoch was done{on}",
             "FINISHED": "its tag mlrun.best_epoch names no epoch",
         }.get(self.status, "it is not finished")
 

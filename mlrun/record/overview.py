@@ -71,7 +71,7 @@ def row_of(client: MlflowClient, run: Any, experiments: Mapping[str, str]) -> Ro
     last = run.info.end_time or (presence.last if presence and presence.is_gone else None)
     note = ""
     if presence is not None and presence.is_gone:
-        note = about(client, run_id, presence)
+        note = about(client, run_id, tags, presence)
     return Row(
         run_id=run_id,
         name=run.info.run_name or run_id[:8],

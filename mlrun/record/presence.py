@@ -19,13 +19,14 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError, encodable
+from mlrun.record.beginning import PROCESS_TAG
 from mlrun.record.folders import run_folder, state_folder
 from mlrun.record.journal_files import EVENTS, LOCK
 from mlrun.record.ledger import ledger_of
-from mlrun.record.saved import can_resume
+from mlrun.record.onward import onward
 
 State = Literal["alive", "lost", "unsent", "elsewhere", "unknown"]
-HOST_TAG, PROCESS_TAG, STATE_TAG = "mlrun.host", "mlrun.process", "mlrun.state_folder"
+HOST_TAG, STATE_TAG = "mlrun.host", "mlrun.state_folder"
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,13 @@ class Presence:
         return self.state in ("lost", "unsent")
 
 
-def about(client: MlflowClient, run_id: str, presence: Presence) -> str:
+def about(client: MlflowClient, run_id: str, tags: Mapping[str, str], presence: Presence) -> str:
     """Returns what became of the process of a run, and what can be done, for the user."""
     rest = ""
     if presence.unsent:
         rest = f"; {presence.unsent} of its events are unsent, send them with: mlrun sync {run_id}"
     if presence.state == "lost":
-        on = "nothing to go on from was saved"
-        if can_resume(client, run_id):
-            on = f"go on with: mlrun resume {run_id}"
+        on = onward(client, run_id, tags)
         return f"it is lost, its process is gone; {on}; end it with: mlrun doctor --fix{rest}"
     return {
         "alive": "it is still running",

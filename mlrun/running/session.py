@@ -190,6 +190,8 @@ class Session:
             tracker.settle()
         if status != "FINISHED" and has_state(self.context.folder):
             self.progress.note(f"resume it with: mlrun resume {tracker.run_id}")
+        elif status == "KILLED":
+            self.progress.note(f"begin it again with: mlrun resume {tracker.run_id}")
         if tracker.left:
             self.progress.warn(
                 f"{tracker.left} events of the run are not in the tracking store yet "

@@ -72,20 +72,25 @@ def test_a_lost_run_is_ended_with_what_it_had_and_can_go_on(store: str, command:
     assert command("doctor")[0] == 0
 
 
-@pytest.mark.parametrize("where", ["previous.pt", "MLflow", "nowhere"])
-def test_how_to_go_on_is_said_where_a_state_is_saved(
+@pytest.mark.parametrize("where", ["previous.pt", "MLflow", "only settings", "nowhere"])
+def test_how_it_goes_on_is_said_by_what_is_saved(
     store: str, home: Path, command: Command, where: str
 ) -> None:
     run_id = lost(store, LOSS)
     if where == "MLflow":
         (home / "last.pt").write_bytes(b"state")
         MlflowClient().log_artifact(run_id, str(home / "last.pt"), "checkpoints")
+    elif where == "only settings":
+        MlflowClient().log_text(run_id, "model: mlp", "settings.yaml")
     elif where != "nowhere":
         save(run_id, where)
+    on = f"go on with: mlrun resume {run_id}"
+    if where == "only settings":
+        on = f"no state was saved, begin it again with: mlrun resume {run_id}"
+    elif where == "nowhere":
+        on = "nothing to go on from was saved"
+    assert f"it is lost, its process is gone; {on}; end it" in command("runs")[2]
     _, stdout, _ = command("doctor", "--fix")
-    on = "nothing to go on from was saved"
-    if where != "nowhere":
-        on = f"go on with: mlrun resume {run_id}"
     assert stdout.splitlines()[0].endswith(f"it is FAILED now; {on}")
     assert run_folder(run_id).exists() == (where == "previous.pt")
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killed import killed as at_place
 from lost import dead_process, opened, status
 from mlflow import MlflowClient
 from PIL import Image
-from runs import artifacts, history
+from runs import QUICK, artifacts, history
 
 from mlrun.errors import MlrunError
 from mlrun.preparing.weights import best_weights
@@ -126,6 +127,21 @@ def test_a_killed_run_is_lost_and_its_best_weights_are_used(
     code, _, stderr = command("report", killed)
     assert stderr.startswith(f"Warning: {resume}")
     assert '<span class="status lost">lost</span>' in Path(f"report-{killed[:8]}.html").read_text()
+
+
+def test_one_that_begins_again_says_so_everywhere_until_it_has_done_so(
+    store: str, command: Command, tmp_path: Path
+) -> None:
+    run_id = at_place(QUICK, "step", 2)  # before its first state
+    on = f"no state was saved, begin it again with: mlrun resume {run_id}"
+    image = picture(tmp_path / "image.png")
+    lines = [("runs",), ("doctor",), ("predict", run_id, image), ("evaluate", run_id)]
+    for line in [*lines, ("doctor", "--fix"), *lines[2:], ("reproduce", run_id)]:
+        _, stdout, stderr = command(*line)
+        assert on in f"{stdout}{stderr}", line
+    code, _, stderr = command("resume", run_id)
+    assert code == 0, stderr
+    assert "goes on from the beginning, for no state was saved" in stderr
 
 
 def test_one_of_which_nothing_is_saved_says_so(

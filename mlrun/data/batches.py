@@ -29,7 +29,8 @@ class Batching:
         it, from 0, and which images those are, or None for all; what it returns goes out in their
         place.
     group: the processes that train together, each on its rows of each batch.
-    ahead: how many rows go out before these: 1 where images are mixed with the one before them.
+    ahead: how many rows go out before those of each of the `accumulate` batches: 1 where images are
+        mixed with the one before them.
     """
 
     batch_size: int
@@ -122,7 +123,8 @@ class Batches:
 
     def part(self, size: int) -> Part | None:
         """Returns which images of a batch of that size are this process's; None for all."""
-        return Part.of(self.batching.group, size, self.batching.ahead)
+        batching = self.batching
+        return Part.of(batching.group, size, batching.batch_size, batching.ahead)
 
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""

@@ -9,32 +9,60 @@ from torch import Tensor
 
 from mlrun.machine.group import Group
 
+STAND_INS = 2  # models are not made for no image at all, and one alone batch normalisation refuses
+
 
 class Part(NamedTuple):
     """Which images of a batch those are that one of several processes has.
 
-    whole: how many the batch has. places: theirs in it, int64 (n,), on the CPU.
+    A batch that goes through the model in pieces, one after another, is shared piece by piece: the
+    images that meet in the model are the same, however many processes there are.
+
+    whole: how many images the batch has. places: theirs in it, int64 (n,), on the CPU.
+    counts: of each piece, how many are this process's; where that is 0, others stand in.
     """
 
     whole: int
     places: Tensor
+    counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, group: Group, whole: int, ahead: int) -> Part | None:
+    def of(cls, group: Group, whole: int, at_once: int, ahead: int = 0) -> Part | None:
         """Returns the part of a batch of `whole` images that this process has; None for all.
 
-        Before it come as many as are `ahead`, from the batch's end for the first one. A process
-        that has none takes the first image twice: models are not made for no image at all, and
-        one alone batch normalisation refuses.
+        Args:
+            group: the processes.
+            whole: images of the batch.
+            at_once: of a piece; the last one may have fewer.
+            ahead: how many come before those of each piece, from the batch's end for the first.
         """
         if group.size == 1:
             return None
-        own = group.rows(whole)
-        if not own:
-            return cls(whole, torch.zeros(2 + ahead, dtype=torch.int64))
-        return cls(whole, torch.arange(own.start - ahead, own.stop) % whole)
+        places, counts = [], []
+        for start in range(0, whole, at_once):
+            own = group.rows(min(at_once, whole - start))
+            counts.append(len(own))
+            if own:
+                places.append(torch.arange(start + own.start - ahead, start + own.stop) % whole)
+            else:
+                places.append(torch.full((STAND_INS + ahead,), start))
+        return cls(whole, places[0] if len(places) == 1 else torch.cat(places), tuple(counts))
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many images go through the model with each piece, without those ahead."""
+        return [count or STAND_INS for count in self.counts]
 
 
 def cut(rows: Tensor, part: Part | None) -> Tensor:
     """Returns the rows of a batch that are this process's."""
     return rows if part is None else rows[part.places.to(rows.device)]
+
+
+def without_ahead(rows: Tensor, part: Part) -> Tensor:
+    """Returns a process's rows of a batch without those that come ahead in each piece, if any."""
+    ahead = (len(rows) - sum(part.sizes)) // len(part.sizes)
+    if not ahead:
+        return rows
+    pieces = rows.split([ahead + size for size in part.sizes])
+    return torch.cat([piece[ahead:] for piece in pieces]) if len(pieces) > 1 else rows[ahead:]

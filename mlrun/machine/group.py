@@ -39,8 +39,9 @@ class Group:
     def rows(self, count: int, rank: int | None = None) -> range:
         """Returns which of `count` rows are this rank's, or another's; the first get one more."""
         rank = self.rank if rank is None else rank
-        start, end = -(-count * rank // self.size), -(-count * (rank + 1) // self.size)
-        return range(start, end)
+        each, more = divmod(count, self.size)
+        start = rank * each + min(rank, more)
+        return range(start, start + each + (rank < more))
 
     def tell(self, *numbers: float) -> None:
         """Sends the others, who wait in `hear`, up to eight numbers; rank 0 alone does so."""

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mlrun.data.parts import Part, cut
-from mlrun.machine.group import Group
+from mlrun.data.parts import Part, cut, without_ahead
 from mlrun.machine.randomness import derive_seed, seed_step
 from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
@@ -22,14 +21,14 @@ class Targets(NamedTuple):
 
     labels, others: int64 (n,); the images' own, and those that were mixed in.
     share: of an image's own label, 0–1.
-    weight: of these images' mean loss in the step's, 0–1: their share of its examples.
+    rows: how many of them count: all, or none where they stand in.
     examples: of the whole step.
     """
 
     labels: Tensor
     others: Tensor
     share: float
-    weight: float
+    rows: int
     examples: int
 
 
@@ -51,7 +50,7 @@ class Step:
         self, state: TrainingState, procedure: Procedure, batch_size: int, device: torch.device
     ) -> None:
         self.state, self.procedure, self.device = state, procedure, device
-        self.at_once = -(-batch_size // state.group.size)
+        self.at_once = batch_size
         groups = state.optimiser.param_groups
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.loss_of, self.alone = losses_of(state, procedure)
@@ -79,12 +78,11 @@ class Step:
             seed = derive_seed(procedure.seed, "mixing", epoch, step)
             mixed = procedure.mixing(images, seed=seed)
             images, others, share = mixed.images, labels.roll(1), mixed.share
-        targets = Targets(labels, others, share, 1.0, len(labels))
-        own = len(labels)
-        if state.group.size > 1:
-            own = len(state.group.rows(own))
-            images, targets = own_part(images, targets, state.group)
-        loss, logits = self.backward(images, targets)
+        targets = Targets(labels, others, share, len(labels), len(labels))
+        part = Part.of(state.group, len(labels), self.at_once)
+        if part is not None:
+            images, targets = own_part(images, targets, part)
+        loss, logits = self.backward(images, targets, part)
         if procedure.clip_norm:
             state.scaler.unscale_(state.optimiser)
             nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
@@ -93,23 +91,27 @@ class Step:
         state.step += 1
         if state.average is not None:
             state.average.update(state.step)
+        own = targets.rows
         return loss, Answers(logits[:own], targets.labels[:own], targets.others[:own], share)
 
-    def backward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+    def backward(
+        self, images: Tensor, targets: Targets, part: Part | None
+    ) -> tuple[Tensor, Tensor]:
         """Computes the gradients of one step; returns its mean loss and its logits, both detached.
 
         The images go through the model as many at once as a batch has. Of several processes, each
         returns what its images add to the loss; the gradients are those of all.
         """
-        labels, others, share, weight, _ = targets
-        if len(labels) <= self.at_once:  # as a rule; to cut the batch would cost as much as a layer
+        if targets.examples <= self.at_once:  # as a rule
             return self.backward_part(images, targets)
         results = []
-        parts = [tensor.split(self.at_once) for tensor in (images, labels, others)]
-        for place, (inputs, own, other) in enumerate(zip(*parts, strict=True), 1):
-            part = Targets(own, other, share, weight * (len(own) / len(labels)), targets.examples)
-            with nullcontext() if place == len(parts[0]) else self.alone():
-                results.append(self.backward_part(inputs, part))
+        sizes = self.at_once if part is None else part.sizes
+        pieces = [tensor.split(sizes) for tensor in (images, targets.labels, targets.others)]
+        counts = [len(labels) for labels in pieces[1]] if part is None else part.counts
+        for place, (inputs, own, other, rows) in enumerate(zip(*pieces, counts, strict=True), 1):
+            some = Targets(own, other, targets.share, rows, targets.examples)
+            with nullcontext() if place == len(counts) else self.alone():
+                results.append(self.backward_part(inputs, some))
         losses, logits = zip(*results, strict=True)
         return torch.stack(losses).sum(), torch.cat(logits)
 
@@ -133,13 +135,11 @@ def seed_of(seed: int, epoch: int, rank: int) -> int:
     return derive_seed(seed, "model", *names) >> 1
 
 
-def own_part(images: Tensor, targets: Targets, group: Group) -> tuple[Tensor, Targets]:
+def own_part(images: Tensor, targets: Targets, part: Part) -> tuple[Tensor, Targets]:
     """Returns this process's images of a step, without those ahead of them, and their targets."""
     labels, others, share, _, examples = targets
-    part = Part.of(group, examples, 0)
-    weight = len(group.rows(examples)) / examples
-    own = Targets(cut(labels, part), cut(others, part), share, weight, examples)
-    return images[len(images) - len(own.labels) :], own
+    own = Targets(cut(labels, part), cut(others, part), share, sum(part.counts), examples)
+    return without_ahead(images, part), own
 
 
 class Loss(nn.Module):
@@ -151,14 +151,14 @@ class Loss(nn.Module):
 
     def forward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """Returns what the images add to the mean loss of their step, and their logits (n, K)."""
-        labels, others, share, weight, _ = targets
+        labels, others, share, rows, examples = targets
         procedure = self.procedure
         with procedure.precision.autocast():
             logits = procedure.forward(self.model, images)
         loss = procedure.loss_of(logits, labels)
         if share < 1:
             loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
-        return loss * weight if weight < 1 else loss, logits.detach()
+        return loss * (rows / examples) if rows < examples else loss, logits.detach()
 
 
 def losses_of(state: TrainingState, procedure: Procedure) -> tuple[LossOf, Alone]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from mlrun.errors import RunFailed
 from mlrun.record.events import Event
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import Journal
-from mlrun.record.journal_files import Header
+from mlrun.record.journal_files import EVENTS, Header
 from mlrun.record.store import public
 
 BRIEF = {**QUICK, "sync_wait": 1}
@@ -102,6 +104,44 @@ def test_a_failed_run_of_which_something_is_left_keeps_its_own_reason(bar: Path)
     run = only_run()
     assert run.data.tags["mlrun.reason"].startswith("the validation loss is ")
     assert any("send them with: mlrun sync" in line for line in told.lines)
+
+
+class Filling(Recorder):
+    """Fills the disk for the journal of the run, once a line or an epoch says so."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        self.fill(text)
+
+    def epoch(self, epoch: int, metrics: object) -> None:
+        self.fill(f"epoch {epoch}")
+
+    def fill(self, text: str) -> None:
+        if not text.startswith(self.moment):
+            return
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # of the listing itself
+                if link.readlink().name == EVENTS:
+                    full = os.open("/dev/full", os.O_RDWR)
+                    os.dup2(full, int(link.name))
+                    os.close(full)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it needs Linux's full device")
+@pytest.mark.parametrize("moment", ["run ", "epoch 1", "test (best weights"])
+def test_a_run_whose_record_cannot_be_written_does_not_end_finished(
+    store: str, moment: str
+) -> None:
+    reason = "the record of the run cannot be written: disk full"
+    with pytest.raises(RunFailed, match=reason):
+        mlrun.train({**BRIEF, "epochs": 2}, progress=Filling(moment))
+    run = only_run()
+    assert run.info.status == "FAILED"  # the end is sent without the journal
+    assert run.data.tags["mlrun.reason"].startswith(reason)
 
 
 def test_what_lasts_or_was_killed_is_not_named_by_sync_unless_asked_for(

@@ -72,7 +72,10 @@ def inputs_of(
         "package": {"python": head.get("python"), **computing},
         "setting": dict(deciding(params)),
         "data": dict(data),
-        "start": {"weights": tags.get("mlrun.init_from")},
+        "start": {
+            "weights": tags.get("mlrun.init_from"),
+            "run": tags.get("mlrun.continues"),
+        },
         "plugin": dict(plugins(tags)),
         "code": {"version": tags.get("mlrun.version"), **code},
         "device": {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mlrun.data.digests import digest_like
 from mlrun.errors import MlrunError, RunFailed
 from mlrun.finished.agreement import Agreement, agreement, compared_metrics, outcome_of
+from mlrun.finished.longer import CONTINUES, STARTS, continued_start
 from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import (
     ENVIRONMENT,
@@ -115,8 +117,13 @@ def reproduce(
         tell(changed, first, shown)
 
     threads = number_in(first.tags.get("mlrun.threads", ""))
-    repetition = Repetition(first.run_id, threads, steps, begin)
-    run = train(plan, progress=shown, repetition=repetition)
+    with tempfile.TemporaryDirectory() as folder:
+        repetition = Repetition(first.run_id, threads, steps, begin)
+        if CONTINUES in first.tags:
+            taken = {name: first.tags[name] for name in STARTS if name in first.tags}
+            start = partial(continued_start, first, folder=Path(folder))
+            repetition = replace(repetition, tags=taken, start=start)
+        run = train(plan, progress=shown, repetition=repetition)
     second, agreed = compared(first, run)
     result = Reproduction(first.run_id, run, agreed, tuple(changed), tuple(unrecorded(before)))
     second.add({}, step=0, tags={VERDICT: result.verdict}, files={})
@@ -147,13 +154,7 @@ def compared(first: LoggedRun, run: Run) -> tuple[LoggedRun, Agreement]:
 
 
 def check_finished(run: LoggedRun) -> None:
-    """Raises MlrunError unless the run ended well, and started with its first step."""
-    before = run.tags.get("mlrun.continues")
-    if before:
-        raise MlrunError(
-            f"run {run.run_id} went on from the last state of run {before}, which its settings "
-            f"alone do not lead to; reproduce that one, and go on with it for longer: mlrun resume"
-        )
+    """Raises MlrunError unless the run ended well."""
     if run.status == "FINISHED":
         return
     told = f"it is {run.status}: {run.tags.get('mlrun.reason', 'no reason is known')}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlrun.errors import MlrunError, contained
 from mlrun.finished.last_state import fetch, parts_of, place_of, restore, saved_state
-from mlrun.finished.longer import go_on_longer
+from mlrun.finished.longer import CONTINUES, continued_start, go_on_longer
 from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import tell_changes
 from mlrun.machine import interrupts
@@ -22,6 +24,7 @@ from mlrun.record.trust import trust_file
 from mlrun.running.context import Start
 from mlrun.running.description import describe_run
 from mlrun.running.progress import Progress, Silent
+from mlrun.running.repetition import repeated
 from mlrun.running.run import Run
 from mlrun.running.together import follow_run, ready_together
 from mlrun.running.train import run_session
@@ -86,9 +89,10 @@ def resume(
 
 def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
     """Goes on with a run from its last state, in the same MLflow run."""
-    with ready_together(plan) as prepared:
+    with ready_together(plan) as prepared, tempfile.TemporaryDirectory() as folder:
         use_number_of_threads(run.tags.get("mlrun.threads", ""), prepared.device)
-        start = start_of(run, prepared, progress)
+        prepared = repeated(prepared, run.tags)
+        start = start_of(run, prepared, Path(folder), progress)
         if not prepared.state.step:
             start_from(plan, prepared)
         description = describe_run(plan, prepared)
@@ -121,18 +125,20 @@ def check_status(run: LoggedRun, longer: Mapping[str, object], *, gone: bool) ->
         )
 
 
-def start_of(run: LoggedRun, prepared: Prepared, shown: Progress) -> Start:
-    """Puts the training where the run left it, and returns what else it goes on from."""
+def start_of(run: LoggedRun, prepared: Prepared, folder: Path, shown: Progress) -> Start:
+    """Puts the training where the run left it, and returns what else it goes on from.
+
+    `folder` takes files that are needed until the run is opened.
+    """
     saved = saved_state(run, shown.warn)
-    place = "the beginning, for no state was saved"
     if saved is not None:
         restore(run, prepared, saved)
         fetch(run, saved, shown.warn)
-        place = place_of(prepared)
+        start = Start(place_of(prepared), saved["callbacks"])
+    elif CONTINUES in run.tags:
+        start = continued_start(run, prepared, folder)
+    else:
+        start = Start("the beginning, for no state was saved")
     earlier = run.tags.get(RESUMED, "")
-    return Start(
-        place,
-        {} if saved is None else saved["callbacks"],
-        data=parts_of(run),
-        tags={RESUMED: f"{earlier}; {place}" if earlier else place},
-    )
+    told = {RESUMED: f"{earlier}; {start.place}" if earlier else start.place}
+    return replace(start, data=parts_of(run), tags=told)

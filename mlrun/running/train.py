@@ -23,7 +23,7 @@ from mlrun.running.context import RunContext, Start
 from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description, describe_run
 from mlrun.running.progress import Progress, Silent
-from mlrun.running.repetition import TAG, Repetition
+from mlrun.running.repetition import Repetition
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
 from mlrun.running.together import concluded, follow_run, for_place, ready_together
@@ -95,7 +95,8 @@ def prepared_run(
         with ready_together(plan) as prepared:
             if repetition is not None:
                 prepared = repetition.applied(prepared)
-            start = start_from(plan, prepared)
+            begun = repetition.start(prepared) if repetition and repetition.start else None
+            start = start_from(plan, prepared) if begun is None else None
             description = describe_run(plan, prepared)
             for name in plan.settings.plugin:
                 trust_file(Path(name).expanduser())
@@ -103,7 +104,7 @@ def prepared_run(
                 description.tags["mlrun.init_from"] = start.tag
                 progress.note(str(start))
             if repetition is not None:
-                description.tags[TAG] = repetition.run_id
+                description.tags.update(repetition.own_tags)
                 repetition.begin(plan, prepared, description)
             home, tags = plan.settings.experiment, description.tags
             return run_session(
@@ -112,6 +113,7 @@ def prepared_run(
                 description,
                 progress,
                 lambda: opening.open_run(plan.run_name, home, tags, search),
+                begun,
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from runs import QUICK, artifacts_of, history, logged, plugin, read
+from runs import QUICK, Recorder, artifacts_of, history, logged, plugin, read
 
 import mlrun
 from mlrun.finished.reproduce import compared, reproduce
 from mlrun.record.logged import find_run
+from mlrun.training.state import TrainingState
 
 Command = Callable[..., tuple[int, str, str]]
 ONE_LAYER = """
@@ -41,6 +43,18 @@ def numbered(root):
 def register_datasets(register):
     register(numbered)
 """
+
+
+class InterruptsAt(Recorder):
+    """Sends SIGINT to the process at a step."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def step(self, state: TrainingState, tally: object) -> None:  # type: ignore[override]  # Recorder takes anything
+        if state.step == self.at:
+            signal.raise_signal(signal.SIGINT)
 
 
 def in_artifact(run_id: str, path: str, old: str, new: str) -> None:
@@ -224,11 +238,52 @@ def test_a_run_that_is_not_finished_is_refused(
     assert f"run {finished} is not finished, so it cannot be reproduced ({told}" in stderr
 
 
-def test_a_run_that_continues_another_is_refused(finished: str, command: Command) -> None:
-    MlflowClient().set_tag(finished, "mlrun.continues", "abcd")
-    code, _, stderr = command("reproduce", finished)
-    assert (code, len(stderr.splitlines()), runs_of_store()) == (2, 1, 1)
-    assert f"run {finished} went on from the last state of run abcd" in stderr
+def test_a_run_that_went_on_for_longer_is_made_again_from_where_it_began(
+    store: str, command: Command
+) -> None:
+    short = mlrun.train({**QUICK, "steps": 60, "keep": 1}).run_id
+    longer = mlrun.resume(short, longer={"epochs": 3}).run_id
+    again = reproduce(longer)
+    assert (again.agreement.word, again.changed) == ("identical", ())
+    tags = logged(again.run.run_id).data.tags
+    assert tags["mlrun.continues"] == short
+    third = reproduce(again.run.run_id)
+    assert third.agreement.word == "identical"
+
+    def refused(why: str) -> None:
+        before = runs_of_store()
+        code, _, stderr = command("reproduce", longer, "--quiet")
+        assert (code, len(stderr.splitlines()), runs_of_store()) == (2, 1, before)
+        assert f"run {longer} went on from the last state of run {short}, which {why}" in stderr
+
+    client, then = MlflowClient(), tags["mlrun.continues_weights_sha256"]
+    client.set_tag(longer, "mlrun.continues_weights_sha256", "0" * 64)
+    refused(f"is another now: its weights were sha256 00000000…, and are {then[:8]}…")
+    client.set_tag(longer, "mlrun.continues_weights_sha256", then)
+    (artifacts_of(short) / "checkpoints" / "last.pt").write_bytes(b"damaged")
+    refused(f"cannot be had: run {short} cannot go on: the state ")
+    client.delete_run(short)
+    refused(f"cannot be had: run {short} was deleted")
+
+
+@pytest.mark.parametrize("step", [2, 60])  # before its first state, and after it
+def test_a_reproduction_that_is_interrupted_is_resumed_by_steps_not_by_its_clock(
+    store: str, step: int
+) -> None:
+    clock = {**QUICK, "epochs": 1000, "time_limit": 0.003}
+    whole = mlrun.train({**QUICK, "epochs": 1000, "steps": 90}).run_id
+    first = mlrun.train(clock).run_id
+    client = MlflowClient()
+    client.set_tag(first, "mlrun.steps", "90")  # as on a machine of another speed
+    client.set_tag(first, "mlrun.weights_sha256", logged(whole).data.tags["mlrun.weights_sha256"])
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(first, progress=InterruptsAt(step))
+    (run,) = [r for r in client.search_runs(["0"]) if r.info.status == "KILLED"]
+    assert mlrun.resume(run.info.run_id).run_id == run.info.run_id
+    tags = logged(run.info.run_id).data.tags
+    assert tags["mlrun.steps"] == "90"
+    assert "mlrun.stopped" not in tags
+    assert tags["mlrun.weights_sha256"] == logged(whole).data.tags["mlrun.weights_sha256"]
 
 
 @pytest.mark.parametrize(

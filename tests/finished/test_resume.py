@@ -14,7 +14,7 @@ import pytest
 from killed import killed
 from lost import journal_of, opened
 from mlflow import MlflowClient
-from runs import QUICK, Recorder, artifacts, logged, plugin, read, steps
+from runs import QUICK, Recorder, artifacts, artifacts_of, logged, plugin, read, steps
 
 import mlrun
 from benchmarks.reliability.contents import Contents, contents, difference
@@ -283,6 +283,23 @@ def test_a_finished_run_goes_on_for_longer_as_a_new_one(store: str) -> None:
     # and its weights may stay the best
     again = mlrun.resume(longer.run_id, longer={"epochs": 5})
     assert artifacts(again.run_id, "checkpoints") == [f"epoch-{again.best_epoch}.pt", "last.pt"]
+
+
+def test_one_that_went_on_for_longer_and_is_killed_before_its_first_state_begins_there_again(
+    store: str,
+) -> None:
+    short = mlrun.train({**QUICK, "steps": 60, "keep": 1}).run_id
+    whole = mlrun.resume(short, longer={"epochs": 3}).run_id
+    with pytest.raises(KeyboardInterrupt):
+        mlrun.resume(short, longer={"epochs": 3}, progress=Interrupts(70))
+    run_id = MlflowClient().search_runs(["0"])[0].info.run_id
+    for name in ("last.pt", "previous.pt"):
+        (run_folder(run_id) / name).unlink(missing_ok=True)
+    (artifacts_of(run_id) / "checkpoints" / "last.pt").unlink()
+    told = Recorder()
+    mlrun.resume(run_id, progress=told)
+    assert f"goes on from within epoch 2, step 60, of run {short}" in told.lines
+    same(store, run_id, whole)
 
 
 @pytest.mark.parametrize(

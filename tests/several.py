@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+SCRIPT = """
+import json, os, sys
+import mlrun
+
+ids = [mlrun.train(settings).run_id for settings in json.loads(sys.argv[1])]
+if os.environ["RANK"] == "0":
+    print(json.dumps(ids))
+"""
 TIMEOUT = 240.0  # seconds; one run takes some
 
 
@@ -30,8 +41,26 @@ def trained_together(
         code: the exit code that is expected.
         environment: variables besides those that are there.
     """
+    return ended(command(processes, settings, *more), code, environment)
+
+
+def trained_by_script(processes: int, settings: Sequence[Mapping[str, object]]) -> list[str]:
+    """The ids of runs, one for each of the settings, that a script of so many processes trained."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "script.py"
+        script.write_text(SCRIPT)
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        several = [*start, f"--nproc-per-node={processes}", str(script), json.dumps(settings)]
+        ids: list[str] = json.loads(ended(several, 0, {}).stdout)
+        return ids
+
+
+def ended(
+    arguments: list[str], code: int, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """What a command came to and printed; fails where its exit code is another."""
     with subprocess.Popen(
-        command(processes, settings, *more),
+        arguments,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,10 +16,12 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from mlrun.errors import LedElsewhere, MlrunError, contained, one_line
 from mlrun.machine.group import Group
+from mlrun.machine.interrupts import deadly
 from mlrun.machine.place import Place
 
 T = TypeVar("T")
@@ -27,6 +31,7 @@ JOINING = timedelta(minutes=10)  # how long one waits for the others at the star
 PATIENCE = timedelta(days=30)  # how long one waits for the first, which may draw for hours
 ANSWER = timedelta(minutes=30)  # how long tensors of a step are waited for; torch's own default
 WORD = 8  # numbers in a message
+_meetings = itertools.count()  # of this process: a script may train one run after another
 LAST_WORDS = 3.0  # seconds that the reason of one which failed is waited for
 
 
@@ -137,7 +142,7 @@ class SeveralProcesses(Group):
     @contextmanager
     def one_on_this_host_first(self) -> Iterator[None]:
         """Has others of a host wait for the end of its first process's block."""
-        key = f"mlrun/went-first/{self.rank - self.place.local_rank}"
+        key = f"went-first/{self.rank - self.place.local_rank}"
         while self.place.local_rank and not self._store.check([key]):
             time.sleep(0.05)
         try:
@@ -154,7 +159,7 @@ class SeveralProcesses(Group):
     def give_up(self, error: BaseException) -> None:
         """Leaves the reason why this rank fails for rank 0, which will miss it soon."""
         with suppress(Exception):  # the store has gone with rank 0
-            self._store.set(f"mlrun/failed/{self.rank}", str(error) or one_line(error))
+            self._store.set(f"failed/{self.rank}", str(error) or one_line(error))
 
     def failure(self, error: BaseException) -> MlrunError | None:
         """Looks whether another rank left a reason, or its process on this host is gone."""
@@ -179,8 +184,8 @@ class SeveralProcesses(Group):
     def _last_words(self, rank: int) -> str:
         """Returns the reason that a rank left, if it did and the store is still there."""
         with suppress(Exception):
-            if self._store.check([f"mlrun/failed/{rank}"]):
-                return str(self._store.get(f"mlrun/failed/{rank}").decode())
+            if self._store.check([f"failed/{rank}"]):
+                return str(self._store.get(f"failed/{rank}").decode())
         return ""
 
     def _is_gone(self, rank: int) -> bool:
@@ -210,17 +215,10 @@ def meeting(place: Place) -> Iterator[Group]:
             "init_process_group, or in another process"
         )
     where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    hook = sys.excepthook  # torch puts one in front of it each time
     try:
-        store, rank, size = next(rendezvous("env://", timeout=JOINING))
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=JOINING)
-        present = torch.ones(1)
-        dist.all_reduce(present)
-        if (dist.get_world_size(), present.item()) != (place.size, place.size):
-            raise MlrunError(
-                f"WORLD_SIZE is {place.size}, and {present.item():g} processes are there; expected "
-                "as many"
-            )
-        group = SeveralProcesses(place, store)
+        with deadly():
+            group = met(place)
     except (RuntimeError, ValueError) as error:
         raise MlrunError(
             f"rank {place.rank} of {place.size} could not meet the others at {where} "
@@ -231,6 +229,22 @@ def meeting(place: Place) -> Iterator[Group]:
     finally:
         with suppress(Exception):  # of a group in which one has gone
             dist.destroy_process_group()
+        sys.excepthook = hook
+
+
+def met(place: Place) -> SeveralProcesses:
+    """Returns the group once all processes are there."""
+    shared, rank, size = next(rendezvous("env://", timeout=JOINING))
+    store = PrefixStore(f"mlrun/{next(_meetings)}", shared)  # names of its own each time
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=JOINING)
+    present = torch.ones(1)
+    dist.all_reduce(present)
+    if (dist.get_world_size(), present.item()) != (place.size, place.size):
+        raise MlrunError(
+            f"WORLD_SIZE is {place.size}, and {present.item():g} processes are there; expected as "
+            "many"
+        )
+    return SeveralProcesses(place, store)
 
 
 def is_lost_connection(error: BaseException) -> bool:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from runs import TIMES, logged
-from several import trained_together
+from several import trained_by_script
 
 import mlrun
 
 DOUBLE = '''
 import mlrun
+import torch.nn.functional as F
 from torch import nn
 
 class Double(nn.Module):
@@ -21,28 +22,48 @@ class Double(nn.Module):
 
     def __init__(self, shape, classes):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(shape[0], 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, classes)
-        ).double()
+        self.first = nn.Conv2d(shape[0], 4, 3).double()
+        self.rest = nn.Sequential(nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, classes)).double()
 
     def forward(self, images):
-        return self.net(images.double())
+        return self.rest(self.first(images.double()))
+
+class Margin(Double):
+    """The same with a loss of its own, one value for each example, and a layer never used."""
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.unused = nn.Linear(3, 3)
+
+    def loss(self, outputs, labels):
+        return F.multi_margin_loss(outputs, labels, reduction="none")
 
 def double(shape, classes):
     """A small convolutional network in float64."""
     return Double(shape, classes)
 
+def margin(shape, classes):
+    """The same with a loss of its own."""
+    return Margin(shape, classes)
+
 @mlrun.hookimpl
 def register_models(register):
     register(double)
+    register(margin)
 '''
-SETTINGS: dict[str, object] = {
+COMMON: dict[str, object] = {
     "model": "double",
     "subset": 203,
     "validation": 0.25,
-    "batch-size": 16,
-    "accumulate": 2,
+    "batch_size": 16,
     "epochs": 2,
+    "visualisers": "none",
+    "log_model": False,
+    "report": False,
+}
+MIXED: dict[str, object] = {
+    **COMMON,
+    "accumulate": 2,
     "optimiser": "adam",
     "lr": 0.01,
     "schedule": "cosine",
@@ -52,14 +73,28 @@ SETTINGS: dict[str, object] = {
     "rotate": 10,
     "noise": 0.05,
     "crop": 1,
-    "class-weights": "balanced",
-    "label-smoothing": 0.1,
-    "clip-norm": 1,
-    "test-variants": "rotate=10+noise=0.1",
-    "log-every": 1,
-    "evaluate-every": "5steps",
+    "class_weights": "balanced",
+    "label_smoothing": 0.1,
+    "clip_norm": 1,
+    "test_variants": "rotate=10+noise=0.1",
+    "log_every": 1,
+    "evaluate_every": "5steps",
     "visualisers": "confusion-matrix",
-    "log-model": "false",
+}
+ALL = {
+    "mixed": MIXED,
+    "sum": {
+        **COMMON,
+        "reduction": "sum",
+        "lr": 0.001,
+        "drop_last": True,
+        "optimiser": "sgd",
+        "momentum": 0.9,
+    },
+    "own loss": {**COMMON, "model": "margin", "weight_decay": 0.01, "evaluate_train": True},
+    "one row": {**COMMON, "batch_size": 151, "accumulate": 1},  # of the last batch
+    "features": {**COMMON, "part_lrs": "first=0", "schedule": "plateau"},
+    "float32": {**COMMON, "model": "cnn", "subset": 600, "steps": 20},
 }
 
 
@@ -92,7 +127,7 @@ def predictions(run_id: str) -> np.ndarray:
 def assert_same(ours: str, theirs: str, tolerance: float) -> None:
     """Fails where two runs logged other metrics, at other steps, or values further apart."""
     here, there = history(ours), history(theirs)
-    assert here.keys() == there.keys()
+    assert here.keys() == there.keys(), here.keys() ^ there.keys()
     for name, pairs in here.items():
         assert [step for step, _ in pairs] == [step for step, _ in there[name]], name
         values = [[value for _, value in some] for some in (pairs, there[name])]
@@ -105,11 +140,13 @@ def assert_same(ours: str, theirs: str, tolerance: float) -> None:
 def test_several_processes_come_to_the_losses_of_one(
     store: str, plugin: Path, processes: int
 ) -> None:
-    settings = {"plugin": str(plugin), **SETTINGS}
-    alone = mlrun.train(settings).run_id
-    together = trained_together(processes, settings).stdout.strip()
-    assert_same(together, alone, 1e-9)
-    np.testing.assert_allclose(predictions(together), predictions(alone), atol=1e-5)
-    run = logged(together)
-    assert (run.info.status, run.data.params["processes"]) == ("FINISHED", str(processes))
-    assert len(MlflowClient().search_runs([run.info.experiment_id])) == 2
+    settings = {name: {"plugin": str(plugin), **each} for name, each in ALL.items()}
+    runs = trained_by_script(processes, list(settings.values()))
+    for (name, each), together in zip(settings.items(), runs, strict=True):
+        alone = mlrun.train(each).run_id
+        assert_same(together, alone, 1e-5 if name == "float32" else 1e-9)
+        np.testing.assert_allclose(predictions(together), predictions(alone), atol=1e-5)
+        run = logged(together)
+        assert (run.info.status, run.data.params["processes"]) == ("FINISHED", str(processes))
+    assert "first" in logged(runs[4]).data.tags["mlrun.frozen_features"]
+    assert len(MlflowClient().search_runs(["0"])) == 2 * len(ALL)  # rank 0 alone records

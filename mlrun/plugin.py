@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlrun.machine.helpers import Helpers
     from mlrun.machine.workers import Worker, WorkerEnded
     from mlrun.record.folders import cache_folder
-    from mlrun.seam.files import fault_of_file
+    from mlrun.seam.files import at_home, fault_of_file
     from mlrun.settings.changes import Variant
     from mlrun.training.evaluation import Evaluation
     from mlrun.training.losses import criterion
@@ -44,6 +44,7 @@ PLACES = {
     "Helpers": "mlrun.machine.helpers",
     "Worker": "mlrun.machine.workers",
     "WorkerEnded": "mlrun.machine.workers",
+    "at_home": "mlrun.seam.files",
     "cache_folder": "mlrun.record.folders",
     "calibration": "mlrun.training.statistics",
     "criterion": "mlrun.training.losses",
@@ -76,6 +77,7 @@ __all__ = [
     "Variant",
     "Worker",
     "WorkerEnded",
+    "at_home",
     "cache_folder",
     "calibration",
     "criterion",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -18,6 +17,7 @@ from click.shell_completion import CompletionItem
 from mlrun.errors import MlrunError
 from mlrun.seam.components import Component, Kind
 from mlrun.seam.conversion import as_text
+from mlrun.seam.files import at_home
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.names import canonical
@@ -152,7 +152,7 @@ def registry(ctx: click.Context) -> Registry:
     """Returns the registry, with the plugin files that the line so far names."""
     files = ctx.params.get("plugin") or ctx.params.get("plugins") or ()
     try:
-        return discover([Path(file).expanduser() for file in files])
+        return discover([at_home(file) for file in files])
     except MlrunError:
         return discover()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlrun.cli.terminal import echo
 from mlrun.errors import MlrunError, encodable, one_line
+from mlrun.seam.files import DENIED, NO_FILE, fault_of_file
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -15,10 +16,14 @@ def check_output(path: Path, *, force: bool) -> None:
         path: of the page.
         force: whether a file that is there may be written over.
     """
-    if path.exists() and not force:
+    fault = fault_of_file(path)
+    if fault.startswith(NO_FILE):
+        if not path.parent.is_dir():
+            raise MlrunError(f"{path} cannot be written: there is no folder {path.parent}")
+    elif fault not in ("", DENIED):
+        raise MlrunError(f"{path} cannot be written: {fault}; give another --output")
+    elif not force:
         raise MlrunError(f"{path} is there already; add --force, or give another --output")
-    if not path.parent.is_dir():
-        raise MlrunError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def write_page(path: Path, page: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -62,11 +64,24 @@ def quiet_option() -> SettingOption:
     )
 
 
+class Seconds(click.FloatRange):
+    """A number within bounds; click's own takes `nan` for one that is within any."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Returns the number, or fails as click does."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
+
+
 def wait_option(when: str = "") -> click.Option:
     """Returns the option for how long a store that fails is tried; `when` comes before its help."""
     return click.Option(
         ["--wait"],
-        type=click.FloatRange(0, LONGEST_WAIT),
+        type=Seconds(0, LONGEST_WAIT),
         default=Settings.model_fields["sync_wait"].default,
         metavar="SECONDS",
         show_default=True,

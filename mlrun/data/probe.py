@@ -11,7 +11,7 @@ import torch
 from mlrun.data.decoding import Pixels, colours, decode, pixels_of, quiet_decoding
 from mlrun.data.wide import Range
 from mlrun.errors import MlrunError, legible
-from mlrun.seam.files import fault_of_file
+from mlrun.seam.files import at_home, fault_of_file
 from mlrun.settings.values import PHOTOGRAPHS
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ def load_probe(probe: str, channels: int, value_range: Range | None = None) -> P
 def existing_file(probe: str) -> Path:
     """Returns the path of the file `probe`; raises MlrunError where there is none."""
     expected = f"expected {', '.join(PHOTOGRAPHS)} or an image file"
-    try:
-        path = Path(probe).expanduser()
-    except RuntimeError:
-        raise MlrunError(f"probe {probe}: there is no such user's folder; {expected}") from None
+    path = at_home(probe)
     if fault := fault_of_file(path):
         raise MlrunError(f"probe {probe}: {fault}; {expected}")
     return path

@@ -28,6 +28,7 @@ from mlrun.running.repetition import repeated
 from mlrun.running.run import Run
 from mlrun.running.together import follow_run, ready_together
 from mlrun.running.train import run_session
+from mlrun.seam.files import at_home
 from mlrun.settings.plan import Plan
 
 RESUMED = "mlrun.resumed"  # the tag: where the run was taken up, each time
@@ -81,7 +82,7 @@ def resume(
         for text in plan.registry.complaints():
             shown.warn(text)
         for path in plan.settings.plugin:
-            trust_file(Path(path).expanduser())
+            trust_file(at_home(path))
         if longer:
             return go_on_longer(run, plan, longer, shown)
         return go_on(run, plan, shown)

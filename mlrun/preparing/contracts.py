@@ -18,6 +18,7 @@ from mlrun.data.normalisation import Normalisation
 from mlrun.data.sharing import LOADED
 from mlrun.errors import MlrunError, contained, kind_of, one_line
 from mlrun.machine.randomness import derive_seed, own_random_states
+from mlrun.seam.files import at_home
 from mlrun.settings.option_values import ConfiguredComponent
 from mlrun.settings.plan import Plan
 from mlrun.training.evaluation import set_training_mode
@@ -42,7 +43,7 @@ def load_data(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     cache = LOADED.get()
     if cache is None:
         return load_anew(dataset, data_dir)
-    key = f"{dataset.component.qualified} in {data_dir.expanduser().absolute()}: {dataset.options}"
+    key = f"{dataset.component.qualified} in {at_home(data_dir).absolute()}: {dataset.options}"
     file = checked_file_of(cache[key].train.images) if key in cache else None
     if key not in cache or (file is not None and file.fault):
         cache[key] = load_anew(dataset, data_dir)
@@ -54,9 +55,7 @@ def load_anew(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     with named(f"data set {dataset.component.name}"):
         try:
             with contained():
-                data: ImageData = dataset.component.function(
-                    data_dir.expanduser(), **dataset.options
-                )
+                data: ImageData = dataset.component.function(at_home(data_dir), **dataset.options)
         except MlrunError:
             raise
         except Exception as error:

@@ -11,12 +11,21 @@ from pathlib import Path
 import platformdirs
 
 from mlrun.errors import MlrunError
+from mlrun.seam.files import at_home
 
 
 def state_folder() -> Path:
     """Returns the folder of mlrun's state: `MLRUN_HOME`, else the system's place for it."""
     home = os.environ.get("MLRUN_HOME")
-    return Path(home).expanduser() if home else platformdirs.user_state_path("mlrun")
+    return chosen(home) if home else platformdirs.user_state_path("mlrun")
+
+
+def chosen(home: str) -> Path:
+    """Returns the folder that MLRUN_HOME names; raises MlrunError where it is in nobody's home."""
+    folder = at_home(home)
+    if str(folder).startswith("~"):
+        raise MlrunError(f"MLRUN_HOME={home}: there is no such user; set it to another folder")
+    return folder
 
 
 def runs_folder() -> Path:
@@ -41,7 +50,7 @@ def remove(folder: Path) -> None:
 def cache_folder() -> Path:
     """Returns the folder of caches: `cache` in `MLRUN_HOME`, else the system's."""
     home = os.environ.get("MLRUN_HOME")
-    return Path(home).expanduser() / "cache" if home else platformdirs.user_cache_path("mlrun")
+    return chosen(home) / "cache" if home else platformdirs.user_cache_path("mlrun")
 
 
 def working_directory() -> str:

@@ -15,6 +15,7 @@ from mlrun.record.folders import state_folder
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text
+from mlrun.seam.files import at_home
 from mlrun.settings import Settings
 from mlrun.settings.option_values import prefixed
 from mlrun.settings.plain_yaml import plain_of
@@ -87,13 +88,6 @@ def plugin_files_of(run: LoggedRun, named: Sequence[Path]) -> list[Path]:
             )
         files.append(path)
     return files
-
-
-def at_home(text: str) -> Path:
-    """Returns a path with the home that its `~` stands for; that of nobody stays as it is."""
-    with suppress(RuntimeError):
-        return Path(text).expanduser()
-    return Path(text)
 
 
 def trust_paths(run_id: str, plan: Plan) -> None:

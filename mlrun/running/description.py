@@ -17,6 +17,7 @@ from mlrun.preparing.prepared import Prepared
 from mlrun.record.beginning import SETTINGS_TAG, digest
 from mlrun.record.pictures import encode
 from mlrun.running.code import code_digests, git_tags
+from mlrun.seam.files import at_home
 from mlrun.seam.sources import name_and_version
 from mlrun.settings.plan import Plan
 from mlrun.version import __version__
@@ -42,7 +43,7 @@ def describe_run(plan: Plan, prepared: Prepared) -> Description:
         files["probe.png"] = encode(prepared.probe.image[0].permute(1, 2, 0).numpy(), "PNG")
     tags = {**tags_of(plan, prepared), SETTINGS_TAG: digest(settings)}
     for name in plan.settings.plugin:
-        text = Path(name).expanduser().read_bytes()
+        text = at_home(name).read_bytes()
         tags[f"mlrun.plugin_file.{Path(name).name}"] = hashlib.sha256(text).hexdigest()
         files[f"plugins/{Path(name).name}"] = text.decode(errors="replace")
     return Description(tags, files)

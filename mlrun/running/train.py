@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from mlrun.errors import MlrunError, RunFailed, contained, one_line
 from mlrun.machine import interrupts
@@ -27,6 +26,7 @@ from mlrun.running.repetition import Repetition
 from mlrun.running.run import Run
 from mlrun.running.session import INTERRUPTED, Session
 from mlrun.running.together import concluded, follow_run, for_place, ready_together
+from mlrun.seam.files import at_home
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan, plan_of
 
@@ -99,7 +99,7 @@ def prepared_run(
             start = start_from(plan, prepared) if begun is None else None
             description = describe_run(plan, prepared)
             for name in plan.settings.plugin:
-                trust_file(Path(name).expanduser())
+                trust_file(at_home(name))
             if start is not None:
                 description.tags["mlrun.init_from"] = start.tag
                 progress.note(str(start))

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-NO_FILE = "no such file"
+NO_FILE, DENIED = "no such file", "permission denied"
 EFFECTIVE = os.access in os.supports_effective_ids
 KINDS = {
     stat.S_IFDIR: "it is a folder",
@@ -16,6 +16,11 @@ KINDS = {
     stat.S_IFCHR: "it is a device",
     stat.S_IFBLK: "it is a device",
 }
+
+
+def at_home(path: str | Path) -> Path:
+    """Returns a path with the home that its `~` stands for; that of nobody stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # which raises nothing, as Path's does
 
 
 def fault_of_file(path: Path, *, folder: bool = False) -> str:
@@ -36,7 +41,7 @@ def fault_of_file(path: Path, *, folder: bool = False) -> str:
         return f"{fault} or folder" if folder and fault == NO_FILE else fault
     if kind != stat.S_IFREG and not (folder and kind == stat.S_IFDIR):
         return KINDS.get(kind, "it is no file")
-    return "" if readable else "permission denied"
+    return "" if readable else DENIED
 
 
 def fault_of_path(path: Path, error: OSError | ValueError) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from mlrun.seam.files import at_home
 from mlrun.settings.values import names_of
 
 
@@ -41,7 +40,7 @@ def parted(text: str) -> list[str]:
 def is_file(text: str) -> bool:
     """Whether there is a file at a path; its `~` stands for home."""
     try:
-        return Path(os.path.expanduser(text)).is_file()  # noqa: PTH111  # never raises
+        return at_home(text).is_file()
     except (OSError, ValueError):  # too long, or with a NUL byte
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from mlrun.errors import MlrunError
 from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text, is_text
+from mlrun.seam.files import at_home
 from mlrun.seam.registry import Registry, discover
 from mlrun.settings import Settings, recipes
 from mlrun.settings.file_lists import files_of
@@ -109,7 +111,7 @@ def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
         return make_plan(Settings.parse(values))
     recipe = recipes.load(as_text(name))
     if "plugin" not in values:
-        check_plugins(recipe)
+        recipe = with_plugins(recipe)
     try:
         plan = make_plan(Settings.parse(recipes.merge(recipe.values, values)))
     except MlrunError as error:
@@ -119,22 +121,38 @@ def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
     return replace(plan, recipe_name=Path(recipe.name).name)
 
 
-def check_plugins(recipe: Recipe) -> None:
-    """Raises MlrunError where a recipe names a plugin file that does not lie beside it.
+def with_plugins(recipe: Recipe) -> Recipe:
+    """Returns a recipe with its plugin files as they are called from the working directory.
 
     A recipe may be somebody else's: a file elsewhere is executed only if the user names it.
+
+    Raises:
+        RecipeError: one does not lie beside the recipe.
     """
     try:
         files = files_of(recipe.values.get("plugin"))
     except ValueError:
-        return  # which the settings will say, as they say what no file can be called
-    for name in filter(is_text, files):
-        if Path(name).expanduser().resolve().parent != recipe.path.parent:
+        return recipe  # which the settings will say, as they say what no file can be called
+    found = [beside(recipe.path.parent, name) if is_text(name) else name for name in files]
+    for name, file in zip(files, found, strict=True):
+        if is_text(name) and folder_of(file) != recipe.path.parent:
             raise RecipeError(
                 recipe.name,
                 f"plugin {name} does not lie beside it; if you trust that file, name it: "
                 f"--plugin {name}",
             )
+    return replace(recipe, values={**recipe.values, "plugin": found}) if files else recipe
+
+
+def folder_of(name: str) -> Path:
+    """Returns the folder that a file really lies in, behind all links; one may lead to itself."""
+    return Path(os.path.realpath(at_home(name))).parent
+
+
+def beside(folder: Path, name: str) -> str:
+    """Returns the path of a file that a recipe in `folder` names, short where that is at hand."""
+    path = at_home(name)
+    return name if path.is_absolute() or Path.cwd() == folder else str(folder / path)
 
 
 def fault_of(values: Mapping[str, object]) -> str:
@@ -152,7 +170,7 @@ def make_plan(settings: Settings) -> Plan:
     Raises:
         MlrunError: a component or option does not exist, an option has a wrong value or none.
     """
-    registry = discover([Path(path).expanduser() for path in settings.plugin])
+    registry = discover([at_home(path) for path in settings.plugin])
     visualisers = [registry.find("visualiser", name) for name in settings.visualisers]
     repeated = {c.qualified for c in visualisers if visualisers.count(c) > 1}
     if repeated:

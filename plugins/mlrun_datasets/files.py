@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlrun import MlrunError
-from mlrun.plugin import fault_of_file, one_line
+from mlrun.plugin import at_home, fault_of_file, one_line
 
 AGAIN = "; if a download broke off, delete it and add --dataset.download true"
 
@@ -51,7 +51,7 @@ def resolve_path(root: Path, text: str, option: str) -> Path:
     Raises:
         MlrunError: there is no such file or folder.
     """
-    path = root / Path(text).expanduser()
+    path: Path = root / at_home(text)
     fault = fault_of_file(path, folder=True)
     if not fault:
         return path

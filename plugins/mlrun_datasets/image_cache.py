@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from mlrun import ImageData, MlrunError, Part
-from mlrun.plugin import DECODING_RULE, cache_folder, map_checked
+from mlrun.plugin import DECODING_RULE, at_home, cache_folder, map_checked
 from mlrun_datasets.cache_on_disk import (
     build,
     locked,
@@ -99,7 +99,7 @@ def make_copy(listing: Listing, decoding: Decoding) -> tuple[Path, dict[str, Any
 def place_of(listing: Listing, decoding: Decoding) -> Path:
     """Returns the cache's own folder: one for each source of images, size, channels and range."""
     cache = decoding.cache
-    base = Path(cache).expanduser().absolute() if cache else cache_folder() / listing.dataset
+    base = at_home(cache).absolute() if cache else cache_folder() / listing.dataset
     sources = [path.resolve() for path in listing.source]
     given = [] if decoding.value_range is None else [decoding.value_range]
     key = json.dumps([*map(str, sources), decoding.size, decoding.channels, *given])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from mlrun import MlrunError
-from mlrun.plugin import fault_of_file, one_line, unknown
+from mlrun.plugin import at_home, fault_of_file, one_line, unknown
 
 State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model")  # under which training scripts, mlrun's too, put the weights
@@ -32,7 +32,7 @@ def read_weights(arch: str, weights: str, *, download: bool) -> State:
         return read_file(
             cached_file(members[weights.upper()].url, weights, download=download), weights
         )
-    path = Path(weights).expanduser()
+    path = at_home(weights)
     fault = fault_of_file(path)
     if not fault:
         return read_file(path, weights)

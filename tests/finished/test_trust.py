@@ -109,6 +109,20 @@ def test_a_recipe_s_plugin_lies_beside_it_or_is_named(home: Path, marker: Path) 
     with pytest.raises(MlrunError, match=r"recipe theirs/evil.yaml: plugin .* does not lie beside"):
         plan_of({"recipe": "theirs/evil.yaml"})
     assert not marker.exists()
+    (home / "theirs" / "loop.py").symlink_to("loop.py")
+    (home / "theirs" / "away.py").symlink_to(home / "evil.py")
+    for name, reason in (
+        ("loop", "it is a link that leads to its"),
+        ("away", "does not lie beside"),
+    ):
+        (home / "theirs" / f"{name}.yaml").write_text(f"plugin: {name}.py\n")
+        with pytest.raises(MlrunError, match=rf"recipe theirs/{name}.yaml: .*{name}.py.* {reason}"):
+            plan_of({"recipe": f"theirs/{name}.yaml"})
+    assert not marker.exists()
+    (home / "theirs" / "own.py").write_text(MODEL.replace("one_layer", "own_layer"))
+    (home / "theirs" / "own.yaml").write_text("plugin: own.py\nmodel: own-layer\n")
+    for recipe in ("theirs/own.yaml", str(home / "theirs" / "own.yaml")):
+        assert plan_of({"recipe": recipe}).model.component.name == "own-layer"
     named = {"recipe": "theirs/model.yaml", "plugin": "mine.py"}
     assert plan_of(named).model.component.name == "one-layer"
 

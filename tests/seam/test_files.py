@@ -12,12 +12,15 @@ import pytest
 from data_files import load, write_table, write_tree
 
 from mlrun import MlrunError
+from mlrun.cli.pages import check_output
 from mlrun.data.probe import load_probe
-from mlrun.plugin import decode, fault_of_file
+from mlrun.plugin import at_home, decode, fault_of_file
 from mlrun.record import store
 from mlrun.seam.registry import discover
 from mlrun.seam.sources import source_of_file
 from mlrun.settings import recipes
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def pipe(path: Path) -> None:
@@ -93,6 +96,51 @@ def test_the_fault_of_a_path_is_told_whatever_it_is(
     with socket.socket(socket.AF_UNIX) as end:
         end.bind("end")
         assert fault_of_file(Path("end")) == "it is a socket"
+
+
+NOBODY = "~no-such-user/x"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("--plugin", f"--plugin {NOBODY}: no such file"),
+        ("--probe", f"probe {NOBODY}: no such file"),
+        ("--dataset.path", f"--dataset.path {NOBODY}: no "),
+    ],
+)
+def test_the_home_of_nobody_is_a_path_that_is_not_there(
+    home: Path, command: Command, setting: str, message: str
+) -> None:
+    dataset = ["--dataset", "image-folder"] if setting == "--dataset.path" else []
+    code, stdout, stderr = command("train", *dataset, setting, NOBODY, "--dry-run")
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert message in stderr
+    assert at_home(NOBODY) == Path(NOBODY)
+    assert at_home("~") == Path.home()
+
+
+@pytest.mark.parametrize("args", [["runs"], ["sync"], ["doctor"]])
+def test_a_state_folder_in_the_home_of_nobody_is_refused(
+    store: str, home: Path, command: Command, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    monkeypatch.setenv("MLRUN_HOME", NOBODY)
+    code, _, stderr = command(*args)
+    assert (code, stderr) == (
+        2, f"Error: MLRUN_HOME={NOBODY}: there is no such user; set it to another folder\n",
+    )  # fmt: skip
+    assert not list(home.glob("~*"))
+
+
+@pytest.mark.parametrize("make", [pipe, device, itself])
+def test_a_page_is_not_written_into_what_is_no_file(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "page.html")
+    with pytest.raises(MlrunError, match=rf"page.html cannot be written: {KINDS[make]}; give"):
+        check_output(tmp_path / "page.html", force=True)
+    with pytest.raises(MlrunError, match=r"x cannot be written: file name too long; give another"):
+        check_output(tmp_path / ("x" * 300), force=False)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

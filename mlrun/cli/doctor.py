@@ -28,7 +28,7 @@ class Line:
     size: bytes that were freed.
     """
 
-    told: str
+    text: str
     left: bool = False
     size: int = 0
 
@@ -75,7 +75,7 @@ def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> in
     if not run_ids:
         lines += list(cached(clean=clean))
     for line in lines:
-        echo(line.told)
+        echo(line.text)
     if freed := sum(line.size for line in lines):
         click.echo(f"{in_bytes(freed)} freed", err=True)
     left = failed or any(line.left for line in lines)
@@ -110,21 +110,21 @@ def folders(
 
     for finding in findings:
         if clean and (finding.cure == "clean" or (named and finding.given_up)):
-            told, size = remove_folder(client, finding.run_id, asked=named)
-            yield Line(told, left=not size, size=size)
+            text, size = remove_folder(client, finding.run_id, asked=named)
+            yield Line(text, left=not size, size=size)
         else:
-            yield Line(finding.told, left=finding.cure != "")
+            yield Line(finding.text, left=finding.cure != "")
 
 
 def cached(*, clean: bool) -> Iterator[Line]:
     """Yields what is found of caches, and removes those that nobody needs."""
     from mlrun.finished.cache_findings import about_pretrained, examine_caches, remove_cache
 
-    for cache, told, needless in examine_caches():
+    for cache, text, needless in examine_caches():
         if clean and needless:
             done, size = remove_cache(cache)
             yield Line(done, left=not size, size=size)
         else:
-            yield Line(told, left=needless)
-    if told := about_pretrained():
-        yield Line(told)
+            yield Line(text, left=needless)
+    if text := about_pretrained():
+        yield Line(text)

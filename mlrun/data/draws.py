@@ -22,11 +22,11 @@ def draw(labels: Tensor, count: int, numbers: torch.Generator, *, stratify: bool
         drawn[order[:count]] = True
         return drawn
     counts = labels.bincount()
-    given = shares(counts, count, torch.randperm(len(counts), generator=numbers))
+    quotas = shares(counts, count, torch.randperm(len(counts), generator=numbers))
     by_class = order[labels[order].argsort(stable=True)]  # class by class, in the drawn order
     firsts = counts.cumsum(0) - counts
     ranks = torch.arange(len(labels)) - firsts[labels[by_class]]
-    drawn[by_class[ranks < given[labels[by_class]]]] = True
+    drawn[by_class[ranks < quotas[labels[by_class]]]] = True
     return drawn
 
 
@@ -52,10 +52,10 @@ def shares(counts: Tensor, total: int, ties: Tensor) -> Tensor:
     most = (counts - 1).clamp(min=0)
     if int(most.sum()) < total:
         most = counts
-    given = torch.minimum(counts * total // images, most)
+    quotas = torch.minimum(counts * total // images, most)
     fractions = counts * total % images
     order = ties[fractions[ties].argsort(descending=True, stable=True)]
-    while int(given.sum()) < total:
-        free = order[given[order] < most[order]]
-        given[free[: total - int(given.sum())]] += 1
-    return given
+    while int(quotas.sum()) < total:
+        free = order[quotas[order] < most[order]]
+        quotas[free[: total - int(quotas.sum())]] += 1
+    return quotas

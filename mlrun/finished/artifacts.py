@@ -101,7 +101,7 @@ class Artifacts:
             except Exception as error:  # whatever a file can do to a reader, MemoryError too
                 return MlrunError(one_line(error))
 
-        found = {}
+        contents = {}
         with Helpers(AT_ONCE, "mlrun-read") as pool:
             for path, result in zip(artifacts, pool.map(content, artifacts), strict=True):
                 if isinstance(result, MlrunError):
@@ -109,8 +109,8 @@ class Artifacts:
                         path, result.reason if isinstance(result, Unreadable) else str(result)
                     )
                 else:
-                    found[path] = result
-        return found
+                    contents[path] = result
+        return contents
 
 
 def arrays_in(file: Path, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:

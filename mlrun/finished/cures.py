@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError, one_line
-from mlrun.finished.examination import finding_at, named, run_in
+from mlrun.finished.examination import finding_at, run_in, title_of
 from mlrun.record import store
 from mlrun.record.events import Event
 from mlrun.record.folders import in_bytes, remove, run_folder, size_of
@@ -46,7 +46,7 @@ def end_lost(client: MlflowClient, run_id: str, wait: float, trouble: Callable[[
     with answering():
         run = client.get_run(run_id)
     if run.info.status != "RUNNING":
-        return f"{named(run_id, run)}: it is {run.info.status} already"
+        return f"{title_of(run_id, run)}: it is {run.info.status} already"
     folder = run_folder(run_id)
     try:
         if not (folder / EVENTS).exists():  # it was killed before it had one, or that was deleted
@@ -56,7 +56,7 @@ def end_lost(client: MlflowClient, run_id: str, wait: float, trouble: Callable[[
         with answering():
             run = client.get_run(run_id)
         if run.info.status != "RUNNING":  # another process ended it
-            return f"{named(run_id, run)}: it is {run.info.status} already"
+            return f"{title_of(run_id, run)}: it is {run.info.status} already"
         raise error if isinstance(error, MlrunError) else MlrunError(one_line(error)) from None
     with answering():
         run = client.get_run(run_id)
@@ -65,7 +65,7 @@ def end_lost(client: MlflowClient, run_id: str, wait: float, trouble: Callable[[
             rest = f"; {onward(client, run_id, run.data.tags)}"
     if sent.left:
         rest = f"; {sent.left} events are left ({sent.reason}), send them with: mlrun sync {run_id}"
-    return f"{named(run_id, run)}: {sent.sent} events sent, it is {run.info.status} now{rest}"
+    return f"{title_of(run_id, run)}: {sent.sent} events sent, it is {run.info.status} now{rest}"
 
 
 def begin_journal(client: MlflowClient, run: Any) -> None:
@@ -132,11 +132,11 @@ def remove_folder(client: MlflowClient, run_id: str, *, asked: bool) -> tuple[st
     try:
         with answering():
             run = run_in(client, run_id)
-            found = finding_at(client, run_id, run)
+            finding = finding_at(client, run_id, run)
         if run is not None and run.info.status == "RUNNING":
             return f"folder {folder}: its run was taken up again, it was left", 0
-        if found.cure != "clean" and not (asked and found.given_up):
-            return found.told, 0
+        if finding.cure != "clean" and not (asked and finding.given_up):
+            return finding.text, 0
         size = size_of(folder)
         remove(folder)
         return f"folder {folder}: removed, {in_bytes(size)}", size

@@ -30,7 +30,7 @@ class Finding:
     """One thing that was found.
 
     run_id: of the run that it is about.
-    told: about it, for the user, on one line.
+    text: about it, for the user, on one line.
     cure: what mends it, of `mlrun doctor --fix`, `mlrun sync` and `mlrun doctor --clean`; empty
         where nothing need be done.
     given_up: whether `--clean` may remove its folder where the run is named.
@@ -38,7 +38,7 @@ class Finding:
     """
 
     run_id: str
-    told: str
+    text: str
     cure: Cure = ""
     given_up: bool = False
     ended: bool = False
@@ -60,24 +60,24 @@ def examine(client: MlflowClient, starts: Sequence[str] = ()) -> list[Finding]:
     ids = [*runs, *(folder.name for folder in folders_here() if folder.name not in runs)]
     asked = [the_one(start, ids) for start in starts] or ids
     with answering():
-        found = [finding_of(client, run_id, runs.get(run_id)) for run_id in asked]
-    return [finding for finding in found if finding is not None]
+        findings = [finding_of(client, run_id, runs.get(run_id)) for run_id in asked]
+    return [finding for finding in findings if finding is not None]
 
 
 def the_one(start: str, ids: Sequence[str]) -> str:
     """Returns the id that starts so; raises MlrunError unless it is exactly one."""
-    found = [run_id for run_id in ids if run_id.startswith(start.strip().lower())]
-    if not found:
+    matches = [run_id for run_id in ids if run_id.startswith(start.strip().lower())]
+    if not matches:
         raise MlrunError(
             f"run {start}: it is not RUNNING in MLflow, and has no folder here; mlrun doctor "
             "without a run tells of all that are"
         )
-    if len(found) > 1:
-        more = ", …" if len(found) > 3 else ""
+    if len(matches) > 1:
+        more = ", …" if len(matches) > 3 else ""
         raise MlrunError(
-            f"several runs start with {start}: {', '.join(found[:3])}{more}; give more of it"
+            f"several runs start with {start}: {', '.join(matches[:3])}{more}; give more of it"
         )
-    return found[0]
+    return matches[0]
 
 
 def running(client: MlflowClient) -> Iterator[Any]:
@@ -117,12 +117,12 @@ def finding_of(client: MlflowClient, run_id: str, run: Any | None = None) -> Fin
     if run is not None and run.info.lifecycle_stage == "active":
         run, presence = look_after(client, run)
         if presence is not None:
-            told = about(client, run_id, run.data.tags, presence)
+            text = about(client, run_id, run.data.tags, presence)
             if presence.state == "unknown":
-                told += f"; if it is gone, end it with: mlrun doctor --fix {run_id}"
+                text += f"; if it is gone, end it with: mlrun doctor --fix {run_id}"
             cure: Cure = "fix" if presence.is_gone else ""
             return Finding(
-                run_id, f"{named(run_id, run)}: {told}", cure, ended=presence.state == "unknown"
+                run_id, f"{title_of(run_id, run)}: {text}", cure, ended=presence.state == "unknown"
             )
     folder = run_folder(run_id)
     if not folder.exists() or {path.name for path in folder.iterdir()} <= {LOCK}:
@@ -154,25 +154,25 @@ def finding_at(client: MlflowClient, run_id: str, run: Any | None) -> Finding:
     if run is not None and run.info.lifecycle_stage == "active":
         return of_ended_run(folder, run.info.status, ledger)
     unsent = ledger.unsent if ledger else 0
-    held = f"{unsent} of its events are unsent; " if unsent else ""
+    unsent_events = f"{unsent} of its events are unsent; " if unsent else ""
     if run is None:
-        told = f"MLflow has no run of this id any more; {held}{giving_up(run_id)}"
+        text = f"MLflow has no run of this id any more; {unsent_events}{giving_up(run_id)}"
     elif unsent:
-        told = (
-            f"its run was deleted in MLflow; {held}restore it with: mlflow runs restore --run-id "
-            f"{run_id}, or {giving_up(run_id)}"
+        text = (
+            f"its run was deleted in MLflow; {unsent_events}restore it with: mlflow runs restore "
+            f"--run-id {run_id}, or {giving_up(run_id)}"
         )
     else:
         return removable(folder, "its run was deleted in MLflow")
-    return Finding(run_id, f"{at(folder)}: {told}", "sync" if unsent else "", given_up=True)
+    return Finding(run_id, f"{at(folder)}: {text}", "sync" if unsent else "", given_up=True)
 
 
 def of_ended_run(folder: Path, status: str, ledger: Ledger | None) -> Finding:
     """Returns what is found of the folder of a run of the store in use that ended."""
     run_id = folder.name
     if ledger is not None and ledger.unsent:
-        told = f"{ledger.unsent} of its events are unsent, send them with: mlrun sync {run_id}"
-        return Finding(run_id, f"{at(folder)}: {told}", "sync", given_up=True)
+        text = f"{ledger.unsent} of its events are unsent, send them with: mlrun sync {run_id}"
+        return Finding(run_id, f"{at(folder)}: {text}", "sync", given_up=True)
     return settled(folder, status, ledger)
 
 
@@ -180,14 +180,14 @@ def settled(folder: Path, status: str, ledger: Ledger | None) -> Finding:
     """Returns what is found of the folder of a run that ended, and of which nothing is unsent."""
     run_id = folder.name
     if status != "FINISHED" and has_state(folder):
-        told = f"its run is {status}, and can go on with: mlrun resume {run_id}"
+        text = f"its run is {status}, and can go on with: mlrun resume {run_id}"
     elif ledger is not None and (ledger.refused or ledger.damaged):
         lost = [f"{name} ({reason})" for name, reason in ledger.refused.items()]
         lost += [f"{ledger.damaged} damaged lines"] if ledger.damaged else []
-        told = f"it has what MLflow does not take: {', '.join(lost)}"
+        text = f"it has what MLflow does not take: {', '.join(lost)}"
     else:
         return removable(folder, f"its run is {status}, and all of it is in MLflow")
-    return Finding(run_id, f"{at(folder)}: {told}; {giving_up(run_id)}", given_up=True)
+    return Finding(run_id, f"{at(folder)}: {text}; {giving_up(run_id)}", given_up=True)
 
 
 def of_another_store(folder: Path, ledger: Ledger) -> Finding:
@@ -197,22 +197,23 @@ def of_another_store(folder: Path, ledger: Ledger) -> Finding:
         return settled(folder, ledger.end, ledger)
     path = Path(address.removeprefix("sqlite:///"))
     there = not address.startswith("sqlite:///") or path.exists()
-    held = f"{ledger.unsent} of its events are unsent"
+    unsent_events = f"{ledger.unsent} of its events are unsent"
     if not there:
-        told = f"its store {path} is not there (moved, deleted, or its disk is away); {held}"
+        why = f"its store {path} is not there (moved, deleted, or its disk is away)"
+        text = f"{why}; {unsent_events}"
         cure: Cure = "sync" if ledger.unsent else ""
-        return Finding(run_id, f"{at(folder)}: {told}; {giving_up(run_id)}", cure, given_up=True)
+        return Finding(run_id, f"{at(folder)}: {text}; {giving_up(run_id)}", cure, given_up=True)
     if ledger.unsent and ledger.end:
-        told = f"{held}, for the store {address}; send them with: mlrun sync {run_id}"
-        return Finding(run_id, f"{at(folder)}: {told}", "sync")
-    told = f"{held}, and it has no end; in its store, mlrun doctor tells more: {address}"
-    return Finding(run_id, f"{at(folder)}: {told}")
+        text = f"{unsent_events}, for the store {address}; send them with: mlrun sync {run_id}"
+        return Finding(run_id, f"{at(folder)}: {text}", "sync")
+    text = f"{unsent_events}, and it has no end; in its store, mlrun doctor tells more: {address}"
+    return Finding(run_id, f"{at(folder)}: {text}")
 
 
 def removable(folder: Path, why: str) -> Finding:
     """Returns the finding of a folder that nobody needs."""
-    told = f"{at(folder)}: {why}; remove it with: mlrun doctor --clean"
-    return Finding(folder.name, told, "clean", given_up=True)
+    text = f"{at(folder)}: {why}; remove it with: mlrun doctor --clean"
+    return Finding(folder.name, text, "clean", given_up=True)
 
 
 def giving_up(run_id: str) -> str:
@@ -230,7 +231,7 @@ def run_in(client: MlflowClient, run_id: str) -> Any | None:
     return None
 
 
-def named(run_id: str, run: Any) -> str:
+def title_of(run_id: str, run: Any) -> str:
     """Returns a run as it is named to the user."""
     return f"run {run_id} ({run.info.run_name or run_id[:8]})"
 

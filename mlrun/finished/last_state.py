@@ -29,8 +29,8 @@ def saved_state(run: LoggedRun, warn: Warn) -> dict[str, Any] | None:
 
     What is damaged is named, and the state before it taken. None where there is none.
     """
-    found = last_state(run_folder(run.run_id), warn, read_whole)
-    return found if found is not None else logged_state(run, warn)
+    state = last_state(run_folder(run.run_id), warn, read_whole)
+    return state if state is not None else logged_state(run, warn)
 
 
 def logged_state(run: LoggedRun, warn: Warn) -> dict[str, Any] | None:

@@ -46,14 +46,14 @@ def plan_again(
             trusted, or it names a path that is neither trusted nor given.
     """
     settings = settings_of(run)
-    given = {canonical(name): value for name, value in (options or {}).items()}
+    new_options = {canonical(name): value for name, value in (options or {}).items()}
     changed = {
         "plugin": tuple(map(str, plugin_files_of(run, plugins))),
         "data_dir": data_folder(run, data_dir),
         "device": (device or settings.device).lower(),
         "probe": probe_of(run, settings),
         "experiment": experiment_of(run, settings),
-        "options": {**settings.options, **given},
+        "options": {**settings.options, **new_options},
     }
     try:
         plan = make_plan(settings.model_copy(update=changed))
@@ -61,7 +61,7 @@ def plan_again(
         raise MlrunError(f"run {run.run_id}: {error}{origin(run, error)}") from error
     for configured in plan.components:
         prefix = canonical(configured.prefix)
-        options_of_run(run, prefix, configured.component, prefixed(prefix, given))
+        options_of_run(run, prefix, configured.component, prefixed(prefix, new_options))
     return replace(plan, recipe_name=run.tags.get("mlrun.recipe", ""))
 
 

@@ -103,13 +103,13 @@ def predict(
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
             readable, images = [], []
-            for path, found in zip(batch, pool.map(read, batch), strict=True):
-                if isinstance(found, str):
-                    unreadable(found)
+            for path, decoded in zip(batch, pool.map(read, batch), strict=True):
+                if isinstance(decoded, str):
+                    unreadable(decoded)
                     continue
                 readable.append(path)
-                images.append(found.pixels)
-                if (found.levels is None) != (value_range is None):
+                images.append(decoded.pixels)
+                if (decoded.levels is None) != (value_range is None):
                     other.append(path)
             if images:
                 rows = probabilities(restored, np.stack(images)).tolist()

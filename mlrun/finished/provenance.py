@@ -68,7 +68,7 @@ def inputs_of(
     packages.pop(OWN, None)
     computing = {name: packages.pop(name) for name in COMPUTING if name in packages}
     code = {m[1]: m[2] for m in map(CODE.fullmatch, lines) if m}
-    found: dict[Kind, dict[str, str | None]] = {
+    inputs: dict[Kind, dict[str, str | None]] = {
         "package": {"python": head.get("python"), **computing},
         "setting": dict(deciding(params)),
         "data": dict(data),
@@ -90,7 +90,7 @@ def inputs_of(
     }
     return {
         kind: {name: legible(text) for name, text in texts.items() if text}
-        for kind, texts in found.items()
+        for kind, texts in inputs.items()
     }
 
 
@@ -130,10 +130,10 @@ def changes(before: Inputs, after: Inputs) -> list[Change]:
     An input that one of them did not record is left out; the commit comes before the device where
     the digests of the code are not there.
     """
-    found = [change for kind in KINDS for change in changes_in(kind, before[kind], after[kind])]
+    changed = [change for kind in KINDS for change in changes_in(kind, before[kind], after[kind])]
     if "mlrun" not in before["code"]:
-        found.sort(key=lambda change: KINDS.index("code" if change.kind == "git" else change.kind))
-    return found
+        changed.sort(key=lambda one: KINDS.index("code" if one.kind == "git" else one.kind))
+    return changed
 
 
 def changes_in(kind: Kind, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:

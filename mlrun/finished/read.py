@@ -155,15 +155,15 @@ def read_pictures(artifacts: Artifacts, most_epochs: int | None) -> dict[str, di
         if key_and_epoch is not None:
             key, epoch = key_and_epoch
             by_key.setdefault(key, {})[epoch] = path
-    chosen = {
+    shown = {
         key: {epoch: paths[epoch] for epoch in spread(sorted(paths), most_epochs or len(paths))}
         for key, paths in sorted(by_key.items(), key=lambda item: place_in(order, item[0]))
     }
-    wanted = (path for paths in chosen.values() for path in paths.values())
+    wanted = (path for paths in shown.values() for path in paths.values())
     files = artifacts.read(wanted, picture_in)
     pictures = {
         key: {epoch: files[path] for epoch, path in paths.items() if path in files}
-        for key, paths in chosen.items()
+        for key, paths in shown.items()
     }
     return {key: by_epoch for key, by_epoch in pictures.items() if by_epoch}
 

@@ -157,12 +157,12 @@ def check_finished(run: LoggedRun) -> None:
     """Raises MlrunError unless the run ended well."""
     if run.status == "FINISHED":
         return
-    told = f"it is {run.status}: {run.tags.get('mlrun.reason', 'no reason is known')}"
+    why = f"it is {run.status}: {run.tags.get('mlrun.reason', 'no reason is known')}"
     if run.presence is not None:
-        told = run.why_none()
+        why = run.why_none()
     else:
-        told += f"; {onward(run.client, run.run_id, run.tags)}"
-    raise MlrunError(f"run {run.run_id} is not finished, so it cannot be reproduced ({told})")
+        why += f"; {onward(run.client, run.run_id, run.tags)}"
+    raise MlrunError(f"run {run.run_id} is not finished, so it cannot be reproduced ({why})")
 
 
 def steps_to_take(run: LoggedRun, plan: Plan) -> int:

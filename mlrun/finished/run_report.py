@@ -52,11 +52,11 @@ def defaults_of(run: LoggedRun) -> dict[str, str]:
         registry = discover(plugin_files_of(run, ()))
     except MlrunError:
         registry = discover()
-    found = {}
+    components = {}
     for prefix, kind, name in components_of(run):
         with suppress(MlrunError):
-            found[prefix] = registry.find(kind, name)
-    return defaults(found)
+            components[prefix] = registry.find(kind, name)
+    return defaults(components)
 
 
 def components_of(run: LoggedRun) -> Iterator[tuple[str, Kind, str]]:

@@ -40,7 +40,7 @@ def train_or_resume(plan: Plan, which: str, *, progress: Progress | None = None)
             `train` and `resume` say.
     """
     shown = progress or Silent()
-    run = unfinished_like(plan, shown) if which == "auto" else named(plan, which)
+    run = unfinished_like(plan, shown) if which == "auto" else run_like(plan, which)
     if run is None:
         return train(plan, progress=shown)
     if os.environ.get("MLFLOW_RUN_ID") not in (None, run.run_id):
@@ -55,7 +55,7 @@ def train_or_resume(plan: Plan, which: str, *, progress: Progress | None = None)
     )
 
 
-def named(plan: Plan, reference: str) -> LoggedRun:
+def run_like(plan: Plan, reference: str) -> LoggedRun:
     """Returns the run of that id; raises MlrunError unless it has the settings of the plan."""
     run = complete(find_run(reference), Silent())
     changed = changed_settings(plan, run)
@@ -106,13 +106,13 @@ def ids_of_unfinished(client: MlflowClient, experiment: str | None) -> list[str]
         home = known_experiment(client, experiment)
         if home is None:
             return []
-        found = client.search_runs(
+        runs = client.search_runs(
             [home.experiment_id],
             UNFINISHED,
             max_results=LOOKED_AT,
             order_by=["attributes.start_time DESC"],
         )
-        return [run.info.run_id for run in found]
+        return [run.info.run_id for run in runs]
 
 
 def complete(run: LoggedRun, progress: Progress) -> LoggedRun:

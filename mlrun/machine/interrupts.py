@@ -226,9 +226,9 @@ def end_at_last(number: int) -> None:
         f"Error: interrupted, and after {AT_MOST:g} s something still hangs: the process is ended "
         "as by kill -9; mlrun doctor tells what became of its run\n"
     )
-    told = threading.Thread(target=os.write, args=[2, line.encode()], daemon=True)
-    told.start()
-    told.join(LAST)  # nobody may read it
+    writer = threading.Thread(target=os.write, args=[2, line.encode()], daemon=True)
+    writer.start()
+    writer.join(LAST)  # nobody may read it
     os._exit(128 + number)
 
 

@@ -30,14 +30,14 @@ def outlived_by_none() -> Iterator[None]:
     That is `mlflow run`, or a script that uses `mlflow.projects`. Without one, does nothing, and
     neither does it within another such block. To be used within `interrupts.heeded`.
     """
-    found = launcher() if os.environ.get(RUN_ID) and not _watching.locked() else None
-    if found is None:
+    process = launcher() if os.environ.get(RUN_ID) and not _watching.locked() else None
+    if process is None:
         yield
         return
     with _watching:
         done = threading.Event()
         thread = threading.Thread(
-            target=watch, args=[found, done], name="mlrun-launcher", daemon=True
+            target=watch, args=[process, done], name="mlrun-launcher", daemon=True
         )
         with suppress(RuntimeError):  # too many threads
             thread.start()

@@ -98,8 +98,8 @@ def check_returned(
         return
     if inspect.iscoroutine(value):
         value.close()  # which Python would warn of
-    origin, given = configured.component.origin, kind_of(value)
-    raise MlrunError(f"its plugin {origin} returned {given}; expected {name}")
+    origin, kind = configured.component.origin, kind_of(value)
+    raise MlrunError(f"its plugin {origin} returned {kind}; expected {name}")
 
 
 def check_fit(

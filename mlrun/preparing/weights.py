@@ -53,8 +53,8 @@ def best_weights(run: LoggedRun) -> Weights:
     Raises:
         MlrunError: it has none, or they cannot be read.
     """
-    if told := run.about_weights:
-        LOG.warning("%s", told)
+    if note := run.about_weights:
+        LOG.warning("%s", note)
     with tempfile.TemporaryDirectory() as folder:
         path = run.best_weights(Path(folder))
         try:
@@ -133,18 +133,18 @@ def restore(
 
 
 def configure_again(
-    run: LoggedRun, kind: Kind, component: Component, given: Mapping[str, Any]
+    run: LoggedRun, kind: Kind, component: Component, overrides: Mapping[str, Any]
 ) -> ConfiguredComponent:
     """Returns a component of a run with the run's options, and those given over them.
 
     Raises:
         MlrunError: the run's value of an option is no longer one, or is a path of somebody's.
     """
-    options = options_of_run(run, kind, component, given)
+    options = options_of_run(run, kind, component, overrides)
     try:
         return configure(kind, component, options)
     except WrongOption as error:
-        if error.option in given:
+        if error.option in overrides:
             raise  # it is not the run's
         raise MlrunError(
             f"run {run.run_id}: {error}; another value may be given, as --{kind}.NAME VALUE"

@@ -50,29 +50,29 @@ class Search:
         self._uri, self.experiment = uri, experiment
         self._waiting = os.environ.get("MLFLOW_RUN_ID")
         self._active = mlflow.active_run()  # of this thread
-        self._found: Future[Place] | None = None
+        self._answer: Future[Place] | None = None
 
     def start(self) -> None:
         """Asks a server at once, in a thread: no file is made, and the answers take their time."""
         if self._uri.startswith(("http://", "https://")):
             quiet_threads()
-            found: Future[Place] = Future()
-            thread = Thread(target=self._run, args=[found], name=SEARCH, daemon=True)
-            self._found = found if start_threads([thread]) else None
+            answer: Future[Place] = Future()
+            thread = Thread(target=self._run, args=[answer], name=SEARCH, daemon=True)
+            self._answer = answer if start_threads([thread]) else None
 
     def place(self) -> Place:
         """Returns the place; asks anew the next time. Raises what the store does, or MlrunError."""
-        found, self._found = self._found, None
-        if found is None:
+        answer, self._answer = self._answer, None
+        if answer is None:
             return self._look()
         with interruptible():
-            return found.result()
+            return answer.result()
 
-    def _run(self, found: Future[Place]) -> None:
+    def _run(self, answer: Future[Place]) -> None:
         try:
-            found.set_result(self._look())
+            answer.set_result(self._look())
         except BaseException as error:
-            found.set_exception(error)
+            answer.set_exception(error)
 
     def _look(self) -> Place:
         with store.artifacts_beside(self._uri):

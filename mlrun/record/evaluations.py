@@ -55,8 +55,8 @@ def digest_in(text: str) -> str:
     >>> digest_in("test of digits (digest sha256:0123456789abcdef), rotated-25, seed 0")
     'sha256:0123456789abcdef'
     """
-    found = DIGEST.search(text)
-    return found[0] if found else ""
+    match = DIGEST.search(text)
+    return match[0] if match else ""
 
 
 def same_images(first: str, second: str) -> bool | None:

@@ -61,19 +61,19 @@ def known_experiment(
 
 def own_id() -> str:
     """Returns the id of MLflow's own experiment: of its environment variables, else its default."""
-    given = {name: os.environ.get(f"MLFLOW_EXPERIMENT_{name}") for name in ("ID", "NAME")}
+    variables = {name: os.environ.get(f"MLFLOW_EXPERIMENT_{name}") for name in ("ID", "NAME")}
     try:
         experiment_id: str = _get_experiment_id()
     except MlflowException as error:
-        if error.error_code not in ABSENT or given["ID"] is None:
+        if error.error_code not in ABSENT or variables["ID"] is None:
             raise
-        if given["NAME"] is not None:
+        if variables["NAME"] is not None:
             raise MlrunError(
-                f"MLFLOW_EXPERIMENT_ID={given['ID']} is not the ID of "
-                f"MLFLOW_EXPERIMENT_NAME={given['NAME']}; unset one of them"
+                f"MLFLOW_EXPERIMENT_ID={variables['ID']} is not the ID of "
+                f"MLFLOW_EXPERIMENT_NAME={variables['NAME']}; unset one of them"
             ) from None
         raise MlrunError(
-            f"MLFLOW_EXPERIMENT_ID={given['ID']}: no experiment has this ID; {LIST}"
+            f"MLFLOW_EXPERIMENT_ID={variables['ID']}: no experiment has this ID; {LIST}"
         ) from None
     return experiment_id
 

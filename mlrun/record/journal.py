@@ -134,23 +134,23 @@ class Journal:
 
     def unread(self, most: int) -> list[Entry]:
         """Returns the next events that were not read and not answered, at most so many."""
-        found: list[Entry] = []
+        entries: list[Entry] = []
         for record, end in read_lines(self._events.path, self._cursor):
             self._cursor = end
             number = self._next
             if record is None:
                 self.damaged += 1
             elif "kind" in record and number not in self._sent and number not in self.refused:
-                found.append(Entry(number, self._event(record)))
+                entries.append(Entry(number, self._event(record)))
                 self._open.add(number)
             elif record.get("kind") == "end":
                 self.ended = str(record["value"])
             elif "resumed" in record:
                 self.ended = ""
             self._next += 1  # last, so that `left` is never too small
-            if len(found) == most:
+            if len(entries) == most:
                 break
-        return found
+        return entries
 
     def acknowledge(self, entries: Collection[Entry]) -> None:
         """Notes that the store has these events, and deletes their files."""

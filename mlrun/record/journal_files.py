@@ -65,10 +65,10 @@ def spans(numbers: Collection[int]) -> list[list[int]]:
     >>> spans([1, 2, 3, 7])
     [[1, 3], [7, 7]]
     """
-    found: list[list[int]] = []
+    gapless: list[list[int]] = []
     for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
+        if gapless and gapless[-1][1] == number - 1:
+            gapless[-1][1] = number
         else:
-            found.append([number, number])
-    return found
+            gapless.append([number, number])
+    return gapless

@@ -112,10 +112,10 @@ class LoggedRun:
         if self.presence is None and known and not weights_in(run_folder(self.run_id).glob("*.pt")):
             return known
         with answering():
-            found = best_saved(self.client, self.run_id, self.params)
-        if self.presence is None and (found is None or found.epoch == tagged):
+            saved = best_saved(self.client, self.run_id, self.params)
+        if self.presence is None and (saved is None or saved.epoch == tagged):
             return known
-        return found or known
+        return saved or known
 
     @property
     def best_epoch(self) -> int | None:
@@ -128,12 +128,12 @@ class LoggedRun:
         if self.weights is None or (self.presence is None and self.weights.file is None):
             return ""
         place = "MLflow has" if self.weights.file is None else "its folder on this machine has"
-        told = f"its weights of epoch {self.weights.epoch} are used, the best that {place}"
+        note = f"its weights of epoch {self.weights.epoch} are used, the best that {place}"
         if self.presence is None:
-            return f"run {self.run_id} is {self.status}: {told}"
+            return f"run {self.run_id} is {self.status}: {note}"
         if not self.presence.is_gone:
             return ""
-        return f"run {self.run_id}: {self.why_none()}; {told}"
+        return f"run {self.run_id}: {self.why_none()}; {note}"
 
     def why_none(self) -> str:
         """Returns why the run has no checkpoints."""

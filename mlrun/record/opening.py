@@ -88,8 +88,8 @@ def open_run(
         tracker = tracker_of(place, uri, run, run_name)
     else:
         del os.environ["MLFLOW_RUN_ID"]  # as MLflow does: a later run is not this one
-        given = run.info.run_name
-        tracker = tracker_of(place, uri, run, run_name if is_generated(given) else given)
+        name = run.info.run_name
+        tracker = tracker_of(place, uri, run, run_name if is_generated(name) else name)
         tracker.tags({k: v for k, v in tags.items() if k not in tracker.earlier_tags})
         tracker.tags({NAME_TAG: tracker.run_name})  # which renames it
     tracker.settle_in()

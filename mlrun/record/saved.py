@@ -84,8 +84,8 @@ def weights_in(files: Iterable[Path]) -> dict[int, Path]:
     >>> list(weights_in([Path("epoch-12.pt"), Path("last.pt")]))
     [12]
     """
-    found = {path: WEIGHTS.fullmatch(path.name) for path in files}
-    return {int(match[1]): path for path, match in found.items() if match}
+    matches = {path: WEIGHTS.fullmatch(path.name) for path in files}
+    return {int(match[1]): path for path, match in matches.items() if match}
 
 
 def monitor_of(run_id: str, params: Mapping[str, str]) -> str:

@@ -160,11 +160,11 @@ class Sender:
 
     def _own_model(self, name: str) -> LoggedModel:
         """Returns the run's model of that name, made if need be."""
-        found = self._client.search_logged_models(
+        models = self._client.search_logged_models(
             [self._experiment_id], f"source_run_id = '{self._run_id}' AND name = '{name}'"
         )
-        if found:
-            return found[0]
+        if models:
+            return models[0]
         run = self._client.get_run(self._run_id)
         model = self._client.create_logged_model(
             self._experiment_id,

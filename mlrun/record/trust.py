@@ -132,7 +132,7 @@ def leads_away(value: object) -> bool:
 
 
 def options_of_run(
-    run: LoggedRun, prefix: str, component: Component, given: Mapping[str, object]
+    run: LoggedRun, prefix: str, component: Component, overrides: Mapping[str, object]
 ) -> dict[str, object]:
     """Returns the options that a run has for a component, with those that the user gives over them.
 
@@ -143,7 +143,7 @@ def options_of_run(
         run: as it is in the store.
         prefix: what stands before the dot in the options' names: `model` or `dataset`.
         component: which the options are for.
-        given: options by name, without the prefix.
+        overrides: options by name, without the prefix.
 
     Raises:
         MlrunError: the run names paths that are neither trusted nor given.
@@ -153,7 +153,7 @@ def options_of_run(
     foreign = {
         name: value
         for name, value in options.items()
-        if name not in given
+        if name not in overrides
         and leads_away(value)
         and (name not in defaults or plain_of(defaults[name]) != plain_of(value))
         and not named_here(run, f"{prefix}.{name}", value)
@@ -164,7 +164,7 @@ def options_of_run(
             f"run {run.run_id} was not started on this machine and names {names}, which is not "
             f"opened; if you trust it, name it: {in_shell(prefix, foreign)}"
         )
-    return {**options, **given}
+    return {**options, **overrides}
 
 
 def options_left(run: LoggedRun, prefix: str, component: Component) -> dict[str, object]:
@@ -201,14 +201,14 @@ def named_here(run: LoggedRun, name: str, value: object) -> bool:
     return isinstance(values, dict) and name in values and values[name] == plain_of(value)
 
 
-def data_folder(run: LoggedRun, given: Path | None) -> Path:
+def data_folder(run: LoggedRun, override: Path | None) -> Path:
     """Returns the folder that data sets are read from: the one given, or else the run's.
 
     That of a run that was not started here is not opened: it is the default one in its place.
     """
     folder, default = run.settings().data_dir, Settings().data_dir
-    if given is not None:
-        return given
+    if override is not None:
+        return override
     if folder == default or not leads_away(folder) or named_here(run, "data_dir", folder):
         return folder
     LOG.warning(

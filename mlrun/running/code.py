@@ -47,8 +47,8 @@ def code_digests(plan: Plan) -> dict[str, str]:
     modules = [str(getattr(c.component.function, "__module__", "")) for c in plan.components]
     packages = sorted({name.partition(".")[0] for name in modules} - {"mlrun"})
     names = ["mlrun", *(n for n in packages if not n.startswith(sources.FILE_MODULE))]
-    found = {name: list(files_of(name)) for name in names}
-    return {name: digest_of(files) for name, files in found.items() if files}
+    files_by_name = {name: list(files_of(name)) for name in names}
+    return {name: digest_of(files) for name, files in files_by_name.items() if files}
 
 
 def files_of(package: str) -> Iterator[tuple[str, Path]]:

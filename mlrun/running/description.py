@@ -92,5 +92,5 @@ def environment(plan: Plan, device: torch.device) -> str:
 
 def packages() -> list[str]:
     """Returns every installed package with its version, `name==version`, by name."""
-    found = filter(None, map(name_and_version, distributions()))
-    return sorted({f"{name}=={version}" for name, version in found}, key=str.lower)
+    installed = filter(None, map(name_and_version, distributions()))
+    return sorted({f"{name}=={version}" for name, version in installed}, key=str.lower)

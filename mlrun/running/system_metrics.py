@@ -74,7 +74,7 @@ class LogSystemMetrics(Callback):
         for monitor in self._monitors:
             with suppress(Exception):
                 monitor.collect_metrics()
-                found = monitor.aggregate_metrics()
+                figures = monitor.aggregate_metrics()
                 monitor.clear_metrics()
-                self._tracker.metrics({f"system/{k}": v for k, v in found.items()}, self._samples)
+                self._tracker.metrics({f"system/{k}": v for k, v in figures.items()}, self._samples)
         self._samples += 1

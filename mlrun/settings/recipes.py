@@ -140,7 +140,7 @@ def read(name: str, path: Path, base: str = "") -> tuple[dict[str, object], dict
         raise RecipeError(name, f"{base}{error}") from None
 
 
-def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+def merge(recipe: Mapping[str, object], overrides: Mapping[str, object]) -> dict[str, object]:
     """Returns the recipe's settings with the given ones over them.
 
     A recipe's options of a component go when another component is given in its place:
@@ -151,16 +151,16 @@ def merge(recipe: Mapping[str, object], given: Mapping[str, object]) -> dict[str
     single = [name for name, kind in component_settings().items() if kind != "visualiser"]
     for name in single:
         before = recipe.get(name, Settings.model_fields[name].default)
-        if name in given and canonical(str(given[name])) != canonical(str(before)):
+        if name in overrides and canonical(str(overrides[name])) != canonical(str(before)):
             merged = {k: v for k, v in merged.items() if not k.startswith(f"{name}.")}
-    if "visualisers" in given:
+    if "visualisers" in overrides:
         try:
-            asked = names_of(given["visualisers"])
+            asked = names_of(overrides["visualisers"])
         except ValueError as error:
             raise MlrunError(f"visualisers: {error}") from None
         kept = {*single, *map(canonical, asked)}
         merged = {k: v for k, v in merged.items() if "." not in k or k.partition(".")[0] in kept}
-    return {**merged, **given}
+    return {**merged, **overrides}
 
 
 def first_sentence(text: str) -> str:

@@ -83,11 +83,11 @@ class Settings(
         Raises:
             MlrunError: an unknown name, a wrong value or a later version, on one line.
         """
-        given = by_canonical_name(values)
-        check_known(given)
+        by_name = by_canonical_name(values)
+        check_known(by_name)
         core: dict[str, object] = {}
         options: dict[str, object] = {}
-        for key, value in brought_up(given).items():
+        for key, value in brought_up(by_name).items():
             if "." in key:
                 options[key] = value
             elif key in setting_traits():

@@ -136,8 +136,8 @@ def read_weights(path: Path) -> dict[str, Any]:
             raise MlrunError(f"its {name} is missing, or no {name} of a run's weights")
     if math.prod(content["shape"]) > MOST_VALUES:
         raise MlrunError(f"its images are {tuple(content['shape'])}")
-    found = content_digest(content)
-    if content.get("sha256", found) != found:  # older runs kept none
+    actual = content_digest(content)
+    if content.get("sha256", actual) != actual:  # older runs kept none
         raise MlrunError("it is not what the run wrote: its SHA-256 is another")
     return content
 

@@ -32,8 +32,8 @@ class SavedStates:
         Raises:
             OSError: it cannot be written.
         """
-        held = on_cpu(content)
-        write(self._folder / NEXT, {**held, "sha256": content_digest(held)})
+        plain = on_cpu(content)
+        write(self._folder / NEXT, {**plain, "sha256": content_digest(plain)})
 
     def confirm(self) -> None:
         """Makes the state that was written the last one."""
@@ -75,12 +75,12 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         content = read_plain(path)
         written = content.pop("sha256", None)
-        found = content_digest(content) if written is not None else None
+        actual = content_digest(content) if written is not None else None
     except Exception as error:  # what torch raises for a damaged file, of many kinds
         raise MlrunError(f"the state {path} is damaged ({one_line(error)})") from None
     if written is None:
         raise MlrunError(f"the state {path} is of a version of mlrun that could not resume")
-    if found != written:
+    if actual != written:
         raise MlrunError(f"the state {path} is damaged (its SHA-256 is another)")
     return content
 

@@ -60,9 +60,9 @@ class Table:
         """Returns the error for a record that has more or fewer fields than the others."""
         first = "the header" if self.header and width == len(self.names) else "the first one"
         number = min(len(fields), width)
-        found = shown(fields[number]) if len(fields) > width else "nothing"
+        text = shown(fields[number]) if len(fields) > width else "nothing"
         return MlrunError(
-            f"{self.place(line, number)}: {found}; this row has {len(fields)} fields, "
+            f"{self.place(line, number)}: {text}; this row has {len(fields)} fields, "
             f"{first} {width}"
         )
 

@@ -106,8 +106,8 @@ def measure_some(paths: Sequence[str], _: Rule) -> Range | None:
 
 def joint(ranges: Sequence[Range | None]) -> Range | None:
     """Returns the range that covers all of these, or None."""
-    found = [one for one in ranges if one is not None]
-    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
+    pairs = [one for one in ranges if one is not None]
+    return (min(low for low, _ in pairs), max(high for _, high in pairs)) if pairs else None
 
 
 def measure_all(paths: Sequence[str], rule: Rule, workers: int) -> Range | None:

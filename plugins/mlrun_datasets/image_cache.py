@@ -79,11 +79,11 @@ def copy_of(listing: Listing, decoding: Decoding) -> tuple[Path, dict[str, Any]]
 
     A range that is given may be the one that was found before.
     """
-    given = decoding.value_range
-    for one in [decoding] if given is None else [decoding, replace(decoding, value_range=None)]:
+    limits = decoding.value_range
+    for one in [decoding] if limits is None else [decoding, replace(decoding, value_range=None)]:
         place = place_of(listing, one)
         manifest = read_manifest(place, fingerprint(listing, one), listing.dataset)
-        if manifest and (one is decoding or manifest["range"] in (None, list(given or ()))):
+        if manifest and (one is decoding or manifest["range"] in (None, list(limits or ()))):
             return place, manifest
     return None
 
@@ -101,8 +101,8 @@ def place_of(listing: Listing, decoding: Decoding) -> Path:
     cache = decoding.cache
     base = at_home(cache).absolute() if cache else cache_folder() / listing.dataset
     sources = [path.resolve() for path in listing.source]
-    given = [] if decoding.value_range is None else [decoding.value_range]
-    key = json.dumps([*map(str, sources), decoding.size, decoding.channels, *given])
+    limits = [] if decoding.value_range is None else [decoding.value_range]
+    key = json.dumps([*map(str, sources), decoding.size, decoding.channels, *limits])
     return base / f"{sources[0].name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 

@@ -51,14 +51,14 @@ def fill(path: Path, listing: Listing, about: dict[str, Any], workers: int) -> d
 def rule_for(paths: list[str], about: dict[str, Any]) -> Rule:
     """Returns the rule of decoding: to the size asked for, or that of the first readable image."""
     channels: Literal[1, 3] = about["channels"]
-    given = about["range"] and tuple(about["range"])
+    value_range = about["range"] and tuple(about["range"])
     if about["size"] is not None:
         height, width = about["size"]
-        return Rule(channels, (height, width), (channels, height, width), given)
+        return Rule(channels, (height, width), (channels, height, width), value_range)
     for path in paths:
         with contextlib.suppress(MlrunError), quiet_decoding():
             pixels = decode(Path(path), channels=channels, value_range=FULL)
-            return Rule(channels, None, (channels, *pixels.shape[1:]), given)
+            return Rule(channels, None, (channels, *pixels.shape[1:]), value_range)
     raise MlrunError(f"none of {len(paths):,} images can be read; the first is {paths[0]}")
 
 

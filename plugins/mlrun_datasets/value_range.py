@@ -39,17 +39,17 @@ def find_range(listing: Listing, rule: Rule, workers: int) -> Range:
         MlrunError: all values are one.
     """
     paths = [str(listing.folder / file.path) for file in listing.parts["train"]]
-    found = measure_all(paths, rule, workers)
-    if found is None:
+    limits = measure_all(paths, rule, workers)
+    if limits is None:
         return FULL
-    if found[0] == found[1]:
+    if limits[0] == limits[1]:
         raise MlrunError(
-            f"every value of the training images in {listing.source[0]} is {found[0]:.9g}, so "
+            f"every value of the training images in {listing.source[0]} is {limits[0]:.9g}, so "
             "nothing can be learned from them; the range that is wanted can be given: "
             "--dataset.range LOW,HIGH"
         )
-    log_info(listing.dataset, f"the training images' values, {words(found)}, become 0 to 255")
-    return found
+    log_info(listing.dataset, f"the training images' values, {words(limits)}, become 0 to 255")
+    return limits
 
 
 def levels_used(counts: NDArray[np.int64]) -> int:
@@ -58,15 +58,15 @@ def levels_used(counts: NDArray[np.int64]) -> int:
     return int(np.searchsorted(largest, MOST_OF * largest[-1])) + 1
 
 
-def report_range(manifest: Mapping[str, Any], listing: Listing, given: Range | None) -> None:
+def report_range(manifest: Mapping[str, Any], listing: Listing, asked_for: Range | None) -> None:
     """Warns where the range leaves little of the images, or does not concern them."""
     total = sum(map(len, listing.parts.values()))
     if manifest["range"] is None:
-        if given is not None:
+        if asked_for is not None:
             LOG.warning(
                 "%s: --dataset.range %s changes nothing: no image in %s has more than 8 bits",
                 listing.dataset,
-                ",".join(f"{value:.9g}" for value in given),
+                ",".join(f"{value:.9g}" for value in asked_for),
                 listing.source[0],
             )
         return

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from mlrun.errors import LedElsewhere, MlrunError, contained, one_line
+from mlrun.errors import MlrunError, contained, one_line
 from mlrun.machine.group import Group
 from mlrun.machine.interrupts import deadly
 from mlrun.machine.place import Place
@@ -47,17 +47,17 @@ class SeveralProcesses(Group):
         super().__init__(place)
         self._store = store
         self._words: Any = dist.new_group(backend="gloo", timeout=PATIENCE)  # what lies on the CPU
-        self._hosts = self._all((socket.gethostname(), os.getpid()))
+        self._hosts = self.gather((socket.gethostname(), os.getpid()))
 
     def use(self, device: torch.device) -> None:
         """Sets up the exchange of tensors between devices of one kind; see `Group.use`."""
-        kinds = self._all(device.type)
+        kinds = self.gather(device.type)
         if len(set(kinds)) > 1:
             text = ", ".join(f"{self.name(rank)} has {kind}" for rank, kind in enumerate(kinds))
-            raise MlrunError(f"all processes are to train on one kind of device; {text}")
+            raise self.known_to_all(f"all processes are to train on one kind of device; {text}")
         kind = BACKENDS.get(device.type)
         if kind is None:
-            raise MlrunError(
+            raise self.known_to_all(
                 f"several processes cannot train on {device.type} together; take --device cpu, or "
                 "--processes 1"
             )
@@ -130,14 +130,14 @@ class SeveralProcesses(Group):
         except BaseException as error:
             raised = error
         reason = "" if raised is None else str(raised) or one_line(raised)
-        reasons = self._all(reason)
+        reasons = self.gather(reason)
         first = next((rank for rank, text in enumerate(reasons) if text), None)
         if first is None:
             return
         if isinstance(raised, KeyboardInterrupt) or (raised is not None and not self.rank):
             raise raised
         text = f"{self.name(first)}: {reasons[first]}"
-        raise LedElsewhere(text) if self.rank else MlrunError(text)
+        raise self.known_to_all(text)
 
     @contextmanager
     def one_on_this_host_first(self) -> Iterator[None]:
@@ -199,8 +199,8 @@ class SeveralProcesses(Group):
             return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
         return True
 
-    def _all(self, value: T) -> list[T]:
-        """Returns every rank's value, by rank."""
+    def gather(self, value: T) -> list[T]:
+        """Returns every rank's value, by rank, on every rank."""
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value, group=self._words)
         return values

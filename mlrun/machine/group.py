@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from mlrun.errors import MlrunError
+from mlrun.errors import LedElsewhere, MlrunError
 from mlrun.machine.place import ALONE_HERE, Place
 
 T = TypeVar("T")
@@ -66,6 +66,18 @@ class Group:
 
     def receive(self, rank: int, tensor: Tensor) -> None:
         """Fills a tensor on the CPU with the next that `rank` sends; rank 0 alone does so."""
+
+    def gather(self, value: T) -> list[T]:
+        """Returns every rank's value, by rank, on every rank; plain values."""
+        return [value]
+
+    def name(self, rank: int) -> str:
+        """Returns what a rank is called in messages."""
+        return f"rank {rank}"
+
+    def known_to_all(self, reason: str) -> MlrunError:
+        """Returns the error for what every rank has found by itself, of which rank 0 is to tell."""
+        return LedElsewhere(reason) if self.rank else MlrunError(reason)
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:

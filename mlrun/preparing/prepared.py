@@ -24,6 +24,7 @@ from mlrun.machine.group import ALONE, Group
 from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.contracts import build_model, check_fit, check_single_images, load_data, named
 from mlrun.preparing.inputs import Inputs, make_batches
+from mlrun.preparing.same_data import check_same_data
 from mlrun.preparing.threads import use_threads
 from mlrun.settings.changes import Variant
 from mlrun.settings.plan import Plan
@@ -187,6 +188,7 @@ def ready(plan: Plan, group: Group = ALONE) -> Iterator[Prepared]:
     with devices.torch_settings(device, settings.threads, deterministic=settings.deterministic):
         with group.agreeing():
             prepared = prepare(plan, device, group)
+        check_same_data(prepared.data, prepared.selections, group)
         use_threads(settings, prepared.model, prepared.data.shape, device, group.size)
         with old_objects_frozen():
             yield prepared

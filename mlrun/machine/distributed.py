@@ -106,6 +106,17 @@ class SeveralProcesses(Group):
                     for tensor, part in zip(some, parts, strict=True):
                         tensor.copy_(part.view_as(tensor))
 
+    def stack(self, tensor: Tensor) -> Tensor:
+        """Returns all ranks' tensors on every rank; see `Group.stack`."""
+        gathered = tensor.new_empty(self.size, *tensor.shape)
+        dist.all_gather(list(gathered.unbind()), tensor, group=self.tensors)
+        return gathered
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Returns the sum over all ranks on every rank."""
+        dist.all_reduce(tensor, group=self.tensors)
+        return tensor
+
     def total(self, tensor: Tensor) -> Tensor:
         """Returns the sum over all ranks, to rank 0."""
         dist.reduce(tensor, 0, group=self.tensors)

@@ -57,6 +57,14 @@ class Group:
     def spread(self, tensors: Sequence[Tensor]) -> None:
         """Copies rank 0's tensors, on the device, into the others'."""
 
+    def stack(self, tensor: Tensor) -> Tensor:
+        """Returns all ranks' tensors, on the device, as one (size, …), on every rank."""
+        return tensor[None]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Returns the sum of all ranks' tensors, on the device, on every rank."""
+        return tensor
+
     def total(self, tensor: Tensor) -> Tensor:
         """Returns the sum of all ranks' tensors to rank 0, and anything to the others."""
         return tensor

@@ -17,6 +17,7 @@ from mlrun.data.images import ImageData
 from mlrun.data.normalisation import Normalisation
 from mlrun.data.sharing import LOADED
 from mlrun.errors import MlrunError, contained, kind_of, one_line
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.randomness import derive_seed, own_random_states
 from mlrun.seam.files import at_home
 from mlrun.settings.option_values import ConfiguredComponent
@@ -138,17 +139,24 @@ def check_fit(
         raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
 
 
-def check_single_images(model: nn.Module, train: Batches, steps: int) -> None:
-    """Raises MlrunError where batch normalisation comes upon a batch of one image.
+def check_single_images(
+    model: nn.Module, train: Batches, steps: int, *, together: bool = False
+) -> None:
+    """Raises MlrunError where batch normalisation comes upon one image alone.
 
     Args:
         model: that is trained.
         train: batches to train on, of which only an epoch's last may be short.
         steps: that training takes; it may end before the last batch of an epoch.
+        together: whether batch normalisation takes the images of all processes together.
     """
-    size, last_step = train.batch_size, len(train)
-    reached = steps > 0 if size == 1 else train.examples % size == 1 and steps >= last_step
-    if not reached:
+    size, last = train.batch_size, train.examples % train.batch_size
+    reached = [size] if steps > 0 and train.examples >= size else []
+    if last and steps >= len(train):
+        reached.append(last)
+    group = ALONE if together else train.batching.group
+    short = [count for count in reached if leaves_one_alone(group, count)]
+    if not short:
         return
     twin = copy.deepcopy(model)
     set_training_mode(twin)
@@ -157,18 +165,34 @@ def check_single_images(model: nn.Module, train: Batches, steps: int) -> None:
             twin(train.gather(torch.zeros(1, dtype=torch.int64)))
     except ValueError as error:
         if "more than 1 value per channel" in str(error):
-            raise MlrunError(single_images(size)) from error
+            count = 1 if 1 in short else short[0]
+            raise MlrunError(single_images(size, count, group.size)) from error
 
 
-def single_images(size: int) -> str:
-    """Returns that batches of `size` leave one image alone, and what helps against it."""
-    advice = "add --drop-last true or change the batch size"
-    if size == 1:
-        advice = "take a larger batch size"
-    return (
-        f"batch_size {size} leaves a last batch of one image, which batch normalisation cannot "
-        f"train on; {advice}"
-    )
+def leaves_one_alone(group: Group, count: int) -> bool:
+    """Whether one of the processes has a single image of a batch of `count`."""
+    return any(len(group.rows(count, rank)) == 1 for rank in range(group.size))
+
+
+def single_images(size: int, count: int, processes: int) -> str:
+    """Returns that one image is alone, in a batch of `count` or in a process's share; and a cure.
+
+    `size` is the batch size.
+    """
+    if count == 1:
+        which = "leaves a last batch of one image"
+        advice = "add --drop-last true or change the batch size"
+        if size == 1:
+            advice = "take a larger batch size"
+    elif count == size:
+        which = f"leaves one of {processes} processes a single image"
+        advice = f"add --sync-batch-norm true or take a batch size of at least {2 * processes}"
+    else:
+        which = (
+            f"leaves a last batch of {count} images, of which one of {processes} processes has one"
+        )
+        advice = "add --sync-batch-norm true or --drop-last true"
+    return f"batch_size {size} {which}, which batch normalisation cannot train on; {advice}"
 
 
 def reason(error: Exception) -> str:

@@ -161,7 +161,7 @@ def prepare(plan: Plan, device: torch.device, group: Group = ALONE) -> Prepared:
     with named(f"model {plan.model.component.name}"):
         state = make_state(model, settings, precision, steps, len(train), group)
         procedure = make_procedure(model, settings, precision, weights, steps)
-    check_single_images(model, train, steps)
+    check_single_images(model, train, steps, together=settings.sync_batch_norm)
     return Prepared(
         device, data, selections, normalisation, precision, train, parts, state, procedure, probe
     )

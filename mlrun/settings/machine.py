@@ -32,6 +32,12 @@ class MachineSettings(SettingsGroup):
         ge=1,
         le=1024,
     )
+    sync_batch_norm: Flag = setting(
+        False,
+        "have batch normalisation take the images of all processes together, as one process does",
+        "Machine",
+        UNNAMED,
+    )
     precision: Annotated[Literal["auto", "32", "bf16", "16"], Word] = setting(
         "auto",
         "bits of the forward pass; auto is bf16 on a GPU that has it, else 32",

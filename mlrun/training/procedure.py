@@ -18,6 +18,7 @@ class Procedure:
     loss_of: the loss of a batch: logits (n, K) and labels (n,) to a scalar mean.
     reduction: whether the mean or the sum of a step's losses is minimised.
     precision: of the forward pass.
+    sync_batch_norm: whether batch normalisation is over the images of all processes.
     mixing: mixup or CutMix, if either is used.
     steps: optimiser steps in all.
     seed: of the run; random draws inside the model (dropout) come from it, the epoch and the
@@ -41,6 +42,7 @@ class Procedure:
     evaluate_epochs: int = 1
     evaluate_train: bool = False
     seconds: float = 0.0
+    sync_batch_norm: bool = False
     forward: Forward = whole
 
     @property

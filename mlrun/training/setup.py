@@ -94,6 +94,7 @@ def make_procedure(
         evaluate_epochs=settings.evaluate_epochs,
         evaluate_train=settings.evaluate_train,
         seconds=60 * settings.time_limit,
+        sync_batch_norm=settings.sync_batch_norm,
     )
 
 

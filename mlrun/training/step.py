@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mlrun.data.parts import Part, cut, without_ahead
+from mlrun.machine.group import Group
 from mlrun.machine.randomness import derive_seed, seed_step
 from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
+from mlrun.training.synchronised import Synchronised
 from mlrun.training.tally import Answers
 
 
@@ -145,20 +147,29 @@ def own_part(images: Tensor, targets: Targets, part: Part) -> tuple[Tensor, Targ
 class Loss(nn.Module):
     """A model together with its loss: images and targets to the loss that they add, and logits."""
 
-    def __init__(self, model: nn.Module, procedure: Procedure) -> None:
+    def __init__(self, model: nn.Module, procedure: Procedure, group: Group) -> None:
         super().__init__()
-        self.model, self.procedure = model, procedure
+        self.model, self.procedure, self.group = model, procedure, group
 
     def forward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """Returns what the images add to the mean loss of their step, and their logits (n, K)."""
         labels, others, share, rows, examples = targets
         procedure = self.procedure
-        with procedure.precision.autocast():
+        with self.synchronised(rows), procedure.precision.autocast():
             logits = procedure.forward(self.model, images)
         loss = procedure.loss_of(logits, labels)
         if share < 1:
             loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
         return loss * (rows / examples) if rows < examples else loss, logits.detach()
+
+    def synchronised(self, rows: int) -> AbstractContextManager[object]:
+        """Returns the block in which batch normalisation is over all processes' images, if asked.
+
+        `rows` is how many of this one's count.
+        """
+        if self.group.size > 1 and self.procedure.sync_batch_norm:
+            return Synchronised(self.group, counts=rows > 0)
+        return nullcontext()
 
 
 def losses_of(state: TrainingState, procedure: Procedure) -> tuple[LossOf, Alone]:
@@ -168,7 +179,7 @@ def losses_of(state: TrainingState, procedure: Procedure) -> tuple[LossOf, Alone
     told to look for unused parameters: a model may have some, and the places of gradients in what
     is sent stay the same then, on which the last bits of their sums depend.
     """
-    loss = Loss(state.model, procedure)
+    loss = Loss(state.model, procedure, state.group)
     if state.group.size == 1 or state.step >= procedure.steps:
         return loss.forward, nullcontext
     some = next(state.model.parameters())

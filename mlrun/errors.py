@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -108,18 +109,36 @@ def redact(text: str) -> str:
     return re.sub(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+", r"\1=***", text)
 
 
+signals_have_a_kind = threading.Event()  # set while an interrupt by a signal is a subclass
+
+
 @contextmanager
-def contained() -> Iterator[None]:
+def contained(*, interrupts: bool = False) -> Iterator[None]:
     """Turns what would end the process, raised by a plugin, into an MlrunError like others.
 
-    That is SystemExit and whatever else is no Exception; an interrupt passes.
+    That is SystemExit and whatever else is no Exception.
+
+    Args:
+        interrupts: an interrupt too, where it is known that no signal asked for it; else all pass.
     """
     try:
         yield
-    except (Exception, KeyboardInterrupt):
+    except Exception:
         raise
     except BaseException as error:
-        raise MlrunError(f"a plugin would end the process ({one_line(error)})") from error
+        if isinstance(error, KeyboardInterrupt) and not (interrupts and is_raised(error)):
+            raise
+        raise would_end(error) from error
+
+
+def would_end(error: BaseException) -> MlrunError:
+    """Returns the error in the place of one of a plugin that would end the process."""
+    return MlrunError(f"a plugin would end the process ({one_line(error)})")
+
+
+def is_raised(error: BaseException) -> bool:
+    """Whether an interrupt is known to be one that somebody raised, and no signal."""
+    return type(error) is KeyboardInterrupt and signals_have_a_kind.is_set()
 
 
 def kind_of(value: object) -> str:

@@ -27,6 +27,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from mlrun.errors import signals_have_a_kind
+
 NAMES = ("SIGTERM", "SIGHUP", "SIGINT")
 KINDS = [signal.Signals[name] for name in NAMES if name in signal.Signals.__members__]
 SAME = 2.0  # seconds in which a signal of another kind is the first one once more
@@ -97,7 +99,12 @@ class Signals:
         own = self.before.get(number)
         if callable(own) and own is not signal.default_int_handler:
             self.came.clear()
-            own(number, None)
+            try:
+                own(number, None)
+            except KeyboardInterrupt as error:
+                if type(error) is KeyboardInterrupt:  # as the caller of another handler expects
+                    raise Interrupted(number, whole=not self.held) from None
+                raise
             return
         self.most, self.raised = NEVER, self.raised + 1
         raise Interrupted(number, whole=not self.held, reason=self.reason)
@@ -164,8 +171,10 @@ def heeded() -> Iterator[None]:
             if handler not in (signal.SIG_IGN, None):  # None: not Python's, nor to be put back
                 _signals.before[kind] = handler
                 signal.signal(kind, _signals.take)
+        signals_have_a_kind.set()
         yield
     finally:
+        signals_have_a_kind.clear()
         _signals.most = NEVER
         for number, handler in _signals.before.items():  # SIGINT last: no other is left out then
             signal.signal(number, handler)

@@ -55,7 +55,7 @@ def load_anew(dataset: ConfiguredComponent, data_dir: Path) -> ImageData:
     """Returns the data set as its plugin loads it, checked."""
     with named(f"data set {dataset.component.name}"):
         try:
-            with contained():
+            with contained(interrupts=True):
                 data: ImageData = dataset.component.function(at_home(data_dir), **dataset.options)
         except MlrunError:
             raise
@@ -77,7 +77,7 @@ def build_model(
     torch.manual_seed(derive_seed(seed, "initialisation"))
     with named(f"model {configured.component.name}"):
         try:
-            with contained():
+            with contained(interrupts=True):
                 model: nn.Module = configured.component.function(
                     shape, classes, **configured.options
                 )
@@ -117,7 +117,7 @@ def check_fit(
     what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
     model.eval()
     try:
-        with contained(), torch.no_grad(), own_random_states(device):
+        with contained(interrupts=True), torch.no_grad(), own_random_states(device):
             logits: Tensor = model(normalisation(images))
     except Exception as error:
         raise MlrunError(
@@ -133,7 +133,7 @@ def check_fit(
     if not logits.is_floating_point():
         raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")
     try:
-        with contained():
+        with contained(interrupts=True):
             criterion(model)(logits, torch.zeros(2, dtype=torch.int64, device=device))
     except Exception as error:
         raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
@@ -161,7 +161,7 @@ def check_single_images(
     twin = copy.deepcopy(model)
     set_training_mode(twin)
     try:
-        with contained(), torch.no_grad(), own_random_states(train.device):
+        with contained(interrupts=True), torch.no_grad(), own_random_states(train.device):
             twin(train.gather(torch.zeros(1, dtype=torch.int64)))
     except ValueError as error:
         if "more than 1 value per channel" in str(error):

@@ -31,7 +31,7 @@ def log_results(context: RunContext, test: Test, pictures: DrawPictures | None) 
     settings, state, link = context.plan.settings, context.prepared.state, ""
     if settings.log_model:
         try:
-            with contained():
+            with contained(interrupts=True):
                 log_servable(context)
         except Exception as error:
             context.failures.add("servable model", error)

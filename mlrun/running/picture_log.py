@@ -116,7 +116,7 @@ class PictureLog:
         while self._unrendered and time.monotonic() < deadline:
             number, job = self._unrendered[0]
             try:
-                with contained(), untouched(self._device):
+                with contained(interrupts=True), untouched(self._device):
                     rendered = render(job.content)
                 self._log(job, rendered)
             except Exception as error:

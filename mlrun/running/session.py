@@ -18,6 +18,7 @@ from mlrun.record.beginning import Beginning
 from mlrun.record.leftovers import Leftovers
 from mlrun.record.saved import has_state
 from mlrun.record.tracking import IMPATIENT, RecordFailed, Status
+from mlrun.running.blame import with_name
 from mlrun.running.callback_list import LogFrozenFeatures, make_callbacks, make_pictures
 from mlrun.running.context import RunContext, Start
 from mlrun.running.data_log import log_data_sets
@@ -69,6 +70,7 @@ class Session:
 
         An interrupt passes: `interrupted` is to be called then.
         """
+        context = self.context
         try:
             self.log_description()
             self.beginning.over()
@@ -77,15 +79,20 @@ class Session:
             test = self.test()
             self.report_link = log_results(self.context, test, self.pictures)
             return self.finish(test)
-        except (KeyboardInterrupt, RunFailed):  # who opened it ends it; it has been ended
+        except RunFailed:  # it has been ended
             raise
         except BaseException as error:  # of a plugin, SystemExit too
+            cause = with_name(error, context.plan)
+            if isinstance(cause, KeyboardInterrupt):  # who opened it ends it
+                raise
             run_id = self.tracker.run_id
             lost = self.prepared.group.failure(error)
-            cause = lost or shortage(error, self.context.folder) or error
+            cause = lost or shortage(error, context.folder) or cause
             known = (TrainingFailed, RecordFailed, Shortage)
             reason = str(cause) if isinstance(cause, known) else one_line(cause)
             self.tracker.artifact(FAILURE, redact(traceback.format_exc()))
+            if not isinstance(cause, known) and not interrupts.in_step():
+                self.save_state()
             self.end("FAILED", reason)
             raise RunFailed(f"run {run_id} failed: {reason}", run_id) from cause
         finally:
@@ -168,11 +175,15 @@ class Session:
         if failure is not None:  # whoever started the processes ends those that are left
             self.end("FAILED", str(failure))
             raise RunFailed(f"{run} failed: {failure}", self.tracker.run_id) from failure
-        if isinstance(error, Interrupted) and error.whole:
-            for callback in self.callbacks:
-                self.closing("state of the training", callback.on_interrupt, SHORT)
+        if error.whole if isinstance(error, Interrupted) else not interrupts.in_step():
+            self.save_state()
         self.end("KILLED", str(error) or INTERRUPTED)
         self.progress.note(f"{run} ended after {self.prepared.state.epoch} epochs")
+
+    def save_state(self) -> None:
+        """Saves the state of a training that is broken off between two steps."""
+        for callback in self.callbacks:
+            self.closing("state of the training", callback.on_interrupt, SHORT)
 
     def end(self, status: Status, reason: str) -> None:
         """Logs what is left, and ends the run; what the store does not take now stays on disk.

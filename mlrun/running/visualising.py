@@ -125,7 +125,7 @@ class DrawPictures(Callback):
             )
             view.final, view.kept = final, self._kept[visualiser.prefix]
             name = visualiser.prefix.replace("/", "-")
-            with interruptible(), contained():
+            with interruptible(), contained(interrupts=True):
                 return draw(
                     visualiser.component.function, name, visualiser.options, view, self._keys
                 )

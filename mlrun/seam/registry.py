@@ -112,7 +112,7 @@ def discover(files: Sequence[Path] = ()) -> Registry:
             continue
         started = time.perf_counter()
         try:
-            with contained():
+            with contained(interrupts=True):
                 module = source.load()
                 elapsed = time.perf_counter() - started
                 registry.components += components_of(source, module, manager)
@@ -134,7 +134,7 @@ def discover(files: Sequence[Path] = ()) -> Registry:
                 "rename the file"
             )
         try:
-            with contained():
+            with contained(interrupts=True):
                 registry.components += components_of(source, module, manager)
         except Exception as error:
             reason = str(error) if type(error) is MlrunError else one_line(error)

@@ -107,7 +107,7 @@ def source_of_file(path: Path) -> tuple[Source, ModuleType]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        with contained():
+        with contained(interrupts=True):
             spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]

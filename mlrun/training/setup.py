@@ -45,7 +45,7 @@ def make_state(
         )
     initialise(model, settings.initialisation, settings.seed)
     try:
-        with contained():
+        with contained(interrupts=True):
             optimiser = make_optimiser(model, settings)
     except Exception as error:
         raise MlrunError(

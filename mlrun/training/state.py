@@ -120,7 +120,7 @@ class TrainingState:
 
     @contextmanager
     def ending_epoch(self) -> Iterator[None]:
-        """Counts the epoch whose steps are done; an interrupt in the block takes it all back.
+        """Counts the epoch whose steps are done; an error in the block takes it all back.
 
         Then it is as if the last step had just been done, and the block can be gone through again.
         """
@@ -134,7 +134,7 @@ class TrainingState:
         )
         try:
             yield
-        except KeyboardInterrupt:
+        except BaseException:
             for series in self.history.values():
                 series.drop_from(self.epoch)
             self.epoch, self.tally, self.cut, self.epoch_seconds, self.stopped = now

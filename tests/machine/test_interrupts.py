@@ -216,6 +216,24 @@ def test_what_the_caller_handles_comes_to_the_caller_after_the_step() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+def test_one_that_the_callers_handler_raises_says_whether_the_training_is_whole() -> None:
+    def handle(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+
+        def work() -> None:
+            interrupts.hold()
+            come(signal.SIGTERM)
+            interrupts.release()
+
+        told = raised_by(work)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (told.signal, told.whole) == (signal.SIGTERM, True)
+
+
 def test_in_another_thread_nothing_is_changed() -> None:
     found = []
 

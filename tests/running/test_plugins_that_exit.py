@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from runs import QUICK, artifacts_of, only_run
+from runs import QUICK, Recorder, artifacts_of, logged, only_run, read
 
 import mlrun
 from mlrun.errors import MlrunError, contained
@@ -34,12 +34,15 @@ end("import")
 class Net(nn.Module):
     def __init__(self, shape, classes):
         super().__init__()
-        self.layer = nn.Linear(math.prod(shape), classes)
+        self.layer, self.steps = nn.Linear(math.prod(shape), classes), 0
 
     def forward(self, images):
         end("forward")
         if self.training:
             end("training")
+            self.steps += 1
+        elif self.steps:
+            end("epoch")
         return self.layer(images.flatten(1))
 
     def loss(self, outputs, labels):
@@ -78,6 +81,7 @@ def register_visualisers(register):
     register(picture, when="epoch")
 """
 ENDS = {
+    "KeyboardInterrupt": "KeyboardInterrupt",
     "SystemExit(0)": "SystemExit: 0",
     "SystemExit": "SystemExit",
     "Stop('enough')": "Stop: enough",
@@ -132,17 +136,41 @@ def test_when_a_model_is_tried(
     assert "a plugin would end the process (SystemExit: 0)" in err
 
 
-def test_in_training_the_run_is_failed(store: str, tmp_path: Path, command: Command) -> None:
+def test_in_training_the_run_is_failed_and_the_model_named_in_one_line(
+    store: str, tmp_path: Path, command: Command
+) -> None:
+    def told(end: str) -> str:
+        return f"model own: a plugin would end the process ({end})"
+
     for raised, end in ENDS.items():
         code, out, err = train(command, written(tmp_path, "training", raised), "--experiment", end)
         assert (code, out) == (1, "")
-        assert err.splitlines()[-1].endswith(f" failed: {end}")
+        assert err.splitlines()[-1].endswith(f" failed: {told(end)}")
+        assert err.count("\n") == 1
     client = MlflowClient()
     for end in ENDS.values():
         experiment = client.get_experiment_by_name(end).experiment_id
         (run,) = client.search_runs([experiment])
         assert run.info.status == "FAILED"
-        assert run.data.tags["mlrun.reason"] == end
+        assert run.data.tags["mlrun.reason"] == told(end)
+        assert "mine.py" in read(run.info.run_id, "failure.txt").decode()
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(3)", "ValueError('ill')"])
+def test_what_was_trained_until_an_evaluation_ended_it_is_not_lost(
+    store: str, tmp_path: Path, command: Command, raised: str
+) -> None:
+    whole = train(command, written(tmp_path, "never"))[1].strip()
+    path = written(tmp_path, "epoch", raised)
+    code, _, err = train(command, path)
+    assert (code, err.count(" failed: ")) == (1, 1)
+    (run,) = MlflowClient().search_runs(["0"], "attributes.status = 'FAILED'")
+    written(tmp_path, "never")
+    code, out, err = command("resume", run.info.run_id, "--plugin", path)
+    assert (code, out.strip()) == (0, run.info.run_id), err
+    assert "goes on from within epoch 1, step 2" in err
+    weights = [logged(one).data.tags["mlrun.weights_sha256"] for one in (whole, out.strip())]
+    assert weights[0] == weights[1]
 
 
 @pytest.mark.parametrize("place", ["visualiser", "later"])
@@ -181,11 +209,25 @@ def test_a_command_after_training_does_not_end_with_0(
     assert err.splitlines()[-1] == "Error: a plugin would end the process (SystemExit: 0)"
 
 
-def test_an_interrupt_stays_one(store: str, tmp_path: Path, command: Command) -> None:
-    code, _, err = train(command, written(tmp_path, "builder", "KeyboardInterrupt"))
+SIGNAL = "__import__('signal').raise_signal(2) or ValueError('it went on')"
+
+
+def test_an_interrupt_by_a_signal_stays_one(store: str, tmp_path: Path, command: Command) -> None:
+    code, _, err = train(command, written(tmp_path, "builder", SIGNAL))
     assert (code, err.splitlines()[-1]) == (130, "Error: interrupted")
-    code, _, err = train(command, written(tmp_path, "training", "KeyboardInterrupt"))
-    assert (code, err.splitlines()[-1]) == (130, "Error: interrupted")
+
+
+class Cancels(Recorder):
+    """Raises what a caller's program may, at the end of an epoch."""
+
+    def epoch(self, number: int, metrics: object) -> None:  # type: ignore[override]  # Recorder takes anything
+        if number == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_of_the_callers_own_stays_one(store: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        mlrun.train({**QUICK, "epochs": 2}, progress=Cancels())
     assert only_run().data.tags["mlrun.status"] == "KILLED"
 
 

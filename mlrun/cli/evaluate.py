@@ -96,5 +96,7 @@ def command(ctx: click.Context, /, run_id: str, **values: Any) -> None:
     result = evaluate(run_id, EvaluationRequest(variant=variant, **values))
     if not result.fresh:
         echo(f"{result.name}/accuracy is there already", err=True)
+    if result.why_not:
+        echo(f"not logged: {result.why_not}", err=True)
     echo(f"{result.name}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
     echo(f"this run: {result.link}", err=True)

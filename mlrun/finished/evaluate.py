@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlrun.data.batches import Batches, Batching
 from mlrun.data.checked import checked_file_of
@@ -47,6 +47,7 @@ class LoggedEvaluation:
     name: `test-rotated-25`; the metrics are `<name>/loss` and `<name>/accuracy`.
     loss: the mean over the examples. accuracy: the fraction that is right, 0–1.
     fresh: whether they were computed now; else they had been logged before.
+    why_not: why they are not logged; empty where they are.
     """
 
     run_id: str
@@ -55,10 +56,14 @@ class LoggedEvaluation:
     accuracy: float
     fresh: bool
     link: str
+    why_not: str = ""
 
 
 def evaluate(reference: str, request: EvaluationRequest) -> LoggedEvaluation:
     """Evaluates a run's best weights and logs the figures and logits to that run, once.
+
+    Nothing is logged to a run that is not finished: when it goes on its best weights may be others,
+    and MLflow takes no row back.
 
     Args:
         reference: the run's id, or a unique start of it.
@@ -90,13 +95,16 @@ def evaluate(reference: str, request: EvaluationRequest) -> LoggedEvaluation:
         use_threads(settings, restored.model, restored.weights.shape, device)
         images = evaluated_images(run, request, data_digest(selection))
         evaluation = evaluate_on(restored, selection, request)
+    found = LoggedEvaluation(run.run_id, name, evaluation.loss, evaluation.accuracy, True, run.link)
+    if run.status != "FINISHED":
+        return replace(found, why_not=f"run {run.run_id} is {run.status}, and may go on")
     run.add(
         evaluation.figures(name),
         step=restored.weights.epoch,
         tags={evaluation_tag(name): images},
         files={predictions_file(name): evaluation.arrays.archive()},
     )
-    return LoggedEvaluation(run.run_id, name, evaluation.loss, evaluation.accuracy, True, run.link)
+    return found
 
 
 def figures(run: LoggedRun, name: str) -> LoggedEvaluation | None:

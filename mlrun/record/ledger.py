@@ -74,6 +74,12 @@ def recorded(folder: Path, kind: Kind, name: str) -> Iterator[Record]:
                 yield record
 
 
+def unsent_file(folder: Path, name: str) -> Path | None:
+    """Returns the artifact of that name that a run's journal has and the store may not, if any."""
+    paths = [folder / str(record["value"]) for record in recorded(folder, "artifact", name)]
+    return next((path for path in reversed(paths) if path.is_file()), None)
+
+
 def rows_in(folder: Path) -> set[tuple[str, int]]:
     """Returns name and step of each metric in a run's journal."""
     records = (record for record, _ in read_lines(folder / EVENTS) if record is not None)

@@ -18,6 +18,7 @@ from mlrun.record.beginning import settings_kept
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
+from mlrun.record.ledger import unsent_file
 from mlrun.record.lookup import answering, look_up, open_store
 from mlrun.record.onward import onward
 from mlrun.record.presence import Presence, about, look_after, status_of
@@ -215,12 +216,12 @@ def find_run(reference: str) -> LoggedRun:
 
 
 def settings_of(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Recalled:
-    """Returns the settings of a run; of one that was killed as it was opened, those kept here."""
+    """Returns the settings of a run; where the store lacks them, those kept on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             path = download(client, run_id, "settings.yaml", Path(folder))
         except MlrunError:
-            kept = settings_kept(tags)
+            kept = unsent_file(run_folder(run_id), "settings.yaml") or settings_kept(tags)
             if kept is None:
                 raise
             path = kept

@@ -15,8 +15,9 @@ from killed import killed as at_place
 from lost import dead_process, opened, status
 from mlflow import MlflowClient
 from PIL import Image
-from runs import QUICK, artifacts, history
+from runs import QUICK, artifacts, history, logged
 
+import mlrun
 from mlrun.errors import MlrunError
 from mlrun.preparing.weights import best_weights
 from mlrun.record.folders import run_folder
@@ -127,6 +128,30 @@ def test_a_killed_run_is_lost_and_its_best_weights_are_used(
     code, _, stderr = command("report", killed)
     assert stderr.startswith(f"Warning: {resume}")
     assert '<span class="status lost">lost</span>' in Path(f"report-{killed[:8]}.html").read_text()
+
+
+@pytest.mark.parametrize("sent", [9, 15])
+def test_what_one_that_may_go_on_is_evaluated_to_is_not_logged(
+    store: str, command: Command, sent: int
+) -> None:
+    settings = {**QUICK, "epochs": 3, "lr": 0.01, "test_variants": "rotate=25"}
+    whole = mlrun.train(settings).run_id
+    run_id = at_place(settings, "epoch", 1, sent)
+    for more in ((), ("--rotate", "25"), ("--noise", "0.1"), ("--part", "train")):
+        code, stdout, stderr = command("evaluate", run_id, *more)
+        assert code == 0, stderr
+        assert " loss " in stdout
+        is_now = "lost" if sent == 9 else "KILLED"
+        assert f"not logged: run {run_id} is {is_now}, and may go on\n" in stderr
+    assert command("resume", run_id)[0] == 0
+    tests = [n for n in logged(whole).data.metrics if n.startswith(("test", "train-best"))]
+    assert sorted(tests) == sorted(
+        n for n in logged(run_id).data.metrics if n.startswith(("test", "train-best"))
+    )
+    assert {n: history(run_id, n) for n in tests} == {n: history(whole, n) for n in tests}
+    code, _, stderr = command("evaluate", run_id, "--noise", "0.1")
+    assert (code, "not logged" in stderr) == (0, False)
+    assert "test-noised-0.1/loss" in logged(run_id).data.metrics
 
 
 def test_one_that_begins_again_says_so_everywhere_until_it_has_done_so(

@@ -11,7 +11,14 @@ from mlrun.errors import MlrunError
 from mlrun.record.experiments import own_id
 from mlrun.record.logged import LoggedRun, ill_settings
 from mlrun.record.lookup import answering
-from mlrun.record.trust import data_folder, leads_away, named_here, options_of_run, plugin_files_of
+from mlrun.record.trust import (
+    data_folder,
+    leads_away,
+    named_here,
+    options_of_run,
+    plugin_files_of,
+    without_downloads,
+)
 from mlrun.seam.components import NoComponent
 from mlrun.seam.files import fault_of_file
 from mlrun.settings import Settings
@@ -53,7 +60,7 @@ def plan_again(
         "device": (device or settings.device).lower(),
         "probe": probe_of(run, settings),
         "experiment": experiment_of(run, settings),
-        "options": {**settings.options, **new_options},
+        "options": {**without_downloads(run, settings.options), **new_options},
     }
     try:
         plan = make_plan(settings.model_copy(update=changed))

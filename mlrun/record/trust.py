@@ -91,11 +91,11 @@ def plugin_files_of(run: LoggedRun, named: Sequence[Path]) -> list[Path]:
 
 
 def trust_paths(run_id: str, plan: Plan) -> None:
-    """Remembers the paths that a run names, which the user starts here."""
+    """Remembers the paths and downloads that a run names, which the user starts here."""
     values = {
         name: plain_of(value)
         for name, value in plan.flat().items()
-        if is_opened(name) and leads_away(value)
+        if (is_opened(name) and leads_away(value)) or asks_for_network(name, value)
     }
     if values:
         with suppress(OSError):  # as for a plugin file
@@ -129,6 +129,23 @@ def leads_away(value: object) -> bool:
         return False
     text = str(value)
     return text == ".." or any(character in text for character in LEADS_AWAY)
+
+
+def asks_for_network(name: str, value: object) -> bool:
+    """Whether an option has something fetched over the network."""
+    return name.rpartition(".")[2] == "download" and as_text(value) == "true"
+
+
+def without_downloads(run: LoggedRun, options: Mapping[str, object]) -> dict[str, object]:
+    """Returns a run's options, by dotted names, without what the user did not ask for here.
+
+    That is a download, which would be the doing of whoever wrote the store.
+    """
+    return {
+        name: value
+        for name, value in options.items()
+        if not asks_for_network(name, value) or named_here(run, name, value)
+    }
 
 
 def options_of_run(
@@ -174,7 +191,7 @@ def options_left(run: LoggedRun, prefix: str, component: Component) -> dict[str,
     """
     names = [option.name for option in component.options]
     left = {}
-    for name, value in prefixed(prefix, run.settings().options).items():
+    for name, value in prefixed(prefix, without_downloads(run, run.settings().options)).items():
         if name in names:
             left[name] = value
         else:

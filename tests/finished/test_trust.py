@@ -12,6 +12,7 @@ import torch
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
+from runs import QUICK
 
 import mlrun
 from mlrun.errors import MlrunError
@@ -257,3 +258,53 @@ def test_somebody_s_data_folder_is_not_opened_and_the_default_one_is(
     )
     named = command("evaluate", finished, "--noise", "0.2", "--data-dir", "/srv/data")
     assert (named[0], "is not opened" in named[2]) == (0, False)
+
+
+FETCHED = """
+import mlrun
+
+def fetched(root, *, download: bool = False):
+    import torch
+    from pathlib import Path
+
+    if download:
+        Path("fetched").write_text("over the network")
+    images = (torch.arange(2560) % 251).to(torch.uint8).view(40, 1, 8, 8)
+    part = mlrun.Part(images, torch.arange(40) % 2)
+    return mlrun.ImageData(part, ("a", "b"), test=mlrun.Part(*(tensor[:10] for tensor in part)))
+
+@mlrun.hookimpl
+def register_datasets(register):
+    register(fetched)
+"""
+
+
+def test_nothing_is_fetched_because_somebody_s_run_asks_for_it(
+    store: str, home: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    (home / "mine.py").write_text(FETCHED)
+    settings = {"plugin": "mine.py", "dataset": "fetched", "dataset.download": True, "epochs": 1}
+    run_id = mlrun.train({**settings, **QUICK}).run_id
+    marker = home / "fetched"
+    marker.unlink()
+    assert command("evaluate", run_id, "--noise", "0.1")[0] == 0
+    assert marker.exists()  # the user asked for it, here
+    marker.unlink()
+    moved_here(monkeypatch, home)
+    for args in (["evaluate", run_id, "--noise", "0.2"], ["reproduce", run_id, "--quiet"]):
+        assert command(*args, "--plugin", "mine.py")[0] == 0
+        assert not marker.exists()
+    assert (
+        command(
+            "evaluate",
+            run_id,
+            "--noise",
+            "0.3",
+            "--plugin",
+            "mine.py",
+            "--dataset.download",
+            "true",
+        )[0]
+        == 0
+    )
+    assert marker.exists()

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlrun.seam.files import NO_FILE, fault_of_file
+
 Record = dict[str, Any]
 
 
@@ -79,7 +81,13 @@ def read_lines(path: Path, start: int = 0) -> Iterator[tuple[Record | None, int]
 
     None stands for a line that is not as it was written. A last line without an end, which is
     being written or was cut, is left out.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device, which would be waited for.
     """
+    fault = fault_of_file(path)
+    if fault and fault != NO_FILE:
+        raise OSError(f"{path}: {fault}")
     with path.open("rb") as file:
         file.seek(start)
         for line in file:
@@ -94,5 +102,5 @@ def parse(line: bytes) -> Record | None:
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
-    record: Record = json.loads(text)
-    return record
+    record = json.loads(text)
+    return record if isinstance(record, dict) else None

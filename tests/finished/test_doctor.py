@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -382,3 +384,23 @@ def test_after_kills_at_any_moment_no_run_is_left_running(store: str, command: C
     for run in client.search_runs(["0"]):
         best = run.data.tags.get("mlrun.best_epoch")
         assert (best is None) == (artifacts(run.info.run_id, "checkpoints") == [])
+
+
+@pytest.mark.parametrize("how", ["pipe", "bytes", "list"])
+def test_a_journal_that_is_none_is_named_and_not_waited_for(
+    store: str, command: Command, how: str
+) -> None:
+    run_id = lost(store, LOSS)
+    path = run_folder(run_id) / "journal.jsonl"
+    path.unlink()
+    if how == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes({"bytes": b"\xff\0\n", "list": b"%08x [1]\n" % zlib.crc32(b"[1]")}[how])
+    for args in (["doctor"], ["doctor", "--clean"], ["sync"], ["runs"]):
+        code, _, stderr = command(*args)
+        assert code in (0, 1)
+        assert "Traceback" not in stderr
+    no_file = "there is no journal of a run"
+    reason = no_file if how == "pipe" else "no journal that this version of mlrun reads"
+    assert reason in command("sync")[2]

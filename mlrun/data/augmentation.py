@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlrun.data import transforms
-from mlrun.data.parts import Part
+from mlrun.data.shares import Share
 from mlrun.machine.randomness import generator
 from mlrun.settings.augmentation import AugmentationSettings
 
@@ -84,25 +84,25 @@ class Augmentation:
         return draws._replace(column=draws.column.floor(), row=draws.row.floor())
 
     def __call__(
-        self, images: Tensor, *, seed: int, fill: Tensor, unit: Tensor, part: Part | None = None
+        self, images: Tensor, *, seed: int, fill: Tensor, unit: Tensor, share: Share | None = None
     ) -> Tensor:
         """Returns changed images; what is empty is black. `images` stays as it is.
 
-        Give it a whole batch, or say which `part` of one it is: the draws go by place.
+        Give it a whole batch, or say which `share` of one it is: the draws go by place.
 
         Args:
             images: standardised float32 (N, C, H, W), any device.
             seed: of this batch.
             fill: what black (pixel 0) is after standardisation, (C, 1, 1), on that device.
             unit: what one unit of a pixel as 0–1 is, (C, 1, 1): 1 / std.
-            part: which images of a batch those are; None for all of one.
+            share: which images of a batch those are; None for all of one.
         """
         if not self.active:
             return images
         options = self.options
-        draws = self.draw(len(images) if part is None else part.whole, seed=seed)
-        if part is not None:
-            draws = Draws(*(amounts[part.places] for amounts in draws))
+        draws = self.draw(len(images) if share is None else share.whole, seed=seed)
+        if share is not None:
+            draws = Draws(*(amounts[share.places] for amounts in draws))
         if self._warps:
             images = transforms.warp(
                 images,
@@ -133,7 +133,7 @@ class Augmentation:
             )
         if options.noise:
             images = transforms.add_noise(
-                images, options.noise, seed=seed, fill=fill, unit=unit, part=part
+                images, options.noise, seed=seed, fill=fill, unit=unit, share=share
             )
         return images
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from mlrun.data.examples import ExampleStore
-from mlrun.data.parts import Part, cut
+from mlrun.data.shares import Share, cut
 from mlrun.machine.group import ALONE, Group
 from mlrun.machine.randomness import generator
 
-Change = Callable[[Tensor, int, int, Part | None], Tensor]
+Change = Callable[[Tensor, int, int, Share | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -111,20 +111,20 @@ class Batches:
         labels = store.labels.index_select(0, order.to(store.device)).split(at_once)
         rows = store.rows.index_select(0, order.to(store.rows.device)).split(at_once)
         for step in range(first, len(rows), every):
-            part = self.part(len(rows[step]))
+            share = self.share(len(rows[step]))
             if store.readahead is not None:
                 for soon in (step, step + every)[step > first :]:  # one batch beforehand
                     for some in rows[soon : soon + 1]:
-                        store.readahead(cut(some, self.part(len(some))))
-            images = store.take(cut(rows[step], part))
+                        store.readahead(cut(some, self.share(len(some))))
+            images = store.take(cut(rows[step], share))
             if batching.change is not None:
-                images = batching.change(images, number, step, part)
+                images = batching.change(images, number, step, share)
             yield images, labels[step]
 
-    def part(self, size: int) -> Part | None:
+    def share(self, size: int) -> Share | None:
         """Returns which images of a batch of that size are this process's; None for all."""
         batching = self.batching
-        return Part.of(batching.group, size, batching.batch_size, batching.ahead)
+        return Share.of(batching.group, size, batching.batch_size, batching.ahead)
 
     def gather(self, places: Tensor) -> Tensor:
         """Returns the standardised images at `places` of the selection, on the device."""

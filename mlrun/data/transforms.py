@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlrun.data.parts import Part
+from mlrun.data.shares import Share
 from mlrun.machine.randomness import derive_seed
 
 RADIAN = math.pi / 180  # one degree
@@ -118,18 +118,18 @@ def add_noise(
     seed: int,
     fill: Tensor,
     unit: Tensor,
-    part: Part | None = None,
+    share: Share | None = None,
 ) -> Tensor:
     """Returns images with Gaussian noise, clipped to what pixels can be.
 
     `std` is for pixels as 0–1. The noise is drawn on the images' device: that of another kind
-    of device is another. Of a `part` of a batch it is the noise of the whole one.
+    of device is another. Of a `share` of a batch it is the noise of the whole one.
     """
     source = torch.Generator(images.device).manual_seed(derive_seed(seed, "noise"))
-    count = len(images) if part is None else part.whole
+    count = len(images) if share is None else share.whole
     noise = torch.randn((count, *images.shape[1:]), generator=source, device=images.device)
-    if part is not None:
-        noise = noise[part.places.to(noise.device)]
+    if share is not None:
+        noise = noise[share.places.to(noise.device)]
     return torch.addcmul(images, noise, unit * std).clamp_(fill, fill + unit)
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlrun.data.batches import Batches
-from mlrun.data.parts import Part
+from mlrun.data.shares import Share
 from mlrun.data.transforms import add_noise, warp
 from mlrun.machine.randomness import derive_seed, generator
 from mlrun.settings.changes import Variant
@@ -60,7 +60,7 @@ def change_batches(batches: Batches, variant: Variant, *, seed: int) -> Batches:
         return batches
     normalisation = batches.store.normalisation
 
-    def change(images: Tensor, epoch: int, step: int, part: Part | None) -> Tensor:
+    def change(images: Tensor, epoch: int, step: int, share: Share | None) -> Tensor:
         return apply(
             variant,
             images,

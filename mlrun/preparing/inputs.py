@@ -13,7 +13,7 @@ from mlrun.data.batches import Batches, Batching
 from mlrun.data.examples import ExampleStore
 from mlrun.data.mixing import Mixing
 from mlrun.data.normalisation import Normalisation
-from mlrun.data.parts import Part
+from mlrun.data.shares import Share
 from mlrun.data.splits import Selection
 from mlrun.data.variants import change_batches
 from mlrun.machine.group import Group
@@ -45,13 +45,13 @@ def make_batches(
     """Returns the batches to train on, and those to evaluate each part with, which are whole."""
     augmentation = Augmentation(settings)
 
-    def augment(images: Tensor, epoch: int, step: int, part: Part | None) -> Tensor:
+    def augment(images: Tensor, epoch: int, step: int, share: Share | None) -> Tensor:
         return augmentation(
             images,
             seed=derive_seed(settings.seed, "augmentation", epoch, step),
             fill=normalisation.shift,
             unit=255 * normalisation.scale,
-            part=part,
+            share=share,
         )
 
     stores = {

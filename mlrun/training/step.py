@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mlrun.data.parts import Part, cut, without_ahead
+from mlrun.data.shares import Share, cut, without_ahead
 from mlrun.machine.group import Group
 from mlrun.machine.randomness import derive_seed, seed_step
 from mlrun.training.procedure import Procedure
@@ -81,10 +81,10 @@ class Step:
             mixed = procedure.mixing(images, seed=seed)
             images, others, share = mixed.images, labels.roll(1), mixed.share
         targets = Targets(labels, others, share, len(labels), len(labels))
-        part = Part.of(state.group, len(labels), self.at_once)
-        if part is not None:
-            images, targets = own_part(images, targets, part)
-        loss, logits = self.backward(images, targets, part)
+        ours = Share.of(state.group, len(labels), self.at_once)
+        if ours is not None:
+            images, targets = own_part(images, targets, ours)
+        loss, logits = self.backward(images, targets, ours)
         if procedure.clip_norm:
             state.scaler.unscale_(state.optimiser)
             nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
@@ -97,7 +97,7 @@ class Step:
         return loss, Answers(logits[:own], targets.labels[:own], targets.others[:own], share)
 
     def backward(
-        self, images: Tensor, targets: Targets, part: Part | None
+        self, images: Tensor, targets: Targets, ours: Share | None
     ) -> tuple[Tensor, Tensor]:
         """Computes the gradients of one step; returns its mean loss and its logits, both detached.
 
@@ -107,9 +107,9 @@ class Step:
         if targets.examples <= self.at_once:  # as a rule
             return self.backward_part(images, targets)
         results = []
-        sizes = self.at_once if part is None else part.sizes
+        sizes = self.at_once if ours is None else ours.sizes
         pieces = [tensor.split(sizes) for tensor in (images, targets.labels, targets.others)]
-        counts = [len(labels) for labels in pieces[1]] if part is None else part.counts
+        counts = [len(labels) for labels in pieces[1]] if ours is None else ours.counts
         for place, (inputs, own, other, rows) in enumerate(zip(*pieces, counts, strict=True), 1):
             some = Targets(own, other, targets.share, rows, targets.examples)
             with nullcontext() if place == len(counts) else self.alone():
@@ -137,11 +137,11 @@ def seed_of(seed: int, epoch: int, rank: int) -> int:
     return derive_seed(seed, "model", *names) >> 1
 
 
-def own_part(images: Tensor, targets: Targets, part: Part) -> tuple[Tensor, Targets]:
+def own_part(images: Tensor, targets: Targets, ours: Share) -> tuple[Tensor, Targets]:
     """Returns this process's images of a step, without those ahead of them, and their targets."""
     labels, others, share, _, examples = targets
-    own = Targets(cut(labels, part), cut(others, part), share, sum(part.counts), examples)
-    return without_ahead(images, part), own
+    own = Targets(cut(labels, ours), cut(others, ours), share, sum(ours.counts), examples)
+    return without_ahead(images, ours), own
 
 
 class Loss(nn.Module):

@@ -1,4 +1,4 @@
-"""The part of a batch that one of several processes has."""
+"""The share of a batch that one of several processes has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlrun.machine.group import Group
 STAND_INS = 2  # models are not made for no image at all, and one alone batch normalisation refuses
 
 
-class Part(NamedTuple):
+class Share(NamedTuple):
     """Which images of a batch those are that one of several processes has.
 
     A batch that goes through the model in pieces, one after another, is shared piece by piece: the
@@ -27,8 +27,8 @@ class Part(NamedTuple):
     counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, group: Group, whole: int, at_once: int, ahead: int = 0) -> Part | None:
-        """Returns the part of a batch of `whole` images that this process has; None for all.
+    def of(cls, group: Group, whole: int, at_once: int, ahead: int = 0) -> Share | None:
+        """Returns the share of a batch of `whole` images that this process has; None for all.
 
         Args:
             group: the processes.
@@ -54,15 +54,15 @@ class Part(NamedTuple):
         return [count or STAND_INS for count in self.counts]
 
 
-def cut(rows: Tensor, part: Part | None) -> Tensor:
+def cut(rows: Tensor, share: Share | None) -> Tensor:
     """Returns the rows of a batch that are this process's."""
-    return rows if part is None else rows[part.places.to(rows.device)]
+    return rows if share is None else rows[share.places.to(rows.device)]
 
 
-def without_ahead(rows: Tensor, part: Part) -> Tensor:
+def without_ahead(rows: Tensor, share: Share) -> Tensor:
     """Returns a process's rows of a batch without those that come ahead in each piece, if any."""
-    ahead = (len(rows) - sum(part.sizes)) // len(part.sizes)
+    ahead = (len(rows) - sum(share.sizes)) // len(share.sizes)
     if not ahead:
         return rows
-    pieces = rows.split([ahead + size for size in part.sizes])
+    pieces = rows.split([ahead + size for size in share.sizes])
     return torch.cat([piece[ahead:] for piece in pieces]) if len(pieces) > 1 else rows[ahead:]

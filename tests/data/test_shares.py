@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mlrun.data.parts import STAND_INS, Part, without_ahead
+from mlrun.data.shares import STAND_INS, Share, without_ahead
 from mlrun.machine.group import ALONE, Group
 from mlrun.machine.place import Place
 
 
-def parts_of(size: int, whole: int, at_once: int, ahead: int = 0) -> list[Part]:
+def shares_of(size: int, whole: int, at_once: int, ahead: int = 0) -> list[Share]:
     """The parts that the ranks of a group have of one batch."""
-    parts = [Part.of(Group(Place(rank, size)), whole, at_once, ahead) for rank in range(size)]
+    parts = [Share.of(Group(Place(rank, size)), whole, at_once, ahead) for rank in range(size)]
     return [part for part in parts if part is not None]
 
 
@@ -23,7 +23,7 @@ def parts_of(size: int, whole: int, at_once: int, ahead: int = 0) -> list[Part]:
 def test_each_piece_of_a_batch_is_shared_without_gap_or_double(
     size: int, whole: int, at_once: int
 ) -> None:
-    parts = parts_of(size, whole, at_once)
+    parts = shares_of(size, whole, at_once)
     for number, start in enumerate(range(0, whole, at_once)):
         shares = [part.places.split(part.sizes)[number].tolist() for part in parts]
         own = [
@@ -46,7 +46,7 @@ def test_each_image_has_the_one_before_it_until_those_ahead_are_left_out(
 ) -> None:
     images = torch.arange(whole)
     for plain, part in zip(
-        parts_of(3, whole, at_once), parts_of(3, whole, at_once, ahead=1), strict=True
+        shares_of(3, whole, at_once), shares_of(3, whole, at_once, ahead=1), strict=True
     ):
         own = images[part.places]
         before = without_ahead(own.roll(1), part)
@@ -62,4 +62,4 @@ def test_each_image_has_the_one_before_it_until_those_ahead_are_left_out(
 
 
 def test_one_process_has_all() -> None:
-    assert Part.of(ALONE, 12, 4) is None
+    assert Share.of(ALONE, 12, 4) is None

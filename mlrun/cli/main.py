@@ -30,6 +30,7 @@ COMMANDS = {
     "report": ("mlrun.cli.report", "Make the page of a run again."),
     "compare": ("mlrun.cli.compare", "Compare several runs in one page."),
     "reproduce": ("mlrun.cli.reproduce", "Run a finished run again, and compare the two."),
+    "register": ("mlrun.cli.register", "Register a run's servable model under a name."),
     "sync": ("mlrun.cli.sync", "Send what runs could not send to the tracking store."),
     "doctor": ("mlrun.cli.doctor", "Find what killed runs left, and mend it."),
     "plugins": ("mlrun.cli.plugins", "List models, data sets and visualisers, or describe one."),

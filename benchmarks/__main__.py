@@ -24,6 +24,7 @@ NAMES = {
     "sweep": "twenty learning rates in one process, against twenty processes",
     "pictures": "what looking inside costs",
     "checkpoints": "what saving the state of the training costs",
+    "processes": "one run in two processes, against a script with DistributedDataParallel",
     "gpu": "the steps on a GPU, where there is one",
 }
 README = Path(__file__).parent / "README.md"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from benchmarks.turns import Turn
+
 
 class Clock:
     """Notes when each epoch ended, and how long its steps took.
@@ -38,3 +40,27 @@ class Clock:
 
     def finish(self) -> None:
         """Does nothing."""
+
+
+class InTurns(Clock):
+    """Tells the time of the steps, less that of other processes' turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = Turn()
+        self.away = 0.0
+
+    def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
+        """Waits for the first turn."""
+        self.turn.wait()
+
+    def step(self, *told: object) -> None:
+        """Waits for the next turn where this one has lasted."""
+        self.away += self.turn.spent()
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Takes the time."""
+        super().epoch(epoch, metrics)
+        if self.seconds:
+            self.seconds[-1] -= self.away
+        self.away = 0.0

@@ -11,12 +11,10 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import mlrun
-from benchmarks.clock import Clock
-from benchmarks.turns import Turn
+from benchmarks.clock import InTurns
 
 STATUS = Path("/proc/self/status")
 
@@ -33,30 +31,6 @@ def most_memory() -> int:
             return 1024 * int(held[1])
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-class InTurns(Clock):
-    """Tells the time of the steps, less that of other processes' turns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.turn = Turn()
-        self.away = 0.0
-
-    def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
-        """Waits for the first turn."""
-        self.turn.wait()
-
-    def step(self, *told: object) -> None:
-        """Waits for the next turn where this one has lasted."""
-        self.away += self.turn.spent()
-
-    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Takes the time."""
-        super().epoch(epoch, metrics)
-        if self.seconds:
-            self.seconds[-1] -= self.away
-        self.away = 0.0
 
 
 clock = InTurns()

@@ -5,14 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -20,7 +15,7 @@ import pytest
 import torch
 import yaml
 from mlflow import MlflowClient
-from runs import QUICK, TIMES, artifacts, logged, only_run, plugin, read, steps, without
+from runs import QUICK, TIMES, artifacts, logged, read, steps, without
 
 import mlrun
 from mlrun.record.folders import run_folder
@@ -195,64 +190,6 @@ def test_the_logged_model_takes_pixels_of_any_number_type(
             model.predict(np.zeros(shape, np.uint8))
 
 
-MANY_CLASSES = """
-def dozen(root):
-    import torch
-    drawn = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (240, 1, 8, 8), dtype=torch.uint8, generator=drawn)
-    labels = torch.arange(240) % 12
-    return mlrun.ImageData(train=(images, labels), classes=tuple("abcdefghijkl"))
-
-@mlrun.hookimpl
-def register_datasets(register):
-    register(dozen)
-"""
-
-
-def test_many_classes_have_top_5_figures_and_without_a_test_part_the_table_is_of_validation(
-    store: str, tmp_path: Path
-) -> None:
-    path = plugin(tmp_path, MANY_CLASSES)
-    run = mlrun.train({**QUICK, "dataset": "dozen", "plugin": path, "validation": 0.25})
-    assert steps(run.run_id, "val/top5-accuracy") == [0, 1]
-    assert run.metrics["val/accuracy"] <= run.metrics["val/top5-accuracy"] <= 1
-    assert not steps(run.run_id, "train/top5-accuracy")  # it would stay that of epoch 0
-    table = json.loads(read(run.run_id, "tables/per-class.json"))
-    assert table["columns"] == ["class", "precision", "recall", "f1", "support"]
-    assert [row[0] for row in table["data"]] == list("abcdefghijkl")
-    assert sum(row[-1] for row in table["data"]) == 60
-    assert not [row for row in table["data"] if None in row]  # which MLflow would show as null
-    assert not [name for name in run.metrics if name.startswith("test/")]
-
-
-def test_classes_that_are_not_validated_are_named(
-    store: str, tmp_path: Path, told: Callable[[], str]
-) -> None:
-    given = {**QUICK, "dataset": "dozen", "plugin": plugin(tmp_path, MANY_CLASSES)}
-    mlrun.train({**given, "validation": 0.25})
-    assert "has no image" not in told()
-    mlrun.train({**given, "validation": 0.02})  # 5 images of 12 classes
-    found = re.search(r"the validation part has no image of (\d+) of 12 classes: (.*), …;", told())
-    assert found is not None
-    assert int(found[1]) == 7
-    assert len(found[2].split(", ")) == 5
-
-
-def test_an_epoch_is_told_once_its_weights_are_on_disk(store: str) -> None:
-    seen = []
-
-    def told(epoch: int, metrics: object) -> None:
-        folder = run_folder(only_run().info.run_id)
-        seen.append((epoch, sorted(path.name for path in folder.glob("*.pt"))))
-
-    silent = SimpleNamespace(
-        note=lambda _: None, warn=lambda _: None, start=lambda *_: None, step=lambda *_: None,
-        epoch=told, finish=lambda: None,
-    )  # fmt: skip
-    mlrun.train(QUICK, progress=silent)
-    assert seen == [(0, []), (1, ["epoch-1.pt", "last.pt"])]
-
-
 def test_a_last_batch_of_one_image_trains_where_batch_normalisation_can(store: str) -> None:
     maps = {"model": "cnn", "model.channels": "4", "model.batch_norm": True, "batch_size": 4}
     run = mlrun.train({**without(QUICK, "model.widths"), **maps})
@@ -266,15 +203,6 @@ def test_no_epochs_evaluate_and_draw_the_untrained_model(store: str) -> None:
     assert artifacts(run.run_id, "checkpoints") == ["epoch-0.pt", "last.pt"]
     assert any("weights-out+step+0" in name for name in artifacts(run.run_id, "images"))
     assert run.metrics["test/loss"] == pytest.approx(np.log(10), abs=0.5)
-
-
-def test_threads_and_random_states_are_the_caller_s_again(store: str) -> None:
-    torch.manual_seed(7)
-    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    run = mlrun.train({**QUICK, "threads": 1})
-    assert logged(run.run_id).data.tags["mlrun.threads"] == "1"
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.slow
@@ -291,41 +219,3 @@ def test_runs_that_start_together_on_an_absent_store_all_finish(home: Path) -> N
     client = MlflowClient(f"sqlite:///{home}/new.db")
     assert {run.info.run_id for run in client.search_runs(["0"])} == set(ids)
     assert {run.info.status for run in client.search_runs(["0"])} == {"FINISHED"}
-
-
-def test_progress_is_told_in_order(store: str) -> None:
-    class Heard:
-        def __init__(self) -> None:
-            self.calls: list[Any] = []
-
-        def note(self, text: str) -> None:
-            self.calls.append("note")
-
-        def warn(self, text: str) -> None:
-            self.calls.append("warn")
-
-        def start(self, steps: int, steps_an_epoch: int, examples: int) -> None:
-            self.calls.append(("start", steps, steps_an_epoch, examples))
-
-        def step(self, state: object, tally: object) -> None:
-            self.calls.append("step")
-
-        def epoch(self, epoch: int, metrics: object) -> None:
-            self.calls.append(("epoch", epoch))
-
-        def finish(self) -> None:
-            self.calls.append("finish")
-
-    heard = Heard()
-    started = time.monotonic()
-    mlrun.train({**QUICK, "batch_size": 500}, progress=heard)
-    assert time.monotonic() > started
-    assert [call for call in heard.calls if call != "note"] == [
-        ("start", 3, 3, 1293),
-        ("epoch", 0),
-        "step",
-        "step",
-        "step",
-        ("epoch", 1),
-        "finish",
-    ]

@@ -94,7 +94,8 @@ def test_a_setting_changes_the_figures(store: str, name: str) -> None:
 def test_each_setting_has_a_test_of_its_effect() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     effects = set(re.findall(r"def test_effect_of_(\w+)", tests))
-    elsewhere = {"init_from", "strict"}  # test_transfer.py, test_cli.py
+    elsewhere = {"init_from", "strict"}  # test_transfer.py, test_errors_on_one_line.py
+    elsewhere |= {"processes", "sync_batch_norm"}  # test_together.py, test_batch_norm_together.py
     assert set(Settings.model_fields) - effects - elsewhere - set(FIGURES) == set()
 
 

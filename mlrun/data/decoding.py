@@ -66,11 +66,6 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in Image.OPEN if name not in LEFT_OUT)
 
 
-def suffixes() -> frozenset[str]:
-    """Returns the suffixes of those formats, in small letters, with the dot."""
-    return frozenset(suffix for suffix in Image.registered_extensions() if is_image(f"a{suffix}"))
-
-
 def is_image(path: Path | str) -> bool:
     """Whether the file's suffix is that of an image; the file is not opened."""
     add_decoders()

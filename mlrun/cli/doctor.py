@@ -85,7 +85,7 @@ def command(run_ids: tuple[str, ...], fix: bool, clean: bool, wait: float) -> in
 
 
 def mend(client: MlflowClient, findings: Sequence[Finding], wait: float, *, named: bool) -> bool:
-    """Ends the runs whose process is gone, and prints what was done; whether nothing failed.
+    """Ends the runs whose process is gone, prints what was done; returns whether nothing failed.
 
     Named ones are ended also where it is not known whether their process is gone.
     """

@@ -217,7 +217,7 @@ def removable(folder: Path, why: str) -> Finding:
 
 
 def giving_up(run_id: str) -> str:
-    """Returns how a folder is removed that is not without being asked for."""
+    """Returns how to remove a folder that is only removed where the user names its run."""
     return f"give its folder up with: mlrun doctor --clean {run_id}"
 
 

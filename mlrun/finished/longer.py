@@ -154,7 +154,7 @@ def with_length(plan: Plan, longer: Mapping[str, object]) -> Plan:
 
 
 def check_schedule(run: LoggedRun, settings: Settings, before: int, after: int) -> None:
-    """Raises MlrunError where the steps that are done would have had other rates."""
+    """Raises MlrunError where the steps so far would have had other learning rates."""
     if after != before and settings.schedule in WITH_THE_END:
         raise MlrunError(
             f"run {run.run_id} cannot go on for longer: its schedule {settings.schedule} has "

@@ -1,4 +1,4 @@
-"""What a run follows from, as it recorded it, and what of that is another in a second run."""
+"""The inputs of a run, as it recorded them, and which of them differ in a second run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ABSENT = ("package", "data", "other package")  # what one run has not was not th
 
 @dataclass(frozen=True)
 class Change:
-    """An input that is another in the second of two runs."""
+    """An input that differs in the second of two runs."""
 
     kind: Kind
     name: str
@@ -125,7 +125,7 @@ def commit_of(tags: Mapping[str, str]) -> str:
 
 
 def changes(before: Inputs, after: Inputs) -> list[Change]:
-    """Returns what is another in the second run, the most telling first.
+    """Returns the inputs that differ in the second run, the most telling first.
 
     An input that one of them did not record is left out; the commit comes before the device where
     the digests of the code are not there.
@@ -176,7 +176,7 @@ def tell(changed: Sequence[Change], run: LoggedRun, progress: Progress) -> None:
 
 
 def tell_changes(run: LoggedRun, plan: Plan, description: Description, progress: Progress) -> None:
-    """Tells the user which inputs are others than when the run began; the data come later."""
+    """Tells the user which inputs differ from when the run began; the data are compared later."""
     environment = str(description.files[str(ENVIRONMENT)])
     now = inputs_of(plan.params(), description.tags, environment, {})
     changed = changes(recorded_inputs(run, {}), now)

@@ -43,7 +43,7 @@ class Reproduction:
 
     first: the id of the run that was reproduced.
     run: the new one.
-    changed: the inputs that are others than the first run's, the most telling first.
+    changed: the inputs that differ from the first run's, the most telling first.
     unknown: the kinds of inputs that the first run did not record.
     """
 

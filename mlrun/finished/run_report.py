@@ -47,7 +47,7 @@ def make_report(run: LoggedRun) -> Report:
 
 
 def defaults_of(run: LoggedRun) -> dict[str, str]:
-    """Returns the defaults of the run's params; without those of components not to be had."""
+    """Returns the defaults of the run's params; not those of components that are not installed."""
     try:
         registry = discover(plugin_files_of(run, ()))
     except MlrunError:

@@ -59,7 +59,7 @@ def sources_of(path: Path) -> tuple[Path, ...]:
 
 
 def remove(cache: Cache) -> bool:
-    """Removes a cache, unless a process is making it; whether it is gone."""
+    """Removes a cache, unless a process is making it; returns whether it is gone."""
     with locked(cache) as is_ours:
         if is_ours:
             shutil.rmtree(cache.path, ignore_errors=True)
@@ -74,7 +74,7 @@ def is_being_made(cache: Cache) -> bool:
 
 @contextmanager
 def locked(cache: Cache) -> Iterator[bool]:
-    """Keeps others from making a cache, and yields whether that was to be had at once."""
+    """Locks a cache against processes that make it, and yields whether the lock was free."""
     lock = FileLock(f"{cache.path.parent / cache.path.name.removesuffix(UNFINISHED)}.lock")
     try:
         lock.acquire(timeout=0)

@@ -1,4 +1,4 @@
-"""Logs the data sets of a run, and says where they are others than before it was taken up."""
+"""Logs the data sets of a run, and names what of them differs from before it was resumed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def log_data_sets(context: RunContext) -> None:
 
 
 def compare_data(context: RunContext, before: Mapping[str, str]) -> None:
-    """Names the parts whose images or labels are others than before the run was taken up.
+    """Names the parts whose images or labels differ from those before the run was resumed.
 
     Args:
         context: of the run.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mlrun.record.folders import state_folder
+from mlrun.record.folders import state_folder, write_whole
 
 PROCESS_TAG = "mlrun.process"  # of a run: the number of the process that is at it
 SETTINGS_TAG = "mlrun.settings_sha256"  # of a run: the SHA-256 of its settings.yaml
@@ -24,10 +24,7 @@ class Beginning:
         path = path_of(digest(settings), str(os.getpid()))
         self._path: Path | None = path
         with suppress(OSError):  # of a state folder that cannot be written, as the journal will say
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(settings, encoding="utf-8")
-            temporary.replace(path)
+            write_whole(path, settings.encode())
 
     def stays(self) -> None:
         """Has them stay: it is not known whether the run was opened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def remove(folder: Path) -> None:
         folder.rename(gone)
     for path in (gone, folder):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Writes a file, or replaces it, and returns its path: whoever is killed leaves no part of one.
+
+    Two threads, or processes, that write the same file each write it whole.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary.write_bytes(content)
+    return temporary.replace(path)
 
 
 def cache_folder() -> Path:

@@ -29,6 +29,7 @@ from mlrun.record import appearance
 from mlrun.record.abreast import Abreast
 from mlrun.record.colours import give_colour
 from mlrun.record.events import Event, Kind, LoggedData
+from mlrun.record.folders import write_whole
 from mlrun.record.outbox import Send
 
 if TYPE_CHECKING:
@@ -195,13 +196,16 @@ def send_files(repository: ArtifactRepository, folder: Path) -> None:
 
 
 def address_model(folder: Path, model: LoggedModel, run_id: str) -> None:
-    """Writes into a saved model's description which model of MLflow's it is."""
+    """Writes into a saved model's description which model of MLflow's it is.
+
+    The description is replaced as a whole: there is no other, should the process be killed.
+    """
     from mlflow.models import Model
 
     description = Model.load(str(folder))
     description.model_id = description.model_uuid = model.model_id
     description.artifact_path, description.run_id = model.artifact_location, run_id
-    description.save(str(folder / "MLmodel"))
+    write_whole(folder / "MLmodel", description.to_yaml().encode())
 
 
 def as_input(part: LoggedData) -> DatasetInput:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlrun.errors import MlrunError
-from mlrun.record.folders import state_folder
+from mlrun.record.folders import state_folder, write_whole
 from mlrun.record.logged import LoggedRun
 from mlrun.seam.components import Component
 from mlrun.seam.conversion import as_text
@@ -30,8 +30,7 @@ def trust_file(path: Path) -> None:
     """Remembers a plugin file, by path and content, as one that the user has run here."""
     with suppress(OSError):  # of a state folder that cannot be written: it is not trusted later
         entry = entry_of(path)
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        entry.write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+        write_whole(entry, hashlib.sha256(path.read_bytes()).hexdigest().encode())
 
 
 def is_trusted_file(path: Path) -> bool:
@@ -100,8 +99,7 @@ def trust_paths(run_id: str, plan: Plan) -> None:
     if values:
         with suppress(OSError):  # as for a plugin file
             entry = paths_entry(run_id)
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            entry.write_text(json.dumps(values))
+            write_whole(entry, json.dumps(values).encode())
 
 
 def is_opened(name: str) -> bool:

@@ -18,6 +18,7 @@ from mlrun.inside.drawing.rendering import Rendered, render
 from mlrun.inside.kept import file_name, write_values
 from mlrun.inside.sandbox import untouched
 from mlrun.machine.interrupts import interruptible
+from mlrun.record.folders import write_whole
 from mlrun.record.pictures import (
     ORDER_TAG,
     PNG_END,
@@ -180,11 +181,7 @@ class PictureLog:
 
     def _write(self, name: str, content: bytes) -> Path:
         """Writes a file into the run's folder, or replaces it, and returns its path."""
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.tmp")  # another thread writes another picture
-        temporary.write_bytes(content)
-        return temporary.replace(path)
+        return write_whole(self._folder / name, content)
 
     def _write_values(
         self,

@@ -1,15 +1,19 @@
-"""What MLflow says to a request: of a value that it will never take, or of a database that ails."""
+"""What MLflow says to a request, of a value or a database, and the model that is sent to it."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from pathlib import Path
 
 import pytest
+from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 from sqlalchemy import exc
 
-from mlrun.record.sending import is_refused
+from mlrun.record.sending import address_model, is_refused
 
 INSERT = ("INSERT INTO tags VALUES (?)", ("x",))
 ERRORS = {  # as drivers raise them, and whether the value is the cause
@@ -54,3 +58,17 @@ def test_what_mlflow_itself_finds_wrong_is_refused() -> None:
     assert is_refused(MlflowException("no such field", error_code=BAD_REQUEST))
     assert not is_refused(MlflowException("not there", error_code=1))
     assert not is_refused(ConnectionError("down"))
+
+
+def test_the_description_of_a_kept_model_is_replaced_and_never_changed(tmp_path: Path) -> None:
+    folder, before = tmp_path / "model", tmp_path / "before"
+    folder.mkdir()
+    Model(artifact_path="model", run_id="1" * 32).save(str(folder / "MLmodel"))
+    os.link(folder / "MLmodel", before)  # what a process that is killed meanwhile leaves
+    text = before.read_text()
+    logged = LoggedModel("0", "m-1", "model", "file:///models/m-1", 0, 0)
+    address_model(folder, logged, "2" * 32)
+    assert before.read_text() == text
+    loaded = Model.load(str(folder))
+    assert (loaded.model_id, loaded.run_id) == ("m-1", "2" * 32)
+    assert [path.name for path in folder.iterdir()] == ["MLmodel"]

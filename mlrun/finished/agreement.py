@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from mlrun.finished.artifacts import Artifacts
+from mlrun.finished.evaluation_request import OWN_SECTIONS
 from mlrun.finished.read import read_predictions
 from mlrun.record.evaluations import FOLDER
 from mlrun.record.logged import LoggedRun
@@ -23,7 +24,7 @@ Word = Literal["identical", "within tolerance", "differs"]
 Rows = Mapping[str, list[tuple[int, float]]]  # of each metric its (step, value) pairs, sorted
 
 TIMED = ("examples_per_second", "epoch_seconds", "frozen_seconds_saved")  # a clock decides them
-OWN = re.compile(r"(train|val|test|step|lr)(/.*)?")  # metrics that a run logs by itself
+OWN = (*OWN_SECTIONS, "lr")  # what the metrics that a run logs by itself stand under
 LOSS = re.compile(r"(.*[/-])?loss")
 PREDICTIONS = 0.001  # the fraction of them that may differ
 LOSSES = 0.001  # by which losses may differ, or by this fraction of them
@@ -79,7 +80,7 @@ def compared_metrics(first: LoggedRun, second: LoggedRun) -> set[str]:
     What was logged to the first after its end, such as evaluations, is left out, and so is what a
     clock decides.
     """
-    own = {name for name in first.metrics if OWN.fullmatch(name)} | set(second.metrics)
+    own = {name for name in first.metrics if name.partition("/")[0] in OWN} | set(second.metrics)
     return {name for name in own if name not in TIMED and not name.startswith("system/")}
 
 

@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from mlrun.errors import MlrunError, one_line
 from mlrun.finished.examination import finding_at, run_in, title_of
 from mlrun.record import store
-from mlrun.record.events import Event
+from mlrun.record.events import Event, end_tags
 from mlrun.record.folders import in_bytes, remove, run_folder, size_of
 from mlrun.record.journal import Journal
-from mlrun.record.journal_files import EVENTS, LOCK, Header
+from mlrun.record.journal_files import EVENTS, LOCK, header_for
 from mlrun.record.ledger import ledger_of
 from mlrun.record.leftovers import send
 from mlrun.record.lookup import answering
@@ -71,20 +71,12 @@ def end_lost(client: MlflowClient, run_id: str, wait: float, trouble: Callable[[
 def begin_journal(client: MlflowClient, run: Any) -> None:
     """Makes the journal of a run without one, unless another process ended the run meanwhile."""
     folder = run_folder(run.info.run_id)
-    journal = Journal(folder, header_for(run, client.tracking_uri))
+    journal = Journal(folder, header_for(run, store.public(client.tracking_uri)))
     with answering():
         run = client.get_run(run.info.run_id)
     if run.info.status != "RUNNING" and not journal.unread(1):
         remove(folder)
     journal.settle()
-
-
-def header_for(run: Any, uri: str) -> Header:
-    """Returns the header of the journal of a run in the store at `uri`."""
-    info = run.info
-    return Header(
-        info.run_id, info.experiment_id, info.run_name, store.public(uri), info.start_time
-    )
 
 
 def add_end(client: MlflowClient, journal: Journal) -> None:
@@ -103,7 +95,7 @@ def add_end(client: MlflowClient, journal: Journal) -> None:
     events = [Event("artifact", f"{FOLDER}/{file.name}", file) for file in (*files, last)]
     if best is not None:
         events.append(Event("tag", "mlrun.best_epoch", str(best.epoch)))
-    events += [Event("tag", "mlrun.status", "FAILED"), Event("tag", "mlrun.reason", REASON)]
+    events += [Event("tag", *tag) for tag in end_tags("FAILED", REASON).items()]
     try:
         for event in events:
             if not isinstance(event.value, Path) or event.value.exists():

@@ -30,13 +30,13 @@ from mlrun.running.train import run_session
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan
 from mlrun.training.checkpoints import digest
+from mlrun.training.optimisation.schedules import WITH_THE_END
 from mlrun.training.setup import total_steps
 from mlrun.training.state import TrainingState
 
 CONTINUES = "mlrun.continues"  # the tag: the id of the run that a run starts from
 CONTINUES_WEIGHTS = "mlrun.continues_weights_sha256"  # of the last weights of that run
 STARTS = (CONTINUES, CONTINUES_WEIGHTS)
-WITH_THE_END = ("cosine", "one-cycle")  # schedules that arrive at the training's last step
 
 
 def go_on_longer(

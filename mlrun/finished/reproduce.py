@@ -25,6 +25,7 @@ from mlrun.finished.provenance import (
     unrecorded,
 )
 from mlrun.preparing.prepared import Prepared
+from mlrun.record.events import REASON_TAG
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.onward import onward
 from mlrun.running.description import Description
@@ -157,7 +158,7 @@ def check_finished(run: LoggedRun) -> None:
     """Raises MlrunError unless the run ended well."""
     if run.status == "FINISHED":
         return
-    why = f"it is {run.status}: {run.tags.get('mlrun.reason', 'no reason is known')}"
+    why = f"it is {run.status}: {run.tags.get(REASON_TAG, 'no reason is known')}"
     if run.presence is not None:
         why = run.why_none()
     else:

@@ -12,6 +12,7 @@ from mlrun.pages.account import Account
 from mlrun.pages.charts import Points
 from mlrun.pages.page import duration, percent, render
 from mlrun.pages.run_charts import run_charts
+from mlrun.record.events import REASON_TAG
 from mlrun.record.per_class import per_class
 from mlrun.training.predictions import Predictions
 from mlrun.training.statistics import calibration, interval
@@ -72,7 +73,7 @@ def head(account: Account) -> dict[str, Any]:
         "model": params.get("model", ""),
         "dataset": params.get("dataset", ""),
         "device": tags.get("mlrun.device_name", tags.get("mlrun.device", "")),
-        "reason": tags.get("mlrun.reason") or tags.get("mlrun.stopped", ""),
+        "reason": tags.get(REASON_TAG) or tags.get("mlrun.stopped", ""),
     }
 
 

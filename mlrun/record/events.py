@@ -11,6 +11,7 @@ from typing import Any, Literal
 Kind = Literal[
     "metric", "param", "tag", "input", "look", "artifact", "removal", "model", "view", "end"
 ]
+STATUS_TAG, REASON_TAG = "mlrun.status", "mlrun.reason"  # of the end of a run
 WITH_FILES = ("artifact", "model")  # kinds of events whose value is a file or a folder
 
 
@@ -43,6 +44,11 @@ class Event:
     value: float | str | bytes | Path | LoggedData
     step: int = 0
     timestamp: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+
+
+def end_tags(status: str, reason: str = "") -> dict[str, str]:
+    """Returns the tags that say how a run ended, and why if there is a reason."""
+    return {STATUS_TAG: status, **({REASON_TAG: reason} if reason else {})}
 
 
 def as_record(event: Event) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock, Timeout
 
 from mlrun.errors import MlrunError
-from mlrun.record.events import WITH_FILES, Event, as_event, as_record
+from mlrun.record.events import REASON_TAG, STATUS_TAG, WITH_FILES, Event, as_event, as_record
 from mlrun.record.folders import remove
 from mlrun.record.journal_files import (
     ANSWERS,
@@ -31,7 +31,7 @@ from mlrun.record.journal_files import (
 from mlrun.record.lines import Lines, Record, read_lines
 from mlrun.training.checkpoint_files import STATES
 
-ENDS = (("end", "status"), ("tag", "mlrun.status"), ("tag", "mlrun.reason"))  # of a run's end
+ENDS = (("end", "status"), ("tag", STATUS_TAG), ("tag", REASON_TAG))  # of a run's end
 GLANCE = 0.5  # seconds: who looks whether the lock is held has it for an instant
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlrun.errors import MlrunError
 from mlrun.record.lines import read_lines
@@ -27,6 +28,12 @@ class Header:
     name: str
     address: str
     started: int
+
+
+def header_for(run: Any, address: str) -> Header:
+    """Returns the header of the journal of MLflow's `run`, in the store at a public address."""
+    info = run.info
+    return Header(info.run_id, info.experiment_id, info.run_name, address, info.start_time)
 
 
 def no_journal(folder: Path) -> MlrunError:

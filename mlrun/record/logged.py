@@ -16,6 +16,7 @@ from mlrun.errors import MlrunError, encodable
 from mlrun.record import links, store
 from mlrun.record.beginning import settings_kept
 from mlrun.record.drivers import check_artifacts
+from mlrun.record.events import REASON_TAG
 from mlrun.record.experiments import check_run
 from mlrun.record.folders import run_folder
 from mlrun.record.ledger import unsent_file
@@ -145,7 +146,7 @@ class LoggedRun:
             on = f"; {onward(self.client, self.run_id, self.tags)}"
         return {
             "RUNNING": "it is still running",
-            "FAILED": f"it failed: {self.tags.get('mlrun.reason', 'no reason is known')}{on}",
+            "FAILED": f"it failed: {self.tags.get(REASON_TAG, 'no reason is known')}{on}",
             "KILLED": f"it was killed before its first epoch was done{on}",
             "FINISHED": "its tag mlrun.best_epoch names no epoch",
         }.get(self.status, "it is not finished")

@@ -26,6 +26,7 @@ from mlrun.record import appearance, store
 from mlrun.record.destination import Place, Search
 from mlrun.record.directly import end_directly
 from mlrun.record.drivers import check_artifacts
+from mlrun.record.events import end_tags
 from mlrun.record.experiments import (
     PARENT_TAG,
     check_experiment,
@@ -125,7 +126,7 @@ def end_unasked(found: tuple[Place, Any]) -> None:
     """Ends a new run that was opened when nobody waited for it any more."""
     place, run = found
     if place.waiting is None:
-        tags = {"mlrun.status": "KILLED", "mlrun.reason": "interrupted as it was opened"}
+        tags = end_tags("KILLED", "interrupted as it was opened")
         end_directly(place.client, run.info.run_id, "KILLED", tags)
 
 
@@ -152,7 +153,7 @@ def tracker_of(place: Place, uri: str, run: Any, run_name: str) -> Tracker:
         tracker.check()
     except Exception as error:
         reason = why(error, run_folder(run_id)) if isinstance(error, OSError) else str(error)
-        end_directly(client, run_id, "FAILED", {"mlrun.status": "FAILED", "mlrun.reason": reason})
+        end_directly(client, run_id, "FAILED", end_tags("FAILED", reason))
         raise RunFailed(f"run {run_id} failed: {reason}", run_id) from error
     return tracker
 
@@ -197,7 +198,7 @@ def end_waiting_run(status: Status, reason: str) -> None:
     run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     if not run_id:
         return
-    tags = {"mlrun.reason": encodable(reason)[:5000], "mlrun.status": status}
+    tags = end_tags(status, encodable(reason)[:5000])
     with suppress(Exception):
         store.check(store.address())
         client = answered(MlflowClient, limit=GRACE)

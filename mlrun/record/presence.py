@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError, encodable
 from mlrun.record.beginning import PROCESS_TAG
+from mlrun.record.events import STATUS_TAG
 from mlrun.record.folders import run_folder, state_folder
 from mlrun.record.journal_files import EVENTS, LOCK
 from mlrun.record.ledger import ledger_of
@@ -76,7 +77,7 @@ def status_of(run: Any, presence: Presence | None) -> str:
     """Returns the status of MLflow's `run`, in one word: MLflow's, `lost` or `unsent`."""
     if presence is not None and presence.is_gone:
         return presence.state
-    status: str = run.data.tags.get("mlrun.status", run.info.status)
+    status: str = run.data.tags.get(STATUS_TAG, run.info.status)
     return status
 
 

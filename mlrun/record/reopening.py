@@ -13,10 +13,11 @@ from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.earlier import earlier_of
+from mlrun.record.events import REASON_TAG, STATUS_TAG
 from mlrun.record.failures import PREFIX
 from mlrun.record.folders import run_folder
 from mlrun.record.journal import InUse, Journal
-from mlrun.record.journal_files import EVENTS, Header
+from mlrun.record.journal_files import EVENTS, header_for
 from mlrun.record.leftovers import send
 from mlrun.record.noise import silent
 from mlrun.record.presence import process_tags
@@ -25,7 +26,7 @@ from mlrun.record.tracking import Tracker
 from mlrun.record.waiting import alone, check_free, patiently, refusal
 
 PATIENCE = 60.0  # seconds: how long a store that fails is tried, before a run is taken up
-END_TAGS = ("mlrun.status", "mlrun.reason", "mlrun.stopped")
+END_TAGS = (STATUS_TAG, REASON_TAG, "mlrun.stopped")
 LEFT_OUT = "left out as the run was ended"  # the end of the reason of pictures that come now
 
 
@@ -107,14 +108,11 @@ def reopened(uri: str, run_id: str) -> Tracker:
 
 def journal_of(run: Any, uri: str) -> Journal:
     """Returns the journal of a run that ended, or a new one, to be written on."""
-    info = run.info
-    header = Header(
-        info.run_id, info.experiment_id, info.run_name, store.public(uri), info.start_time
-    )
+    run_id = run.info.run_id
     try:
-        journal = Journal(run_folder(info.run_id), header)
+        journal = Journal(run_folder(run_id), header_for(run, store.public(uri)))
     except InUse:
-        raise still_going_on(info.run_id) from None
+        raise still_going_on(run_id) from None
     journal.take_up()
     return journal
 

@@ -22,7 +22,7 @@ from mlrun.record import appearance, links
 from mlrun.record.colours import COLOUR_TAG
 from mlrun.record.directly import send_directly
 from mlrun.record.earlier import NOTHING, Earlier
-from mlrun.record.events import Event, Kind, LoggedData
+from mlrun.record.events import Event, Kind, LoggedData, end_tags
 from mlrun.record.journal import Journal
 from mlrun.record.noise import quiet, quiet_threads
 from mlrun.record.outbox import LAST_TRY, Outbox
@@ -214,7 +214,7 @@ class Tracker:
         last of all, stays in the journal: `left` counts it. A signal breaks the wait off, and that
         is all it does.
         """
-        self.tags({"mlrun.status": status, **({"mlrun.reason": reason} if reason else {})})
+        self.tags(end_tags(status, reason))
         self.log(Event("end", "status", status))
         with self._writing:  # another thread may be at it
             self.lost = len(self._unwritten)

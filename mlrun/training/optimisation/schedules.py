@@ -15,6 +15,7 @@ from mlrun.training.optimisation.patience import Patience
 
 RISE = 0.3  # of all steps: how long one-cycle rises
 START, END = 1 / 25, 1 / 250_000  # of the lr: where one-cycle starts and ends; as torch has it
+WITH_THE_END = ("cosine", "one-cycle")  # those that arrive at the training's last step
 BETTER = 1e-4  # relative change that plateau takes for better; as torch has it
 
 Factor = Callable[[int], float]

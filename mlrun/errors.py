@@ -2,7 +2,8 @@
 
 MlrunError           what a user can mend; raised before a run is opened       exit code 2
 ├── RunFailed        a run was opened and ended FAILED; `run_id` says which    exit code 1
-└── LedElsewhere     the run that another process leads did not finish         exit code 1
+├── LedElsewhere     the run that another process leads did not finish         exit code 1
+└── AskedOfOne       several processes are asked for of one; the command starts them
 """
 
 from __future__ import annotations
@@ -28,6 +29,20 @@ class RunFailed(MlrunError):
 
 class LedElsewhere(MlrunError):
     """The run that this process took part in did not finish; the process that led it says why."""
+
+
+class AskedOfOne(MlrunError):
+    """A run of several processes that one was asked for alone; the command line starts them.
+
+    processes: how many. device: that the run asks for.
+    """
+
+    def __init__(self, processes: int, device: str) -> None:
+        super().__init__(
+            f"processes {processes}: this is one process alone; the command mlrun starts as many "
+            f"itself, a script is started with: torchrun --nproc-per-node {processes} SCRIPT"
+        )
+        self.processes, self.device = processes, device
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> MlrunError:

@@ -8,13 +8,15 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import NoReturn
 
 import click
 
+from mlrun.cli.processes import check_alone, is_led, quiet_torch, start_all, take_part
 from mlrun.cli.streams import escape_the_unwritable, fill_gaps, make_lossy
 from mlrun.cli.terminal import echo
-from mlrun.errors import LedElsewhere, MlrunError, RunFailed, contained, redact
+from mlrun.errors import AskedOfOne, MlrunError, RunFailed, contained, redact
 from mlrun.machine.interrupts import Interrupted, heeded
 from mlrun.machine.launcher import outlived_by_none
 from mlrun.machine.shortages import shortage
@@ -75,6 +77,8 @@ class LazyGroup(click.Group):
             raise click.UsageError(str(unknown("command", args[0], COMMANDS)))
         if not ctx.resilient_parsing:
             check_no_blank(args)
+            if args and args[0] in COMMANDS:
+                check_alone(args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -124,7 +128,7 @@ def exit_code(args: list[str] | None) -> int:
     """Runs the command line; returns the exit code, or exits with an error on one line."""
     try:
         with outlived_by_none(), nullcontext() if COMPLETES in os.environ else contained():
-            code = cli.main(args, prog_name="mlrun", standalone_mode=False)
+            code = called(sys.argv[1:] if args is None else args)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 0
@@ -136,8 +140,6 @@ def exit_code(args: list[str] | None) -> int:
     except RunFailed as error:
         show_cause(error)
         fail(str(error), 1)
-    except LedElsewhere:  # which says why
-        return 1
     except MlrunError as error:
         show_cause(error)
         refuse(str(error))
@@ -150,10 +152,26 @@ def exit_code(args: list[str] | None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def called(args: Sequence[str]) -> object:
+    """Runs the command line, in several processes where it asks for them; returns what it does."""
+    quiet_torch()
+    run = partial(cli.main, list(args), prog_name="mlrun", standalone_mode=False)
+    if COMPLETES in os.environ:
+        return run()
+    if is_led():
+        return take_part(run, args[0] if args else "")
+    try:
+        return run()
+    except AskedOfOne as asked:
+        return start_all(asked, args)
+
+
 def give_up(error: BaseException | None) -> NoReturn:
     """Exits as a signal asks for; ends the run that `mlflow run` opened, if there is one."""
     number = error.signal if isinstance(error, Interrupted) else signal.SIGINT
     code = 128 + number
+    if is_led():
+        sys.exit(code)
     if os.environ.get("MLFLOW_RUN_ID"):
         from mlrun.record.opening import end_waiting_run
 

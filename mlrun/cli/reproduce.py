@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from mlrun.cli.arguments import ELSEWHERE_HELP, DottedCommand
+from mlrun.cli.processes import TAKES_PART
 from mlrun.cli.shared_options import data_dir_option, device_option, plugin_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.place import place_here
 
 
 class ReproduceCommand(DottedCommand):
@@ -48,6 +50,8 @@ def command(
     with the first input that changed; exit code 1 for the last. The last line on stdout is the id
     of the new run.
     """
+    if place_here().rank:
+        return TAKES_PART
     from mlrun.cli.display import listen, progress_for
 
     listen(quiet=quiet)

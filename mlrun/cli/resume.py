@@ -12,10 +12,12 @@ from mlrun.cli.arguments import (
     SettingOption,
     split_dotted,
 )
+from mlrun.cli.processes import TAKES_PART
 from mlrun.cli.shared_options import data_dir_option, device_option, plugin_option, quiet_option
 from mlrun.cli.train import flag, show
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.place import place_here
 from mlrun.settings.run import setting_traits
 
 ELSEWHERE = "What lies elsewhere now"  # the heading in the help
@@ -92,6 +94,8 @@ def command(
     A run that is finished goes on for longer, with --epochs, --steps or --time-limit, as a new run
     that starts from its last state.
     """
+    if place_here().rank:
+        return TAKES_PART
     from mlrun.cli.display import listen, progress_for
 
     silent = flag("quiet", quiet)

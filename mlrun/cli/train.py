@@ -8,10 +8,11 @@ import click
 
 from mlrun.cli import completion
 from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
+from mlrun.cli.processes import TAKES_PART
 from mlrun.cli.shared_options import quiet_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
-from mlrun.machine.place import place_here
+from mlrun.machine.place import number_of_processes, place_here
 from mlrun.seam.conversion import convert
 from mlrun.settings.plan import Plan, plan_of
 from mlrun.settings.run import traits_of
@@ -61,8 +62,11 @@ def command(
     ctx: click.Context, /, dry_run: str, resume: str | None, quiet: str, **params: Any
 ) -> int:
     """Train a model and log the run to MLflow."""
+    rehearsed = flag("dry-run", dry_run)
+    if place_here().rank:
+        return 0 if rehearsed else TAKES_PART
     plan = plan_of(values_of(ctx))
-    if flag("dry-run", dry_run):
+    if rehearsed:
         return rehearse(plan, quiet=flag("quiet", quiet))
     return run(plan, resume, quiet=flag("quiet", quiet))
 
@@ -113,10 +117,9 @@ def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
     """
     from mlrun.cli.display import listen, progress_for
 
+    number_of_processes(plan.settings.processes, plan.settings.device, place_here())
     listen(quiet=quiet)
     progress = progress_for(quiet=quiet)
-    if place_here().rank:
-        return take_part()
     progress.greet(plan.settings)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
         from mlrun.running.train import train
@@ -127,15 +130,6 @@ def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
 
         return show(train_or_resume(plan, resumed, progress=progress), progress)
     return show(train(plan, progress=progress), progress)
-
-
-def take_part() -> int:
-    """Takes part in a run that another process leads, which prints all; returns the exit code."""
-    with undisturbed():
-        from mlrun.running.together import follow_run
-
-    follow_run()
-    return 0
 
 
 def show(result: Run, progress: Lines) -> int:

@@ -24,6 +24,7 @@ from mlrun.finished.provenance import (
     tell,
     unrecorded,
 )
+from mlrun.machine.place import check_started, place_here
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.events import REASON_TAG
 from mlrun.record.logged import LoggedRun, find_run
@@ -104,6 +105,7 @@ def reproduce(
     first = find_run(reference)
     check_finished(first)
     plan = plan_again(first, plugins=plugins, data_dir=data_dir, device=device, options=options)
+    check_started(plan.settings.processes, plan.settings.device, place_here())
     data = first.data_sets()
     before = recorded_inputs(first, data)
     changed: list[Change] = []

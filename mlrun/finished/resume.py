@@ -14,7 +14,8 @@ from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import tell_changes
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle
-from mlrun.machine.place import place_here
+from mlrun.machine.launcher import outlived_by_none
+from mlrun.machine.place import check_started, place_here
 from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.threads import use_number_of_threads
 from mlrun.preparing.transfer import start_from
@@ -71,7 +72,7 @@ def resume(
     shown = progress or Silent()
     check_idle()
     if place_here().rank:
-        with interrupts.heeded():
+        with interrupts.heeded(), outlived_by_none():
             return follow_run()
     with interrupts.heeded(), contained():
         run = find_run(reference)
@@ -79,6 +80,7 @@ def resume(
         run = find_run(run.run_id)
         check_status(run, longer or {}, gone=gone)
         plan = plan_again(run, plugins=plugins, data_dir=data_dir, device=device, options=options)
+        check_started(plan.settings.processes, plan.settings.device, place_here())
         for text in plan.registry.complaints():
             shown.warn(text)
         for path in plan.settings.plugin:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
-import itertools
 import os
 import socket
-import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -16,22 +16,19 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from mlrun.errors import MlrunError, contained, one_line
 from mlrun.machine.group import Group
-from mlrun.machine.interrupts import deadly
+from mlrun.machine.interrupts import interruptible
 from mlrun.machine.place import Place
+from mlrun.machine.shortages import chain, shortage
 
 T = TypeVar("T")
 
 BACKENDS = {"cuda": "nccl", "xpu": "xccl", "cpu": "gloo"}
-JOINING = timedelta(minutes=10)  # how long one waits for the others at the start
 PATIENCE = timedelta(days=30)  # how long one waits for the first, which may draw for hours
 ANSWER = timedelta(minutes=30)  # how long tensors of a step are waited for; torch's own default
 WORD = 8  # numbers in a message
-_meetings = itertools.count()  # of this process: a script may train one run after another
 LAST_WORDS = 3.0  # seconds that the reason of one which failed is waited for
 
 
@@ -136,7 +133,7 @@ class SeveralProcesses(Group):
         """Raises on every rank what any raises: MlrunError on rank 0, LedElsewhere on others."""
         raised: BaseException | None = None
         try:
-            with contained():
+            with contained(), interruptible():
                 yield
         except BaseException as error:
             raised = error
@@ -167,10 +164,14 @@ class SeveralProcesses(Group):
         host, process = self._hosts[rank]
         return f"rank {rank} (process {process} on {host})"
 
-    def give_up(self, error: BaseException) -> None:
-        """Leaves the reason why this rank fails for rank 0, which will miss it soon."""
+    def give_up(self, error: BaseException) -> bool:
+        """Leaves the reason why this rank fails, and then where, for rank 0, which misses it."""
+        reason = str(shortage(error) or one_line(error))
         with suppress(Exception):  # the store has gone with rank 0
-            self._store.set(f"failed/{self.rank}", str(error) or one_line(error))
+            where = "".join(traceback.format_exception(error))
+            self._store.set(f"failed/{self.rank}", f"{reason}\n{where}")
+            return True
+        return False
 
     def failure(self, error: BaseException) -> MlrunError | None:
         """Looks whether another rank left a reason, or its process on this host is gone."""
@@ -180,8 +181,11 @@ class SeveralProcesses(Group):
         deadline = time.monotonic() + (LAST_WORDS if lost else 0)
         while True:
             for rank in range(1, self.size):
-                if reason := self._last_words(rank):
-                    return MlrunError(f"{self.name(rank)} failed: {reason}")
+                if words := self._last_words(rank):
+                    reason, _, where = words.partition("\n")
+                    failed = MlrunError(f"{self.name(rank)} failed: {reason}")
+                    failed.add_note(f"There:\n{where}")
+                    return failed
             for rank in range(1, self.size):
                 if self._is_gone(rank):
                     return MlrunError(f"{self.name(rank)} has ended without a word: was it killed?")
@@ -193,7 +197,7 @@ class SeveralProcesses(Group):
         return MlrunError(f"another process can no longer be reached ({one_line(error)})")
 
     def _last_words(self, rank: int) -> str:
-        """Returns the reason that a rank left, if it did and the store is still there."""
+        """Returns the reason that a rank left, a line, and its traceback; "" where it left none."""
         with suppress(Exception):
             if self._store.check([f"failed/{rank}"]):
                 return str(self._store.get(f"failed/{rank}").decode())
@@ -210,52 +214,21 @@ class SeveralProcesses(Group):
             return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
         return True
 
+    def let_go(self, error: BaseException) -> None:
+        """Closes the connections to the others, who wait for this rank as long as they last.
+
+        They last as long as anything holds them, such as the frames that an error came through.
+        """
+        for link in chain(error):
+            traceback.clear_frames(link.__traceback__)
+        self._words = self.tensors = None
+        gc.collect()
+
     def gather(self, value: T) -> list[T]:
         """Returns every rank's value, by rank, on every rank."""
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value, group=self._words)
         return values
-
-
-@contextmanager
-def meeting(place: Place) -> Iterator[Group]:
-    """Meets the other processes, and leaves them afterwards; see `mlrun.machine.group.joined`."""
-    if dist.is_initialized():
-        raise MlrunError(
-            "torch.distributed is set up already; mlrun sets it up itself: call mlrun.train before "
-            "init_process_group, or in another process"
-        )
-    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-    hook = sys.excepthook  # torch puts one in front of it each time
-    try:
-        with deadly():
-            group = met(place)
-    except (RuntimeError, ValueError) as error:
-        raise MlrunError(
-            f"rank {place.rank} of {place.size} could not meet the others at {where} "
-            f"({one_line(error)}); were all of them started?"
-        ) from error
-    try:
-        yield group
-    finally:
-        with suppress(Exception):  # of a group in which one has gone
-            dist.destroy_process_group()
-        sys.excepthook = hook
-
-
-def met(place: Place) -> SeveralProcesses:
-    """Returns the group once all processes are there."""
-    shared, rank, size = next(rendezvous("env://", timeout=JOINING))
-    store = PrefixStore(f"mlrun/{next(_meetings)}", shared)  # names of its own each time
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=JOINING)
-    present = torch.ones(1)
-    dist.all_reduce(present)
-    if (dist.get_world_size(), present.item()) != (place.size, place.size):
-        raise MlrunError(
-            f"WORLD_SIZE is {place.size}, and {present.item():g} processes are there; expected as "
-            "many"
-        )
-    return SeveralProcesses(place, store)
 
 
 def is_lost_connection(error: BaseException) -> bool:

@@ -97,8 +97,9 @@ class Group:
         """Has the first process of each host go through the block before the others of it."""
         yield
 
-    def give_up(self, error: BaseException) -> None:
-        """Leaves the reason why this rank fails for rank 0, which will miss it soon."""
+    def give_up(self, error: BaseException) -> bool:
+        """Leaves the reason why this rank fails for rank 0; returns whether that has it."""
+        return False
 
     def failure(self, error: BaseException) -> MlrunError | None:
         """Returns which other rank failed and why, or is gone, where that is behind an error."""
@@ -118,7 +119,7 @@ def joined(place: Place) -> Iterator[Group]:
     if place.size == 1:
         yield ALONE
         return
-    from mlrun.machine.distributed import meeting
+    from mlrun.machine.meeting import meeting
 
     with meeting(place) as group:
         yield group

@@ -32,6 +32,7 @@ from mlrun.errors import signals_have_a_kind
 NAMES = ("SIGTERM", "SIGHUP", "SIGINT")
 KINDS = [signal.Signals[name] for name in NAMES if name in signal.Signals.__members__]
 SAME = 2.0  # seconds in which a signal of another kind is the first one once more
+ECHO = 1.0  # and the same one, where torchrun passes on to us what may reach us by itself, too
 LONGEST = 10.0  # seconds for which a signal may be put off by a step, or a block
 AT_MOST = 120.0  # seconds, but for those of steps, from the first signal to the end of the process
 LAST = 5.0  # seconds for other threads once the process has been ended
@@ -81,7 +82,7 @@ class Signals:
             self.first = now
             with suppress(RuntimeError):  # no thread can be had
                 threading.Thread(target=end_at_last, args=[number], daemon=True).start()
-        elif number not in self.came and now - self.first < SAME:
+        elif now - self.first < (echo() if number in self.came else SAME):
             return  # Ctrl-C reaches us and the launcher, which ends us in its own way
         self.came.append(number)
         if now - self.first > LONGEST:
@@ -118,6 +119,11 @@ class Signals:
         self.held = False
         if self.came:
             self.deliver()
+
+
+def echo() -> float:
+    """Returns the seconds in which a signal that came is the first one once more."""
+    return ECHO if os.environ.get("TORCHELASTIC_RUN_ID") else 0.0
 
 
 _signals = Signals()
@@ -241,22 +247,10 @@ def end_at_last(number: int) -> None:
     os._exit(128 + number)
 
 
-@contextmanager
-def deadly() -> Iterator[None]:
-    """Has signals end the process at once: a wait that Python cannot break off, for nothing yet."""
-    kinds = list(_signals.before) if ours() else []
-    try:
-        for kind in kinds:
-            signal.signal(kind, signal.SIG_DFL)
-        yield
-    finally:
-        for kind in kinds:
-            signal.signal(kind, _signals.take)
-
-
 def end_soon(code: int) -> None:
     """Sees to it that a process which is about to exit does: a signal ends it at once from now on.
 
+    Of several processes none is heeded: once one exits, the others get one, instead of `code`.
     Where a signal asked for it, threads that Python would wait for without end get some seconds.
 
     Args:
@@ -268,7 +262,7 @@ def end_soon(code: int) -> None:
 
     for kind in KINDS:
         if signal.getsignal(kind) not in (signal.SIG_IGN, None):
-            signal.signal(kind, end)
+            signal.signal(kind, signal.SIG_IGN if echo() else end)
     if code - 128 not in KINDS:
         return
     deadline = time.monotonic() + LAST

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mlrun.errors import MlrunError
+from mlrun.errors import AskedOfOne, MlrunError
 
 NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # torchrun sets them
 OTHERS = {"SLURM_NTASKS": "SLURM_PROCID", "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK"}
@@ -61,6 +61,32 @@ def place_here(environment: Mapping[str, str] | None = None) -> Place:
     )
 
 
+def number_of_processes(asked: int, device: str, place: Place) -> int:
+    """Returns how many processes train.
+
+    Args:
+        asked: how many the settings say; 1 where they say nothing.
+        device: that they say.
+        place: of this process.
+
+    Raises:
+        AskedOfOne: several, and nobody has started them.
+        MlrunError: another number than were started.
+    """
+    check_started(asked, device, place)
+    if asked not in (1, place.size):
+        raise MlrunError(
+            f"processes {asked}, but WORLD_SIZE is {place.size}; leave processes out under torchrun"
+        )
+    return place.size
+
+
+def check_started(asked: int, device: str, place: Place) -> None:
+    """Raises AskedOfOne where several processes are asked for, and nobody has started any."""
+    if asked > 1 and place.size == 1 and not place.launch:
+        raise AskedOfOne(asked, device)
+
+
 def number(
     given: Mapping[str, str], name: str, least: int, most: int, *, default: int | None = None
 ) -> int:
@@ -94,13 +120,16 @@ def restarts_of(given: Mapping[str, str]) -> int:
 
 
 def unaware(environment: Mapping[str, str] | None = None) -> str:
-    """Returns a warning where a launcher started several copies that do not know of each other."""
+    """Returns a warning where a launcher started several copies that do not know of each other.
+
+    That is for the first of them; the others get none.
+    """
     given = os.environ if environment is None else environment
     if given.get("WORLD_SIZE"):
         return ""
     for count, rank in OTHERS.items():
         text = given.get(count, "")
-        if text.isdecimal() and int(text) > 1 and given.get(rank):
+        if text.isdecimal() and int(text) > 1 and given.get(rank) == "0":
             return (
                 f"{count} is {text}: each of these processes trains a run of its own; to train one "
                 "run together, have one of them on each host start torchrun (docs/clusters.md)"

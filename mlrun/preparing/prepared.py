@@ -21,6 +21,7 @@ from mlrun.inside.layers import layer_table
 from mlrun.machine import devices
 from mlrun.machine.garbage import old_objects_frozen
 from mlrun.machine.group import ALONE, Group
+from mlrun.machine.place import Place
 from mlrun.machine.precision import Precision, choose_precision
 from mlrun.preparing.contracts import build_model, check_fit, check_single_images, load_data, named
 from mlrun.preparing.inputs import Inputs, make_batches
@@ -203,6 +204,10 @@ def dry_run(plan: Plan) -> str:
     Raises:
         MlrunError: as for a run.
     """
+    settings = plan.settings
+    if settings.processes > 1:
+        count = settings.processes
+        devices.resolve(settings.device, Place(size=count, local_size=count))
     with ready(plan) as prepared:
         table = layer_table(prepared.model, prepared.data.shape, prepared.device)
     comments = (f"# {line}".rstrip() for line in table.splitlines())

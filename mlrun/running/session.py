@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
+from traceback import format_exception
 
 from mlrun.errors import RunFailed, contained, one_line, redact
 from mlrun.machine import interrupts
@@ -44,6 +45,7 @@ class Session:
         self.context, self.tracker, self.progress = context, context.tracker, context.progress
         self.prepared, self.failures = context.prepared, context.failures
         self.report_link, self.ended, self.closed = "", False, False
+        self.failed: RunFailed | None = None  # why, from when on it is ended as FAILED
         settings = context.plan.settings
         self.checkpoints = Checkpoints(
             context.folder, settings.keep, settings.monitor, self.prepared.about
@@ -90,11 +92,14 @@ class Session:
             cause = lost or shortage(error, context.folder) or cause
             known = (TrainingFailed, RecordFailed, Shortage)
             reason = str(cause) if isinstance(cause, known) else one_line(cause)
-            self.tracker.artifact(FAILURE, redact(traceback.format_exc()))
+            told = traceback.format_exc() if lost is None else "".join(format_exception(lost))
+            self.tracker.artifact(FAILURE, redact(told))
             if not isinstance(cause, known) and not interrupts.in_step():
                 self.save_state()
+            self.failed = RunFailed(f"run {run_id} failed: {reason}", run_id)
+            self.failed.__cause__ = cause  # where a signal comes before it is raised
             self.end("FAILED", reason)
-            raise RunFailed(f"run {run_id} failed: {reason}", run_id) from cause
+            raise self.failed from cause
         finally:
             self.progress.finish()
 
@@ -166,8 +171,14 @@ class Session:
         )
 
     def interrupted(self, error: KeyboardInterrupt) -> None:
-        """Ends the run as KILLED, unless it has ended already, and says so."""
+        """Ends the run as KILLED, unless it has ended already, and says so.
+
+        Raises:
+            RunFailed: it had failed, or another process of it, before it was interrupted.
+        """
         run = f"run {self.tracker.run_id}"
+        if self.failed is not None:
+            raise self.failed
         if self.ended:
             self.progress.note(f"{run} had ended before it was interrupted")
             return

@@ -9,10 +9,10 @@ from dataclasses import asdict, replace
 from torch import nn
 
 from mlrun.data.batches import Batches
-from mlrun.errors import LedElsewhere, MlrunError, one_line
+from mlrun.errors import LedElsewhere, contained, one_line
 from mlrun.machine.group import Group, joined
 from mlrun.machine.interrupts import undisturbed
-from mlrun.machine.place import Place, place_here
+from mlrun.machine.place import Place, number_of_processes, place_here
 from mlrun.preparing.features import Features, features_of
 from mlrun.preparing.prepared import Prepared, ready
 from mlrun.running.run import Run
@@ -23,25 +23,12 @@ from mlrun.training.procedure import Procedure
 
 
 def for_place(plan: Plan, place: Place) -> Plan:
-    """Returns a plan that says how many processes train.
-
-    Raises:
-        MlrunError: it asks for another number than there are.
-    """
-    asked = plan.settings.processes
-    if place.size in (1, asked) and asked == place.size:
+    """Returns a plan that says how many processes train; raises as `number_of_processes` does."""
+    settings = plan.settings
+    count = number_of_processes(settings.processes, settings.device, place)
+    if count == settings.processes:
         return plan
-    if place.size == 1:
-        raise MlrunError(
-            f"processes {asked}: this is one process alone; the command mlrun starts as many "
-            f"itself, a script is started with: torchrun --nproc-per-node {asked} SCRIPT"
-        )
-    if asked not in (1, place.size):
-        raise MlrunError(
-            f"processes {asked}, but WORLD_SIZE is {place.size}; leave processes out under torchrun"
-        )
-    settings = plan.settings.model_copy(update={"processes": place.size})
-    return replace(plan, settings=settings)
+    return replace(plan, settings=settings.model_copy(update={"processes": count}))
 
 
 @contextmanager
@@ -74,15 +61,16 @@ def follow_run() -> Run:
     """Takes part in the run that rank 0 leads; returns it once it is finished.
 
     Raises:
-        LedElsewhere: it did not finish; rank 0 says why, or is gone.
-        MlrunError: this process failed.
+        LedElsewhere: it did not finish; rank 0 says why, also where it was this process that
+            failed; or rank 0 is gone.
+        MlrunError: this process failed, and rank 0 does not know.
         KeyboardInterrupt: a signal came, and rank 0 ended the run.
     """
     with undisturbed(), joined(place_here()) as group:
         try:
             with group.agreeing():
                 plan = plan_of(group.share({}))
-            with ready(plan, group) as prepared:
+            with ready(plan, group) as prepared, contained():
                 return take_part(plan, prepared, group)
         except LedElsewhere:
             raise
@@ -91,7 +79,8 @@ def follow_run() -> Run:
 
             if is_lost_connection(error):
                 raise LedElsewhere(f"rank 0 is gone ({one_line(error)})") from error
-            group.give_up(error)
+            if group.give_up(error):
+                raise LedElsewhere(one_line(error)) from error
             raise
 
 

@@ -10,7 +10,7 @@ from mlrun.machine.calls import Unanswered
 from mlrun.machine.devices import check_idle
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.launcher import outlived_by_none
-from mlrun.machine.place import place_here
+from mlrun.machine.place import place_here, unaware
 from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
@@ -63,7 +63,7 @@ def train(
     shown = progress or Silent()
     check_idle()
     if place_here().rank:
-        with interrupts.heeded():
+        with interrupts.heeded(), outlived_by_none():
             return follow_run()
     with interrupts.heeded(), outlived_by_none():
         try:
@@ -90,7 +90,7 @@ def prepared_run(
     with contained():
         plan = for_place(plan_of(settings), place_here())
         search = opening.check_store(plan.settings.experiment)
-        for text in plan.registry.complaints():
+        for text in filter(None, [unaware(), *plan.registry.complaints()]):
             progress.warn(text)
         with ready_together(plan) as prepared:
             if repetition is not None:

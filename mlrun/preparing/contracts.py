@@ -113,30 +113,41 @@ def check_fit(
     """Raises MlrunError unless the model makes logits (2, K) of two of the data set's images."""
     images = data.train.images[:2].to(device)
     images = images if len(images) == 2 else images.repeat(2, 1, 1, 1)
-    expected = (2, len(data.classes))
-    what = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
-    model.eval()
-    try:
-        with contained(interrupts=True), torch.no_grad(), own_random_states(device):
-            logits: Tensor = model(normalisation(images))
-    except Exception as error:
-        raise MlrunError(
-            f"{what} do not fit: the model failed on images {tuple(images.shape)}: "
-            f"{one_line(error)}"
-        ) from error
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
-        output = tuple(logits.shape) if isinstance(logits, Tensor) else kind_of(logits)
-        raise MlrunError(
-            f"{what} do not fit: of images {tuple(images.shape)} the model makes {output}, "
-            f"expected logits {expected}"
-        )
-    if not logits.is_floating_point():
-        raise MlrunError(f"{what} do not fit: logits are {logits.dtype}, expected float32")
+    names = f"model {plan.model.component.name} and data set {plan.dataset.component.name}"
+    what = f"{names} do not fit"
+    logits = checked_logits(what, model, normalisation, images, len(data.classes))
     try:
         with contained(interrupts=True):
             criterion(model)(logits, torch.zeros(2, dtype=torch.int64, device=device))
     except Exception as error:
-        raise MlrunError(f"{what} do not fit: loss(outputs, labels): {one_line(error)}") from error
+        raise MlrunError(f"{what}: loss(outputs, labels): {one_line(error)}") from error
+
+
+def checked_logits(
+    what: str, model: nn.Module, normalisation: Normalisation, images: Tensor, classes: int
+) -> Tensor:
+    """Returns the logits (N, K) that the model makes of raw images (N, C, H, W), on their device.
+
+    Raises:
+        MlrunError: it fails, or makes something else; the message begins with `what`.
+    """
+    expected, shape = (len(images), classes), tuple(images.shape)
+    model.eval()
+    try:
+        with contained(interrupts=True), torch.no_grad(), own_random_states(images.device):
+            logits: Tensor = model(normalisation(images))
+    except Exception as error:
+        raise MlrunError(
+            f"{what}: the model failed on images {shape}: {one_line(error)}"
+        ) from error
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+        output = tuple(logits.shape) if isinstance(logits, Tensor) else kind_of(logits)
+        raise MlrunError(
+            f"{what}: of images {shape} the model makes {output}, expected logits {expected}"
+        )
+    if not logits.is_floating_point():
+        raise MlrunError(f"{what}: logits are {logits.dtype}, expected float32")
+    return logits
 
 
 def check_single_images(

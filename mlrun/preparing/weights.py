@@ -15,7 +15,7 @@ from torch import nn
 from mlrun.data.normalisation import Normalisation
 from mlrun.errors import MlrunError, one_line
 from mlrun.machine.precision import Precision, choose_precision
-from mlrun.preparing.contracts import build_model
+from mlrun.preparing.contracts import build_model, checked_logits
 from mlrun.record.logged import LoggedRun
 from mlrun.record.trust import options_of_run, plugin_files_of
 from mlrun.seam.components import Component, Kind
@@ -104,7 +104,7 @@ def restore(
 
     Raises:
         MlrunError: the run has no weights, or its plugin is not here, is not trusted, or builds
-            another model.
+            another model, or one that fails.
     """
     weights = best_weights(run)
     registry = discover(plugin_files_of(run, plugins))
@@ -128,6 +128,9 @@ def restore(
         ) from None
     model = model.to(device).eval()
     normalisation = Normalisation(weights.mean, weights.std).to(device)
+    images = torch.zeros(2, *weights.shape, dtype=torch.uint8, device=device)
+    what = f"run {run.run_id}: model {settings.model}"
+    checked_logits(what, model, normalisation, images, len(weights.classes))
     precision = choose_precision(settings.precision, device)
     return Restored(run, registry, weights, model, normalisation, precision, device)
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +20,7 @@ from mlrun.seam.files import NO_FILE, fault_of_file
 
 PATIENCE = 10.0  # seconds: how long a server may take to answer before a run is refused
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+KINDS = ("", "file", "sqlite", "http", "https", "databricks", "databricks-uc", "uc")  # besides
 DEFAULT = "mlflow.db"  # MLflow's store in the working directory
 FOLDERS: dict[str, str] = {}  # by the address that this process made of it
 ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # read by MLflow where it opens a store
@@ -108,12 +110,23 @@ def artifacts_beside(uri: str) -> Iterator[None]:
         del os.environ[ARTIFACT_ROOT]
 
 
+def check_kind(uri: str, kind: str) -> None:
+    """Raises MlrunError where neither MLflow nor a plugin of it has stores at such addresses."""
+    others = entry_points(group="mlflow.tracking_store").names
+    if kind not in KINDS and kind not in DATABASE_PORTS and kind not in others:
+        raise MlrunError(
+            f"tracking store {redact(uri)}: MLflow has none at {kind}://; expected sqlite:///FILE, "
+            "http://HOST:PORT, or a database: postgresql://, mysql:// or mssql://"
+        )
+
+
 def check(uri: str) -> None:
     """Raises MlrunError unless the server at `uri` answers within 10 seconds.
 
     A store that is a file needs no answer. What a database needs must be installed.
     """
     parts = urlsplit(uri)
+    check_kind(uri, parts.scheme.partition("+")[0])
     if parts.scheme == "sqlite":
         check_file(uri)
     if parts.scheme.partition("+")[0] in DATABASE_PORTS:

@@ -308,3 +308,16 @@ def test_nothing_is_fetched_because_somebody_s_run_asks_for_it(
         == 0
     )
     assert marker.exists()
+
+
+def test_a_model_that_fails_on_images_is_told_in_one_line(
+    store: str, home: Path, marker: Path, command: Command
+) -> None:
+    (home / "mine.py").write_text(MODEL)
+    run_id = mlrun.train({**TRAINED, "log_model": False}).run_id
+    (home / "mine.py").write_text(MODEL.replace("nn.Flatten()", "nn.Flatten(5)"))
+    for args in (["predict", run_id, "zero.png"], ["evaluate", run_id, "--noise", "0.1"]):
+        code, stdout, stderr = command(*args, "--plugin", "mine.py")
+        assert (code, stdout) == (2, "")
+        reason = "model one-layer: the model failed on images (2, 1, 8, 8): IndexError"
+        assert f"run {run_id}: {reason}" in stderr

@@ -103,3 +103,14 @@ def test_the_extras_that_are_named_exist() -> None:
     named = {text.split("[")[1].split("]")[0] for text in INSTALL.values() if "[" in text}
     assert named == {"postgresql", "mysql", "mssql", "s3", "gs", "azure"}
     assert named <= set(extras)
+
+
+@pytest.mark.parametrize("address", ["oracle://ann:secret@db/x", "foo://x", "s3://bucket"])
+def test_a_kind_of_store_that_there_is_none_of_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, command: Command, address: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    code, stdout, stderr = command("runs")
+    shown, kind = address.replace("ann:secret", "***"), address.partition(":")[0]
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert stderr.startswith(f"Error: tracking store {shown}: MLflow has none at {kind}://; expe")

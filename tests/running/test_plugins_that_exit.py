@@ -206,7 +206,10 @@ def test_a_command_after_training_does_not_end_with_0(
         "evaluate", "--plugin", path, run_id.strip(), "--part", "val", "--rotate", "25"
     )
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == "Error: a plugin would end the process (SystemExit: 0)"
+    assert err.splitlines()[-1] == (
+        f"Error: run {run_id.strip()}: model own: the model failed on images (2, 1, 4, 4): a "
+        "plugin would end the process (SystemExit: 0)"
+    )
 
 
 SIGNAL = "__import__('signal').raise_signal(2) or ValueError('it went on')"

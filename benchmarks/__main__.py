@@ -36,6 +36,7 @@ README = Path(__file__).parent / "README.md"
 )
 @click.argument("names", nargs=-1, required=True)
 @click.option("--data-dir", type=Path, default=Path("data"), help="folder that holds MNIST/raw")
+@click.option("--made-up", is_flag=True, help="random images of MNIST's form, in its place")
 @click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--quick", is_flag=True, help="next to no work: only proves that everything runs")
 @click.option("--json", "output", type=Path, help="file to write all figures to")
@@ -43,6 +44,7 @@ README = Path(__file__).parent / "README.md"
 def main(
     names: tuple[str, ...],
     data_dir: Path,
+    made_up: bool,
     repetitions: int,
     quick: bool,
     output: Path | None,
@@ -52,12 +54,12 @@ def main(
     chosen = chosen_of(names)
     if output is not None and not output.absolute().parent.is_dir():
         raise click.UsageError(f"--json {output}: there is no folder {output.parent}")
-    if not quick:
+    if not (quick or made_up):
         data.check(data_dir)
     with tempfile.TemporaryDirectory() as folder:
-        if quick:
+        if quick or made_up:
             data_dir = Path(folder, "data")
-            data.make_up(data_dir)
+            data.make_up(data_dir, *data.FEW if quick else data.AS_MANY)
         bench = Bench(data_dir.absolute(), Path(folder), 1 if quick else repetitions, quick)
         rows = [row for name in chosen for row in measured(name, bench)]
         click.echo("\n" + table(rows))

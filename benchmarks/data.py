@@ -10,6 +10,7 @@ import click
 FILES = tuple(
     f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 )
+FEW, AS_MANY = (640, 128), (60_000, 10_000)  # images to train on, and to test
 
 
 def check(folder: Path) -> None:
@@ -22,7 +23,7 @@ def check(folder: Path) -> None:
         )
 
 
-def make_up(folder: Path, *, train: int = 640, test: int = 128) -> None:
+def make_up(folder: Path, train: int, test: int) -> None:
     """Writes random images and labels in MNIST's four files."""
     import numpy as np
 

@@ -56,7 +56,9 @@ class Share(NamedTuple):
 
 def cut(rows: Tensor, share: Share | None) -> Tensor:
     """Returns the rows of a batch that are this process's."""
-    return rows if share is None else rows[share.places.to(rows.device)]
+    if share is None:
+        return rows
+    return rows[share.places.to(rows.device, non_blocking=True)]  # without a wait for the device
 
 
 def without_ahead(rows: Tensor, share: Share) -> Tensor:

@@ -129,7 +129,7 @@ def add_noise(
     count = len(images) if share is None else share.whole
     noise = torch.randn((count, *images.shape[1:]), generator=source, device=images.device)
     if share is not None:
-        noise = noise[share.places.to(noise.device)]
+        noise = noise[over(share.places, noise)]
     return torch.addcmul(images, noise, unit * std).clamp_(fill, fill + unit)
 
 

@@ -67,12 +67,6 @@ def weights_of(run_id: str) -> str:
     return digest
 
 
-@pytest.fixture
-def whole(store: str) -> str:
-    """The id of an undisturbed run."""
-    return mlrun.train(DRAWN).run_id
-
-
 BREAKS = """
 import os
 import torch

@@ -21,6 +21,12 @@ Command = Callable[..., tuple[int, str, str]]
 LAST = 51  # steps of it
 
 
+@pytest.fixture
+def whole(store: str) -> str:
+    """The id of an undisturbed run."""
+    return mlrun.train(DRAWN).run_id
+
+
 @pytest.mark.parametrize(
     ("kind", "place"),
     [

@@ -3,8 +3,8 @@
 from typing import NoReturn
 
 from mlrun.cli.main import main as run
+from mlrun.machine.exits import end_soon
 from mlrun.machine.garbage import collect_little_at_exit, collect_seldom
-from mlrun.machine.interrupts import end_soon
 
 
 def main() -> NoReturn:

@@ -15,7 +15,7 @@ import click
 
 from mlrun.cli.terminal import echo
 from mlrun.errors import AskedOfOne, LedElsewhere, MlrunError
-from mlrun.machine import interrupts
+from mlrun.machine.exits import KINDS
 from mlrun.machine.interrupts import Interrupted, undisturbed
 from mlrun.machine.place import Place, place_here
 
@@ -110,7 +110,7 @@ def take_part(called: Callable[[], object], name: str) -> int:
 
 def leave_to_rank_0() -> None:
     """Waits for rank 0 to exit first: who started them ends all others after the first of them."""
-    for kind in interrupts.KINDS:
+    for kind in KINDS:
         if signal.getsignal(kind) not in (signal.SIG_IGN, None):
             signal.signal(kind, signal.SIG_DFL)
     time.sleep(LINGERS)

@@ -17,7 +17,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
 from mlrun.errors import MlrunError, one_line
-from mlrun.machine.interrupts import KINDS, Interrupted
+from mlrun.machine.exits import KINDS
+from mlrun.machine.interrupts import Interrupted
 
 LAST = 30.0  # seconds after a signal until processes that are left are killed, as torchrun does
 THREADS = "OMP_NUM_THREADS"

@@ -8,8 +8,8 @@ raised
 - at the end of the block within `undisturbed`; at once where such a block waits: `interruptible`.
 
 Whoever asks again after `LONGEST` is not put off: then it is raised wherever it comes. Where the
-process has not come to its end `AT_MOST` after the first, something hangs that heeds nobody, and it
-is ended, with a line.
+process has not come to its end two minutes after the first, something hangs that heeds nobody, and
+it is ended, with a line.
 
 A first one is therefore raised where the training is between two steps. One that got lost, in a
 plugin that catches everything say, is raised again at the next `release` or `check`.
@@ -17,26 +17,21 @@ plugin that catches everything say, is raised again at the next `release` or `ch
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from mlrun.errors import signals_have_a_kind
+from mlrun.machine.exits import KINDS, echo, end_at_last
 
-NAMES = ("SIGTERM", "SIGHUP", "SIGINT")
-KINDS = [signal.Signals[name] for name in NAMES if name in signal.Signals.__members__]
 SAME = 2.0  # seconds in which a signal of another kind is the first one once more
-ECHO = 1.0  # and the same one, where torchrun passes on to us what may reach us by itself, too
 LONGEST = 10.0  # seconds for which a signal may be put off by a step, or a block
-AT_MOST = 120.0  # seconds, but for those of steps, from the first signal to the end of the process
-LAST = 5.0  # seconds for other threads once the process has been ended
-LOOKS = 1.0  # seconds between two looks whether it has
 NEVER = sys.maxsize
 
 
@@ -81,13 +76,20 @@ class Signals:
         if not self.came:
             self.first = now
             with suppress(RuntimeError):  # no thread can be had
-                threading.Thread(target=end_at_last, args=[number], daemon=True).start()
+                hangs = partial(self.has_not_ended, self.first)
+                threading.Thread(target=end_at_last, args=[number, hangs], daemon=True).start()
         elif now - self.first < (echo() if number in self.came else SAME):
             return  # Ctrl-C reaches us and the launcher, which ends us in its own way
         self.came.append(number)
         if now - self.first > LONGEST:
             self.deliver()
         self.check()
+
+    def has_not_ended(self, first: float) -> bool | None:
+        """Whether the process is still ending since a signal came `first`; None within a step."""
+        if not self.came or self.first != first:  # all is over, or the caller handled it
+            return False
+        return None if self.held and not self.raised else True
 
     def check(self) -> None:
         """Raises what must wait no longer."""
@@ -119,11 +121,6 @@ class Signals:
         self.held = False
         if self.came:
             self.deliver()
-
-
-def echo() -> float:
-    """Returns the seconds in which a signal that came is the first one once more."""
-    return ECHO if os.environ.get("TORCHELASTIC_RUN_ID") else 0.0
 
 
 _signals = Signals()
@@ -172,20 +169,22 @@ def heeded() -> Iterator[None]:
         return
     _signals.reset()
     try:
-        for kind in KINDS:
-            handler = signal.getsignal(kind)
-            if handler not in (signal.SIG_IGN, None):  # None: not Python's, nor to be put back
-                _signals.before[kind] = handler
-                signal.signal(kind, _signals.take)
-        signals_have_a_kind.set()
-        yield
+        try:
+            for kind in KINDS:
+                handler = signal.getsignal(kind)
+                if handler not in (signal.SIG_IGN, None):  # None: not Python's, nor to be put back
+                    _signals.before[kind] = handler
+                    signal.signal(kind, _signals.take)
+            signals_have_a_kind.set()
+            yield
+        finally:
+            _signals.most = NEVER  # which one that is raised here has set, too
     finally:
-        signals_have_a_kind.clear()
-        _signals.most = NEVER
-        for number, handler in _signals.before.items():  # SIGINT last: no other is left out then
+        handlers, _signals.before = _signals.before, {}  # all else is as it was before SIGINT can
+        signals_have_a_kind.clear()  # be raised in its own way, which is the last to be put back
+        for number, handler in handlers.items():
             signal.signal(number, handler)
         left = [] if _signals.raised else _signals.came
-        _signals.before = {}
         _signals.reset()
     if left:
         signal.raise_signal(left[0])
@@ -229,45 +228,14 @@ def interruptible() -> Iterator[None]:
         _signals.most = most if _signals.raised == raised else NEVER
 
 
-def end_at_last(number: int) -> None:
-    """Ends the process where it hangs: it has heeded no signal for `AT_MOST`."""
-    waited, since = 0.0, _signals.first
-    while waited < AT_MOST:
-        time.sleep(LOOKS)
-        if not _signals.came or _signals.first != since:  # it was heeded, or is the caller's
-            return
-        waited += 0.0 if _signals.held and not _signals.raised else LOOKS
-    line = (
-        f"Error: interrupted, and after {AT_MOST:g} s something still hangs: the process is ended "
-        "as by kill -9; mlrun doctor tells what became of its run\n"
-    )
-    writer = threading.Thread(target=os.write, args=[2, line.encode()], daemon=True)
-    writer.start()
-    writer.join(LAST)  # nobody may read it
-    os._exit(128 + number)
-
-
-def end_soon(code: int) -> None:
-    """Sees to it that a process which is about to exit does: a signal ends it at once from now on.
-
-    Of several processes none is heeded: once one exits, the others get one, instead of `code`.
-    Where a signal asked for it, threads that Python would wait for without end get some seconds.
-
-    Args:
-        code: what it exits with.
-    """
-
-    def end(*_: object) -> None:
-        os._exit(code)
-
-    for kind in KINDS:
-        if signal.getsignal(kind) not in (signal.SIG_IGN, None):
-            signal.signal(kind, signal.SIG_IGN if echo() else end)
-    if code - 128 not in KINDS:
-        return
-    deadline = time.monotonic() + LAST
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                os._exit(code)
+@contextmanager
+def deadly() -> Iterator[None]:
+    """Has signals end the process at once: a wait that Python cannot break off, for nothing yet."""
+    kinds = list(_signals.before) if ours() else []
+    try:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_DFL)
+        yield
+    finally:
+        for kind in kinds:
+            signal.signal(kind, _signals.take)

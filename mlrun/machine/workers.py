@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlrun.machine.interrupts import KINDS
+from mlrun.machine.exits import KINDS
 from mlrun.seam.sources import loaded_files
 
 START = (

@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from mlrun.machine import interrupts
-from mlrun.machine.interrupts import KINDS, Interrupted, heeded, interruptible, undisturbed
+from mlrun.machine.exits import KINDS
+from mlrun.machine.interrupts import Interrupted, heeded, interruptible, undisturbed
 
 BEFORE = dict.fromkeys(KINDS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
 
@@ -249,7 +252,8 @@ def test_in_another_thread_nothing_is_changed() -> None:
 
 EXITS = """
 import os, signal, sys, threading, time
-from mlrun.machine.interrupts import KINDS, end_soon, heeded
+from mlrun.machine.exits import KINDS, end_soon
+from mlrun.machine.interrupts import heeded
 if sys.argv[1] == "hanging":
     threading.Thread(target=time.sleep, args=[600]).start()
 with heeded():
@@ -275,8 +279,8 @@ def test_a_process_that_is_ending_ends(how: str, code: int) -> None:
 
 HANGS = """
 import os, signal, sys, time
-from mlrun.machine import interrupts
-interrupts.AT_MOST, interrupts.LOOKS = 0.5, 0.1
+from mlrun.machine import exits, interrupts
+exits.AT_MOST, exits.LOOKS = 0.5, 0.1
 with interrupts.heeded():
     try:
         if sys.argv[1] == "step":
@@ -301,3 +305,26 @@ def test_a_process_that_hangs_after_a_signal_is_ended_with_a_line(how: str) -> N
     assert done.returncode == 143
     assert done.stderr.count("\n") == 1
     assert "Error: interrupted, and after 0.5 s something still hangs" in done.stderr
+
+
+@pytest.mark.parametrize("line", range(12))
+def test_one_at_any_line_of_its_end_leaves_all_as_it_was(line: int) -> None:
+    """Raises SIGINT at the n-th line that the end of `heeded` comes by."""
+    ended, seen = [False], [0]
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if ended[0] and frame.f_code.co_name == "heeded" and event == "line":
+            seen[0] += 1
+            if seen[0] == line + 1:
+                come()
+        return trace
+
+    with suppress(KeyboardInterrupt):
+        sys.settrace(trace)
+        try:
+            with heeded():
+                ended[0] = True
+        finally:
+            sys.settrace(None)
+    with pytest.raises(Interrupted), heeded():  # and the next one heeds them
+        come()

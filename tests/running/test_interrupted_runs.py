@@ -17,7 +17,8 @@ import pytest
 from runs import QUICK, Recorder, artifacts, heed_interrupts, only_run, plugin, steps
 
 import mlrun
-from mlrun.machine.interrupts import KINDS, Interrupted
+from mlrun.machine.exits import KINDS
+from mlrun.machine.interrupts import Interrupted
 from mlrun.record import outbox
 from mlrun.record.leftovers import send, unsent_runs
 from mlrun.running import session

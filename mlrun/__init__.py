@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from mlrun.data.images import ImageData, Part
     from mlrun.data.sharing import shared_data
     from mlrun.errors import MlrunError, RunFailed
+    from mlrun.finished.train_or_resume import train
     from mlrun.inside.picture import Picture
     from mlrun.inside.view import View
-    from mlrun.running.train import Run, train
+    from mlrun.running.run import Run
     from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
     from mlrun.settings import Settings
 
@@ -33,7 +34,7 @@ PLACES = {
     "hookimpl": "mlrun.seam.hookspecs",
     "resume": "mlrun.finished.resume",
     "shared_data": "mlrun.data.sharing",
-    "train": "mlrun.running.train",
+    "train": "mlrun.finished.train_or_resume",
 }
 
 __all__ = [

@@ -29,6 +29,17 @@ def command(processes: int, settings: Mapping[str, object], *more: str) -> list[
     return [sys.executable, "-m", "torch.distributed.run", *start, "--quiet", *options]
 
 
+def carried_out(
+    processes: int, arguments: Sequence[str], *more: str, code: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What torchrun came to, which has so many processes carry out a command of mlrun.
+
+    `more`, `code` and `environment` are as `trained_together` takes them.
+    """
+    start = ["--standalone", f"--nproc-per-node={processes}", *more, "-m", "mlrun", *arguments]
+    return ended([sys.executable, "-m", "torch.distributed.run", *start], code, environment)
+
+
 def trained_together(
     processes: int, settings: Mapping[str, object], *more: str, code: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:

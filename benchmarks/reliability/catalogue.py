@@ -13,6 +13,7 @@ from benchmarks.reliability import (
     own_faults,
     server_faults,
     signal_faults,
+    worker_faults,
 )
 from benchmarks.reliability.stage import Outcome, Stage
 
@@ -43,6 +44,8 @@ FAULTS: dict[str, Fault] = {
     "run-stopped": own_faults.stopped,
     "run-killed": own_faults.killed,
     "run-killed-and-resumed": kill_faults.killed_and_resumed,
+    "worker-killed-under-torchrun": worker_faults.one_of_two,
+    "worker-of-four-killed-under-torchrun": worker_faults.one_of_four,
     "run-hung-up": signal_faults.hung_up,
     "run-terminated": signal_faults.terminated,
     "run-terminated-twice": signal_faults.terminated_twice,

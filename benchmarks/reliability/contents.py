@@ -23,6 +23,7 @@ OWN_TAGS = (
     "mlflow.runColor",  # unlike the neighbours'
     "mlflow.source.git.commit",
     "mlrun.git_dirty",
+    "mlrun.launch",
     "mlrun.process",
     "mlrun.settings_sha256",
     "mlrun.state_folder",

@@ -6,6 +6,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -36,13 +37,12 @@ class Undisturbed:
 
 
 _made = threading.Lock()
-_undisturbed: dict[Path, Undisturbed] = {}
+_undisturbed: dict[tuple[str, str], Undisturbed] = {}
 
 
 def killed_and_resumed(stage: Stage) -> Outcome:
     """A run that is killed at a random moment, some more than once; `mlrun resume` finishes it."""
-    with _made:
-        undisturbed = undisturbed_beside(stage)
+    undisturbed = undisturbed_beside(stage, started)
     uri, draws = stage.sqlite(), random.Random(stage.folder.name)
     training = started(stage, uri)
     run_id = opened(stage, training)
@@ -80,18 +80,25 @@ def left(stage: Stage, run_id: str) -> bool:
     return (stage.home / "runs" / run_id).exists()
 
 
-def undisturbed_beside(stage: Stage) -> Undisturbed:
-    """Returns what an undisturbed run leaves; it is run once for the folder that a stage is in."""
+def undisturbed_beside(stage: Stage, start: Callable[[Stage, str], Training]) -> Undisturbed:
+    """Returns what an undisturbed run leaves; it is run once for the folder that a stage is in.
+
+    Args:
+        stage: of a run that is to be disturbed.
+        start: starts a run in a stage, on a store.
+    """
     folder = stage.folder.parent
-    if folder not in _undisturbed:
-        place = Path(mkdtemp(prefix="undisturbed-", dir=folder))
-        other = Stage(place, stage.store, None, Scale())
-        uri = other.sqlite()
-        training = started(other, uri)
-        run_id = opened(other, training)
-        began = time.monotonic()
-        if training.end():
-            raise RuntimeError(f"an undisturbed run failed: {training.lines()[-5:]}")
-        seconds = time.monotonic() - began
-        _undisturbed[folder] = Undisturbed(contents(uri, run_id), seconds)
-    return _undisturbed[folder]
+    key = str(folder), getattr(start, "__qualname__", repr(start))
+    with _made:
+        if key not in _undisturbed:
+            place = Path(mkdtemp(prefix="undisturbed-", dir=folder))
+            other = Stage(place, stage.store, None, Scale())
+            uri = other.sqlite()
+            training = start(other, uri)
+            run_id = opened(other, training)
+            began = time.monotonic()
+            if training.end():
+                raise RuntimeError(f"an undisturbed run failed: {training.lines()[-5:]}")
+            seconds = time.monotonic() - began
+            _undisturbed[key] = Undisturbed(contents(uri, run_id), seconds)
+        return _undisturbed[key]

@@ -18,6 +18,7 @@ from mlrun.cli.train import flag, show
 from mlrun.errors import MlrunError
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.place import place_here
+from mlrun.settings import Settings
 from mlrun.settings.run import setting_traits
 
 ELSEWHERE = "What lies elsewhere now"  # the heading in the help
@@ -61,6 +62,12 @@ class ResumeCommand(DottedCommand):
         data_dir_option(ELSEWHERE),
         device_option(ELSEWHERE),
         SettingOption(
+            ["--processes"],
+            group=ELSEWHERE,
+            metavar="N",
+            help="processes that train it together on this machine; by default as many as it had",
+        ),
+        SettingOption(
             ["--gone"],
             group="Command",
             is_flag=True,
@@ -82,6 +89,7 @@ def command(
     plugins: tuple[Path, ...],
     data_dir: Path | None,
     device: str | None,
+    processes: str | None,
     gone: bool,
     quiet: str,
 ) -> int:
@@ -113,6 +121,7 @@ def command(
         data_dir=data_dir,
         device=device,
         options=ctx.meta["mlrun.options"],
+        processes=None if processes is None else Settings.parse({"processes": processes}).processes,
         progress=progress,
     )
     return show(result, progress)

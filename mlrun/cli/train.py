@@ -122,14 +122,9 @@ def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
     progress = progress_for(quiet=quiet)
     progress.greet(plan.settings)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
-        from mlrun.running.train import train
+        from mlrun.finished.train_or_resume import train_or_resume
 
-    if resumed is not None:
-        with undisturbed():
-            from mlrun.finished.train_or_resume import train_or_resume
-
-        return show(train_or_resume(plan, resumed, progress=progress), progress)
-    return show(train(plan, progress=progress), progress)
+    return show(train_or_resume(plan, resumed, progress=progress), progress)
 
 
 def show(result: Run, progress: Lines) -> int:

@@ -12,7 +12,7 @@ from mlrun.errors import legible
 from mlrun.finished.artifacts import Artifacts
 from mlrun.record.logged import LoggedRun
 from mlrun.running.code import COMMIT, DIRTY
-from mlrun.running.description import Description
+from mlrun.running.description import PROCESSES_TAG, Description
 from mlrun.running.progress import Progress
 from mlrun.seam.sources import normalised
 from mlrun.settings.fields import Traits
@@ -84,6 +84,7 @@ def inputs_of(
             "processor": head.get("processor"),
             "precision": tags.get("mlrun.precision"),
             "threads": tags.get("mlrun.threads"),
+            "processes": tags.get(PROCESSES_TAG),
         },
         "other package": dict(packages),
         "git": {"commit": commit_of(tags)},

@@ -24,6 +24,7 @@ from mlrun.finished.provenance import (
     tell,
     unrecorded,
 )
+from mlrun.finished.train_or_resume import gone_on_with
 from mlrun.machine.place import check_started, place_here
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.events import REASON_TAG
@@ -31,7 +32,7 @@ from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.onward import onward
 from mlrun.running.description import Description
 from mlrun.running.progress import Progress, Silent
-from mlrun.running.repetition import Repetition
+from mlrun.running.repetition import TAG, Repetition
 from mlrun.running.run import Run
 from mlrun.running.train import train
 from mlrun.settings.plan import Plan
@@ -126,7 +127,8 @@ def reproduce(
             taken = {name: first.tags[name] for name in STARTS if name in first.tags}
             start = partial(continued_start, first, folder=Path(folder))
             repetition = replace(repetition, tags=taken, start=start)
-        run = train(plan, progress=shown, repetition=repetition)
+        before_restart = gone_on_with(plan, shown, **{TAG: first.run_id})
+        run = before_restart or train(plan, progress=shown, repetition=repetition)
     second, agreed = compared(first, run)
     result = Reproduction(first.run_id, run, agreed, tuple(changed), tuple(unrecorded(before)))
     second.add({}, step=0, tags={VERDICT: result.verdict}, files={})

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from mlrun.errors import MlrunError, contained
 from mlrun.finished.last_state import fetch, parts_of, place_of, restore, saved_state
-from mlrun.finished.longer import CONTINUES, continued_start, go_on_longer
+from mlrun.finished.longer import CONTINUES, continued_start, go_on_longer, with_length
 from mlrun.finished.plan_again import plan_again
 from mlrun.finished.provenance import tell_changes
+from mlrun.finished.started_again import had, is_of_earlier_start, left_alone, run_in_hand
 from mlrun.machine import interrupts
 from mlrun.machine.devices import check_idle
 from mlrun.machine.launcher import outlived_by_none
-from mlrun.machine.place import check_started, place_here
+from mlrun.machine.place import place_here
 from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.threads import use_number_of_threads
 from mlrun.preparing.transfer import start_from
@@ -23,11 +24,11 @@ from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.reopening import reopen_run, send_rest
 from mlrun.record.trust import trust_file
 from mlrun.running.context import Start
-from mlrun.running.description import describe_run
+from mlrun.running.description import PROCESSES_TAG, describe_run
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.repetition import repeated
 from mlrun.running.run import Run
-from mlrun.running.together import follow_run, ready_together
+from mlrun.running.together import follow_run, of_processes, ready_together
 from mlrun.running.train import run_session
 from mlrun.seam.files import at_home
 from mlrun.settings.plan import Plan
@@ -44,6 +45,7 @@ def resume(
     data_dir: Path | None = None,
     device: str | None = None,
     options: Mapping[str, object] | None = None,
+    processes: int | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Goes on with a run that was killed, interrupted or failed; returns when all is logged.
@@ -62,6 +64,7 @@ def resume(
         device: as for training; None is the run's.
         options: of components, under their dotted names, over those of the run: for what lies
             elsewhere now.
+        processes: how many train it; None is the run's number, or as many as torchrun started.
         progress: who is told how it is getting on; nobody by default.
 
     Raises:
@@ -76,18 +79,28 @@ def resume(
             return follow_run()
     with interrupts.heeded(), contained():
         run = find_run(reference)
+        again = is_of_earlier_start(run)
+        if again:
+            left_alone(run)
         send_rest(run.run_id, shown.warn)
         run = find_run(run.run_id)
-        check_status(run, longer or {}, gone=gone)
+        if again and run.status == "FINISHED" and not longer:
+            return had(run, shown)
+        check_status(run, longer or {}, gone=gone or again)
         plan = plan_again(run, plugins=plugins, data_dir=data_dir, device=device, options=options)
-        check_started(plan.settings.processes, plan.settings.device, place_here())
+        plan = of_processes(plan, processes, place_here())
         for text in plan.registry.complaints():
             shown.warn(text)
         for path in plan.settings.plugin:
             trust_file(at_home(path))
-        if longer:
+        if not longer:
+            return go_on(run, plan, shown)
+        lengthened = with_length(plan, longer)
+        begun = run_in_hand(lengthened, shown, **{CONTINUES: run.run_id})
+        if begun is None:
             return go_on_longer(run, plan, longer, shown)
-        return go_on(run, plan, shown)
+        finished = begun.status == "FINISHED"
+        return had(begun, shown) if finished else go_on(begun, lengthened, shown)
 
 
 def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
@@ -143,5 +156,8 @@ def start_of(run: LoggedRun, prepared: Prepared, folder: Path, shown: Progress) 
     else:
         start = Start("the beginning, for no state was saved")
     earlier = run.tags.get(RESUMED, "")
-    told = {RESUMED: f"{earlier}; {start.place}" if earlier else start.place}
+    told = {
+        RESUMED: f"{earlier}; {start.place}" if earlier else start.place,
+        PROCESSES_TAG: str(prepared.group.size),
+    }
     return replace(start, data=parts_of(run), tags=told)

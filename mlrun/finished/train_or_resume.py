@@ -1,38 +1,66 @@
-"""`mlrun train --resume`: the run that is taken up in place of a new one."""
+"""`mlrun train`: a new run, or one that is taken up in its place."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-
-from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError
 from mlrun.finished.resume import resume
-from mlrun.record import opening, store
-from mlrun.record.experiments import known_experiment
-from mlrun.record.logged import OURS, LoggedRun, find_run
-from mlrun.record.lookup import answering, open_store
-from mlrun.record.reopening import send_rest
+from mlrun.finished.started_again import had, run_in_hand
+from mlrun.finished.unfinished import changed_settings, complete, unfinished_like
+from mlrun.machine import interrupts
+from mlrun.machine.place import place_here
+from mlrun.record import opening
+from mlrun.record.logged import LoggedRun, find_run
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.run import Run
-from mlrun.running.train import train
+from mlrun.running.train import train as train_anew
 from mlrun.settings import Settings
-from mlrun.settings.plan import Plan, text_of
-from mlrun.settings.run import traits_of
-
-LOOKED_AT = 100  # unfinished runs, the newest
-UNFINISHED = f"{OURS} and attributes.status != 'FINISHED'"
+from mlrun.settings.plan import Plan, plan_of
 
 
-def train_or_resume(plan: Plan, which: str, *, progress: Progress | None = None) -> Run:
+def train(
+    settings: Settings | Mapping[str, object] | Plan, *, progress: Progress | None = None
+) -> Run:
+    """Trains one model and logs the run to MLflow; returns when all is logged.
+
+    In processes that torchrun started again, the run that they had before goes on.
+
+    Args:
+        settings: `Settings`, or names and values as on the command line:
+            `{"model": "lenet", "dataset": "mnist", "model.dropout": 0.2}`; with a recipe:
+            `{"recipe": "digits", "epochs": 2}`. Or a plan that was made of them.
+        progress: who is told how it is getting on; nobody by default.
+
+    Raises:
+        MlrunError: something is wrong with the settings, the data or the store; no run was
+            opened. Also where another call is at work, in this thread or another.
+        RunFailed: the run was opened and ended FAILED.
+        KeyboardInterrupt: the run was interrupted and ended KILLED. In the main thread SIGTERM and
+            SIGHUP do so as well, unless the caller handles or ignores them.
+    """
+    place = place_here()
+    if place.launch and not place.rank:
+        with interrupts.heeded():
+            return train_or_resume(plan_of(settings), progress=progress)
+    return train_anew(settings, progress=progress)
+
+
+def train_or_resume(
+    plan: Plan, which: str | None = None, *, progress: Progress | None = None
+) -> Run:
     """Goes on with a run of these settings that is not finished, or trains a new one.
+
+    In processes that torchrun started again, it is the run that they had before, and if that is
+    finished, nothing more is done.
 
     Args:
         plan: what was asked for.
         which: `auto` for the last one of the experiment that is not finished, not going on, and
-            of the same settings, or for a new run where there is none; else a run's id.
+            of the same settings, or for a new run where there is none; else a run's id; None for
+            a new one.
         progress: who is told how it is getting on; nobody by default.
 
     Raises:
@@ -40,19 +68,41 @@ def train_or_resume(plan: Plan, which: str, *, progress: Progress | None = None)
             `train` and `resume` say.
     """
     shown = progress or Silent()
-    run = unfinished_like(plan, shown) if which == "auto" else run_like(plan, which)
+    before = gone_on_with(plan, shown)
+    if before is not None:
+        return before
+    run = None
+    if which is not None:
+        run = unfinished_like(plan, shown) if which == "auto" else run_like(plan, which)
+    return train_anew(plan, progress=shown) if run is None else taken_up(run, plan, shown)
+
+
+def gone_on_with(plan: Plan, progress: Progress, **tags: str) -> Run | None:
+    """Returns the run that these processes had before they were started again, finished now.
+
+    None where they had none; else as `run_in_hand` and `resume` say.
+    """
+    run = run_in_hand(plan, progress, **tags)
     if run is None:
-        return train(plan, progress=shown)
+        return None
+    return had(run, progress) if run.status == "FINISHED" else taken_up(run, plan, progress)
+
+
+def taken_up(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
+    """Goes on with a run of a plan's settings; returns it finished."""
     if os.environ.get("MLFLOW_RUN_ID") not in (None, run.run_id):
         opening.end_waiting_run("KILLED", f"run {run.run_id} goes on in its place")
     settings = plan.settings
-    return resume(
+    done = resume(
         run.run_id,
         plugins=[Path(name) for name in settings.plugin],
         data_dir=None if settings.is_default("data_dir") else settings.data_dir,
         device=None if settings.device == "auto" else settings.device,
-        progress=shown,
+        processes=settings.processes if "processes" in settings.model_fields_set else None,
+        progress=progress,
     )
+    os.environ.pop("MLFLOW_RUN_ID", None)  # a later run is not this one
+    return done
 
 
 def run_like(plan: Plan, reference: str) -> LoggedRun:
@@ -65,76 +115,3 @@ def run_like(plan: Plan, reference: str) -> LoggedRun:
             "that it has: leave these out, or start a new run"
         )
     return run
-
-
-def unfinished_like(plan: Plan, progress: Progress) -> LoggedRun | None:
-    """Returns the last run of the same settings that is neither finished nor going on, if any."""
-    for number, run in enumerate(unfinished(plan.settings, progress)):
-        changed = changed_settings(plan, run)
-        if not changed:
-            return run
-        if not number:
-            progress.note(f"not resumed: run {run.run_id}, which has {', '.join(changed)}")
-    progress.note("no unfinished run of these settings: a new one is started")
-    return None
-
-
-def unfinished(settings: Settings, progress: Progress) -> Iterator[LoggedRun]:
-    """Yields the runs of the experiment that are neither finished nor going on, the newest first.
-
-    One that is on another machine, or of which nobody can tell whether it still lasts, is none.
-    """
-    if store.first_use(store.address()):
-        return
-    client = open_store()
-    for run_id in ids_of_unfinished(client, settings.experiment):
-        run = find_run(run_id)
-        if run.presence is None or run.presence.is_gone:
-            try:
-                run = complete(run, progress)
-                run.settings()
-            except MlrunError as error:  # of one that was killed before it logged anything, say
-                progress.note(f"not resumed: {error}")
-                continue
-            if run.status != "FINISHED":
-                yield run
-
-
-def ids_of_unfinished(client: MlflowClient, experiment: str | None) -> list[str]:
-    """Returns the ids of the runs of an experiment that are not finished, the newest first."""
-    with answering():
-        home = known_experiment(client, experiment)
-        if home is None:
-            return []
-        runs = client.search_runs(
-            [home.experiment_id],
-            UNFINISHED,
-            max_results=LOOKED_AT,
-            order_by=["attributes.start_time DESC"],
-        )
-        return [run.info.run_id for run in runs]
-
-
-def complete(run: LoggedRun, progress: Progress) -> LoggedRun:
-    """Returns a run whose process is gone once the store has all that it logged."""
-    if run.presence is None or not run.presence.unsent:
-        return run
-    send_rest(run.run_id, progress.warn)
-    return find_run(run.run_id)
-
-
-def changed_settings(plan: Plan, run: LoggedRun) -> list[str]:
-    """Returns which settings of a plan are others than those of a run, with the run's values.
-
-    Raises:
-        MlrunError: the run's cannot be had.
-    """
-    settings = run.settings()
-    theirs = {name: text_of(v) for name, v in {**settings.flat(), **settings.options}.items()}
-    ours = plan.params()
-    names = [name for name in {**ours, **theirs} if not traits_of(name).free]
-    return [
-        f"{name} {theirs.get(name, 'not set')}"
-        for name in names
-        if ours.get(name) != theirs.get(name)
-    ]

@@ -43,6 +43,7 @@ class SeveralProcesses(Group):
     def __init__(self, place: Place, store: Any) -> None:
         super().__init__(place)
         self._store = store
+        self._left = False  # in the middle of what it does with the others
         self._words: Any = dist.new_group(backend="gloo", timeout=PATIENCE)  # what lies on the CPU
         self._hosts = self.gather((socket.gethostname(), os.getpid()))
 
@@ -63,11 +64,21 @@ class SeveralProcesses(Group):
         self.tensors = dist.new_group(backend=kind, timeout=ANSWER)
 
     def tell(self, *numbers: float) -> None:
-        """Sends numbers to those who wait in `hear`."""
+        """Sends numbers to those who wait in `hear`; raises where they wait for something else."""
+        if self._left:
+            raise MlrunError("the other processes were left in the middle of what they do with it")
         if not self.rank:
             word = torch.zeros(WORD, dtype=torch.float64)
             word[: len(numbers)] = torch.tensor(numbers, dtype=torch.float64)
             dist.broadcast(word, 0, group=self._words)
+
+    @contextmanager
+    def telling(self, *numbers: float) -> Iterator[None]:
+        """Sends numbers to those who wait in `hear`; see `Group.telling`."""
+        self.tell(*numbers)
+        self._left = True
+        yield
+        self._left = False
 
     def hear(self) -> list[float]:
         """Returns the numbers that rank 0 tells next."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from mlrun.errors import LedElsewhere, MlrunError
 from mlrun.machine.place import ALONE_HERE, Place
 
 T = TypeVar("T")
+NOTHING_TOLD = nullcontext()
 
 
 class Group:
@@ -45,6 +46,14 @@ class Group:
 
     def tell(self, *numbers: float) -> None:
         """Sends the others, who wait in `hear`, up to eight numbers; rank 0 alone does so."""
+
+    def telling(self, *numbers: float) -> AbstractContextManager[None]:
+        """Tells the others what they do while rank 0 goes through the block.
+
+        Rank 0 can tell them nothing more once it left such a block before its end, be it for a
+        signal: they wait for what it did not do.
+        """
+        return NOTHING_TOLD
 
     def hear(self) -> list[float]:
         """Returns the eight numbers that rank 0 tells next."""

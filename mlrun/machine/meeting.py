@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from mlrun.errors import MlrunError, one_line
@@ -19,10 +17,10 @@ from mlrun.machine.calls import answered
 from mlrun.machine.distributed import SeveralProcesses
 from mlrun.machine.group import Group
 from mlrun.machine.interrupts import interruptible
+from mlrun.machine.meeting_point import part_of_our_own
 from mlrun.machine.place import Place
 
 JOINING = timedelta(minutes=10)  # how long one waits for the others
-_meetings = itertools.count()  # of this process: a script may train one run after another
 
 
 @contextmanager
@@ -57,7 +55,7 @@ def meeting(place: Place) -> Iterator[Group]:
 def met(place: Place) -> SeveralProcesses:
     """Returns the group of this process and the others, once all are there."""
     shared, rank, size = next(rendezvous("env://", timeout=JOINING))
-    store = PrefixStore(f"mlrun/{next(_meetings)}", shared)  # names of its own each time
+    store = part_of_our_own(shared, rank, size, JOINING)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=JOINING)
     present = torch.ones(1)
     dist.all_reduce(present)

@@ -67,15 +67,15 @@ class Features:
 
     def evaluate(self, model: nn.Module, part: str) -> Evaluation:
         """Returns the evaluation of `model` on a part, from the features of its images."""
-        evaluate_together(self.group, model, part, features=True)
-        return evaluate(
-            model,
-            self.parts[part],
-            part=part,
-            precision=self.precision,
-            forward=self.forward,
-            group=self.group,
-        )
+        with evaluate_together(self.group, model, part, features=True):
+            return evaluate(
+                model,
+                self.parts[part],
+                part=part,
+                precision=self.precision,
+                forward=self.forward,
+                group=self.group,
+            )
 
     def evaluate_share(self, model: nn.Module, part: str) -> None:
         """Evaluates what is this process's of a part, for rank 0, which calls `evaluate`."""

@@ -94,8 +94,10 @@ class Prepared:
         """
         batches = self.parts[part]
         if places is None and variant is None:
-            evaluate_together(self.group, model, part, features=False)
-            return evaluate(model, batches, part=part, precision=self.precision, group=self.group)
+            with evaluate_together(self.group, model, part, features=False):
+                return evaluate(
+                    model, batches, part=part, precision=self.precision, group=self.group
+                )
         if places is not None:
             batches = batches.only(places)
         if variant is not None:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
 from mlrun.errors import MlrunError, encodable
+from mlrun.machine.place import place_here
 from mlrun.record.beginning import PROCESS_TAG
 from mlrun.record.events import STATUS_TAG
 from mlrun.record.folders import run_folder, state_folder
@@ -28,6 +29,7 @@ from mlrun.record.onward import onward
 
 State = Literal["alive", "lost", "unsent", "elsewhere", "unknown"]
 HOST_TAG, STATE_TAG = "mlrun.host", "mlrun.state_folder"
+LAUNCH_TAG = "mlrun.launch"  # of a run: what started its processes, and would start them again
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,22 @@ def status_of(run: Any, presence: Presence | None) -> str:
 
 
 def process_tags() -> dict[str, str]:
-    """Returns the tags by which it is told later whether this process still lasts."""
+    """Returns the tags by which it is told later whether this process still lasts.
+
+    They also say what started it, where that would start it again.
+    """
+    launch = launch_here()
     return {
         HOST_TAG: platform.node(),
         PROCESS_TAG: str(os.getpid()),
         STATE_TAG: str(state_folder().absolute()),
+        **({LAUNCH_TAG: launch} if launch else {}),
     }
+
+
+def launch_here() -> str:
+    """Returns what started this process, as the tag has it; empty where nobody starts it again."""
+    return re.sub(r"[^\w.-]", "-", place_here().launch)
 
 
 def look_after(client: MlflowClient, run: Any) -> tuple[Any, Presence | None]:

@@ -20,7 +20,7 @@ from mlrun.record.journal import InUse, Journal
 from mlrun.record.journal_files import EVENTS, header_for
 from mlrun.record.leftovers import send
 from mlrun.record.noise import silent
-from mlrun.record.presence import process_tags
+from mlrun.record.presence import LAUNCH_TAG, process_tags
 from mlrun.record.sending import view_of
 from mlrun.record.tracking import Tracker
 from mlrun.record.waiting import alone, check_free, patiently, refusal
@@ -120,11 +120,12 @@ def journal_of(run: Any, uri: str) -> Journal:
 def begin_again(client: MlflowClient, run: Any) -> None:
     """Makes a run `RUNNING` in this process, and takes back what was said of its end."""
     run_id, tags = run.info.run_id, run.data.tags
+    process = process_tags()
     client.update_run(run_id, status="RUNNING")
-    for name, text in process_tags().items():
+    for name, text in process.items():
         client.set_tag(run_id, name, text)
     late = [n for n, text in tags.items() if n.startswith(PREFIX) and text.endswith(LEFT_OUT)]
-    for name in (*END_TAGS, *late):
-        if name in tags:
+    for name in (*END_TAGS, *late, LAUNCH_TAG):
+        if name in tags and name not in process:
             with suppress(MlflowException):  # somebody else has deleted it
                 client.delete_tag(run_id, name)

@@ -22,6 +22,8 @@ from mlrun.seam.sources import name_and_version
 from mlrun.settings.plan import Plan
 from mlrun.version import __version__
 
+PROCESSES_TAG = "mlrun.processes"  # how many train the run, since it was last taken up
+
 
 @dataclass(frozen=True)
 class Description:
@@ -57,6 +59,7 @@ def tags_of(plan: Plan, prepared: Prepared) -> dict[str, str]:
         "mlrun.device": str(prepared.device),
         "mlrun.device_name": devices.device_name(prepared.device),
         "mlrun.precision": prepared.precision.name,
+        PROCESSES_TAG: str(prepared.group.size),
         "mlrun.threads": str(torch.get_num_threads()),
         "mlrun.torch": torch.__version__,
         "mlrun.python": platform.python_version(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 
@@ -21,6 +21,8 @@ from mlrun.training.following import Work, follow
 from mlrun.training.orders import Order
 from mlrun.training.procedure import Procedure
 
+NOTHING_TO_DO: Mapping[str, object] | None = None  # in place of a run's settings
+
 
 def for_place(plan: Plan, place: Place) -> Plan:
     """Returns a plan that says how many processes train; raises as `number_of_processes` does."""
@@ -29,6 +31,22 @@ def for_place(plan: Plan, place: Place) -> Plan:
     if count == settings.processes:
         return plan
     return replace(plan, settings=settings.model_copy(update={"processes": count}))
+
+
+def of_processes(plan: Plan, count: int | None, place: Place) -> Plan:
+    """Returns the plan of a run that is taken up, of as many processes as train it now.
+
+    Args:
+        plan: of the run.
+        count: how many are asked for; None for as many as were started, or else as the run had.
+        place: of this process.
+
+    Raises:
+        MlrunError: as `for_place`.
+    """
+    started = place.size if place.launch or place.size > 1 else plan.settings.processes
+    settings = plan.settings.model_copy(update={"processes": count or started})
+    return for_place(replace(plan, settings=settings), place)
 
 
 @contextmanager
@@ -57,6 +75,15 @@ def concluded(run: Run, group: Group) -> Run:
     return run
 
 
+def concluded_before(run: Run) -> Run:
+    """Returns a run that was finished before these processes were started, once all know of it."""
+    with joined(place_here()) as group:
+        with group.agreeing():
+            group.share(NOTHING_TO_DO)
+        group.share(asdict(run))
+    return run
+
+
 def follow_run() -> Run:
     """Takes part in the run that rank 0 leads; returns it once it is finished.
 
@@ -69,7 +96,10 @@ def follow_run() -> Run:
     with undisturbed(), joined(place_here()) as group:
         try:
             with group.agreeing():
-                plan = plan_of(group.share({}))
+                settings = group.share(NOTHING_TO_DO)
+                plan = None if settings is None else plan_of(settings)
+            if plan is None:
+                return Run(**group.share({}))
             with ready(plan, group) as prepared, contained():
                 return take_part(plan, prepared, group)
         except LedElsewhere:

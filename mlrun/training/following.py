@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from mlrun.data.batches import Batches
@@ -36,8 +39,8 @@ class Work(NamedTuple):
 
 def begin_together(state: TrainingState) -> None:
     """Gives the other processes rank 0's weights, and the states of its optimiser and scaler."""
-    state.group.tell(Order.BEGIN)
-    exchange(state)
+    with state.group.telling(Order.BEGIN):
+        exchange(state)
 
 
 def exchange(state: TrainingState) -> None:
@@ -45,16 +48,23 @@ def exchange(state: TrainingState) -> None:
     group = state.group
     group.spread(tensors_of(state.model))
     state.step = group.share(state.step)
+    threads = group.share(torch.get_num_threads())  # bits depend on it
+    if group.rank and threads <= (os.cpu_count() or 1):
+        torch.set_num_threads(threads)
     if group.size > 1 and state.step:
         state.optimiser.load_state_dict(group.share(state.optimiser.state_dict()))
         state.scaler.load_state_dict(group.share(state.scaler.state_dict()))
 
 
-def evaluate_together(group: Group, model: nn.Module, part: str, *, features: bool) -> None:
-    """Has the other processes evaluate their shares of a part, with rank 0's weights."""
-    group.tell(Order.EVALUATE, features)
-    group.share(part)
-    group.spread(tensors_of(model))
+@contextmanager
+def evaluate_together(
+    group: Group, model: nn.Module, part: str, *, features: bool
+) -> Iterator[None]:
+    """Has the other processes evaluate their shares of a part; rank 0 does its own in the block."""
+    with group.telling(Order.EVALUATE, features):
+        group.share(part)
+        group.spread(tensors_of(model))
+        yield
 
 
 def follow(state: TrainingState, work: Work) -> bool:

@@ -102,8 +102,8 @@ def train_epoch(
     left = batches.epoch(epoch, first) if state.step < procedure.steps else ()
     for step, (images, labels) in enumerate(left, first):
         interrupts.hold()
-        state.group.tell(Order.STEP, epoch, step, state.step, state.schedule.scale)
-        loss, answers = train_step(epoch, step, images, labels)
+        with state.group.telling(Order.STEP, epoch, step, state.step, state.schedule.scale):
+            loss, answers = train_step(epoch, step, images, labels)
         tally.add(loss, answers, len(labels))
         now = time.perf_counter()
         state.seconds, state.epoch_seconds = now - began, now - started

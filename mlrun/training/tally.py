@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mlrun.machine.group import ALONE, Group
+from mlrun.machine.interrupts import undisturbed
 from mlrun.training.orders import Order
 
 COUNTED_AT_ONCE = 32  # steps; their logits are kept that long
@@ -110,16 +111,14 @@ class Tally:
             some, answers = zip(*steps, strict=True)
             losses.append(torch.stack(some))
             hits.append(count_right(answers))
-        self._waiting.clear()
-        if self.group.size == 1:
+        if self.group.size > 1:
+            counts = torch.stack([torch.cat(losses).double(), torch.cat(hits).double()])
+            with undisturbed(), self.group.telling(Order.COUNT):
+                losses, hits = [[row] for row in self.group.total(counts)]
+        if not self.group.rank:
             self._losses += losses
             self._hits += hits
-            return
-        self.group.tell(Order.COUNT)
-        sums = self.group.total(torch.stack([torch.cat(losses).double(), torch.cat(hits).double()]))
-        if not self.group.rank:
-            self._losses.append(sums[0])
-            self._hits.append(sums[1])
+        self._waiting.clear()
 
 
 def count_right(answers: Sequence[Answers]) -> Tensor:

@@ -116,19 +116,3 @@ class Group:
 
 
 ALONE = Group()
-
-
-@contextmanager
-def joined(place: Place) -> Iterator[Group]:
-    """Joins the processes that train one run together, and leaves them afterwards.
-
-    Raises:
-        MlrunError: the others did not come, or torch.distributed has another number of them.
-    """
-    if place.size == 1:
-        yield ALONE
-        return
-    from mlrun.machine.meeting import meeting
-
-    with meeting(place) as group:
-        yield group

@@ -25,7 +25,7 @@ JOINING = timedelta(minutes=10)  # how long one waits for the others
 
 @contextmanager
 def meeting(place: Place) -> Iterator[Group]:
-    """Meets the other processes, and leaves them afterwards; see `mlrun.machine.group.joined`."""
+    """Meets the other processes, and leaves them afterwards; see `running.together.joined`."""
     if dist.is_initialized():
         raise MlrunError(
             "torch.distributed is set up already; mlrun sets it up itself: call mlrun.train before "

@@ -10,7 +10,7 @@ from torch import nn
 
 from mlrun.data.batches import Batches
 from mlrun.errors import LedElsewhere, contained, one_line
-from mlrun.machine.group import Group, joined
+from mlrun.machine.group import ALONE, Group
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.place import Place, number_of_processes, place_here
 from mlrun.preparing.features import Features, features_of
@@ -47,6 +47,22 @@ def of_processes(plan: Plan, count: int | None, place: Place) -> Plan:
     started = place.size if place.launch or place.size > 1 else plan.settings.processes
     settings = plan.settings.model_copy(update={"processes": count or started})
     return for_place(replace(plan, settings=settings), place)
+
+
+@contextmanager
+def joined(place: Place) -> Iterator[Group]:
+    """Joins the processes that train one run together, and leaves them afterwards.
+
+    Raises:
+        MlrunError: the others did not come, or torch.distributed has another number of them.
+    """
+    if place.size == 1:
+        yield ALONE
+        return
+    from mlrun.machine.meeting import meeting  # torch is built without it, too
+
+    with meeting(place) as group:
+        yield group
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from benchmarks.reliability.kill_faults import AGAIN, undisturbed_beside
 from benchmarks.reliability.stage import Outcome, Stage, Training
+from benchmarks.reliability.stores import Skipped
 
 # all that is drawn at random in a training, in epochs that a kill seldom falls between
 OPTIONS = [
@@ -25,6 +26,7 @@ OPTIONS = [
     *("--threads", "1", "--device", "cpu", "--quiet"),
 ]
 RESTARTS = 9  # more than there are kills
+SPAN = 0.8  # of an undisturbed run's time, in which a process is killed
 EARLY = 0.2  # how likely a process is killed before the run is opened
 OURS = ("Error: ", "Warning: ", "resume it with: ")  # what mlrun says; torchrun says more
 
@@ -52,7 +54,7 @@ def killed(stage: Stage, processes: int) -> Outcome:
         if not early:
             stage.wait_for(lambda: training.is_over() or is_opened(stage))
         while not training.is_over():
-            time.sleep(draws.uniform(0, undisturbed.seconds))
+            time.sleep(draws.uniform(0, SPAN * undisturbed.seconds))
             some = workers(training)
             if not some:  # between two starts, or at the end
                 continue
@@ -66,6 +68,8 @@ def killed(stage: Stage, processes: int) -> Outcome:
         code = training.end()
     finally:
         end_all(training)
+    if not said:
+        raise Skipped("the run was over before a process of it was killed")
     said += [line for line in training.lines() if line.startswith(OURS)]
     runs = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
     if len(runs) != 1:

@@ -23,6 +23,7 @@ FAULTS = [
     "state-disk-full",
     "sender-dies",
     "run-killed",
+    "worker-killed-under-torchrun",
     "run-hung-up",
     "run-terminated-twice",
     "launcher-killed",

@@ -22,6 +22,7 @@ from mlrun.machine.place import Place, place_here
 TOGETHER = ("train", "resume", "reproduce")  # the commands that several processes carry out
 TAKES_PART = -1  # what such a command returns in the others, where it would begin
 LINGERS = 20.0  # seconds that they leave to rank 0 to end the run, and exit
+LINGERS_ASKED = 3.0  # where all were asked to end, for which torchrun waits
 KILLED = 128 + getattr(signal, "SIGKILL", 9)
 
 
@@ -101,19 +102,19 @@ def take_part(called: Callable[[], object], name: str) -> int:
         number = error.signal if isinstance(error, Interrupted) else signal.SIGINT
         code = 128 + number
         if not (isinstance(error, Interrupted) and error.reason):  # nobody is there to end us
-            leave_to_rank_0()
+            leave_to_rank_0(LINGERS_ASKED)
     except MlrunError as error:
         echo(f"Error: {error}", err=True)
         code = 2
     return code
 
 
-def leave_to_rank_0() -> None:
+def leave_to_rank_0(seconds: float = LINGERS) -> None:
     """Waits for rank 0 to exit first: who started them ends all others after the first of them."""
     for kind in KINDS:
         if signal.getsignal(kind) not in (signal.SIG_IGN, None):
             signal.signal(kind, signal.SIG_DFL)
-    time.sleep(LINGERS)
+    time.sleep(seconds)
 
 
 def unseen(called: Callable[[], object], name: str) -> int:

@@ -23,7 +23,7 @@ from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
 from mlrun.training.step import Step
 
-GRACE = 10.0  # seconds after a signal until one leaves whom rank 0 goes on to tell what to do
+GRACE = 5.0  # seconds after a signal until one leaves whom rank 0 goes on to tell what to do
 
 
 class Work(NamedTuple):

@@ -17,6 +17,7 @@ from mlrun.machine.shortages import Shortage, shortage
 from mlrun.preparing.features import features_of
 from mlrun.record.beginning import Beginning
 from mlrun.record.leftovers import Leftovers
+from mlrun.record.onward import SETTINGS
 from mlrun.record.saved import has_state
 from mlrun.record.tracking import IMPATIENT, RecordFailed, Status
 from mlrun.running.blame import with_name
@@ -106,7 +107,8 @@ class Session:
     def log_description(self) -> None:
         """Logs what is known before anything is trained."""
         tracker = self.tracker
-        tracker.params(self.context.plan.params())
+        if SETTINGS not in tracker.earlier_files:  # else it has those of the version it began with
+            tracker.params(self.context.plan.params())
         self.context.digests.start(partial(log_data_sets, self.context))
         for name, content in self.context.description.files.items():
             if PurePosixPath(name).parts[0] not in tracker.earlier_files:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,10 @@ from runs import QUICK, Recorder, artifacts, artifacts_of, logged, plugin, read,
 import mlrun
 from benchmarks.reliability.contents import Contents, contents
 from mlrun import RunFailed
+from mlrun.finished.plan_again import plan_again
 from mlrun.record.folders import run_folder
+from mlrun.record.logged import find_run
+from mlrun.record.reopening import send_rest
 
 Command = Callable[..., tuple[int, str, str]]
 LAST = 51  # steps of it
@@ -107,6 +112,20 @@ def test_a_damaged_state_is_named_and_the_one_before_it_used(store: str) -> None
     (line,) = [line for line in told.lines if "damaged" in line]
     assert line.startswith(f"the state {run_folder(run_id)}/last.pt is damaged (")
     same(store, run_id, whole)
+
+
+def test_a_run_of_an_older_version_keeps_the_params_that_it_began_with(store: str) -> None:
+    run_id = killed(QUICK, "epoch", 1)
+    send_rest(run_id, print)
+    page = artifacts_of(run_id) / "settings.yaml"
+    kept = [line for line in page.read_text().splitlines(True) if "sync_batch_norm" not in line]
+    page.write_text("".join(kept))
+    with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as database, database:
+        database.execute("DELETE FROM params WHERE key = 'sync_batch_norm'")
+    run = mlrun.resume(run_id)
+    assert "sync_batch_norm" not in logged(run.run_id).data.params
+    MlflowClient().update_run(run_id, "KILLED")
+    assert plan_again(find_run(run_id)).settings.sync_batch_norm is False
 
 
 def test_a_run_that_is_interrupted_twice_goes_on_twice(store: str) -> None:

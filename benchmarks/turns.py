@@ -54,7 +54,7 @@ def in_turns(programs: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> lis
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            stack.callback(process.kill)
+            stack.callback(end, process)
             running.append(process)
             next_line(process)
         last = [OVER] * len(running)
@@ -65,6 +65,15 @@ def in_turns(programs: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> lis
                     pipe_of(process.stdin).flush()
                     last[place] = next_line(process)
         return last
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Ends a process that is still at work; torchrun ends those that it started, if it is asked."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def next_line(process: subprocess.Popen[str]) -> str:

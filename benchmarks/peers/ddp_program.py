@@ -52,4 +52,5 @@ if not rank:
     seconds = time.perf_counter() - began - away
     print(json.dumps({"speed": len(images) * (epochs - 1) / seconds}))
 if size > 1:
+    dist.barrier()  # who leaves first may break off what another is at
     dist.destroy_process_group()

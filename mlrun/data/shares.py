@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -36,22 +37,26 @@ class Share(NamedTuple):
             at_once: of a piece; the last one may have fewer.
             ahead: how many come before those of each piece, from the batch's end for the first.
         """
-        if group.size == 1:
-            return None
-        places, counts = [], []
-        for start in range(0, whole, at_once):
-            own = group.rows(min(at_once, whole - start))
-            counts.append(len(own))
-            if own:
-                places.append(torch.arange(start + own.start - ahead, start + own.stop) % whole)
-            else:
-                places.append(torch.full((STAND_INS + ahead,), start))
-        return cls(whole, places[0] if len(places) == 1 else torch.cat(places), tuple(counts))
+        return None if group.size == 1 else share_of(group, whole, at_once, ahead)
 
     @property
     def sizes(self) -> list[int]:
         """How many images go through the model with each piece, without those ahead."""
         return [count or STAND_INS for count in self.counts]
+
+
+@lru_cache(maxsize=4)  # an epoch has batches of two sizes
+def share_of(group: Group, whole: int, at_once: int, ahead: int) -> Share:
+    """Returns the share of a batch that this process of several has; see `Share.of`."""
+    places, counts = [], []
+    for start in range(0, whole, at_once):
+        own = group.rows(min(at_once, whole - start))
+        counts.append(len(own))
+        if own:
+            places.append(torch.arange(start + own.start - ahead, start + own.stop) % whole)
+        else:
+            places.append(torch.full((STAND_INS + ahead,), start))
+    return Share(whole, places[0] if len(places) == 1 else torch.cat(places), tuple(counts))
 
 
 def cut(rows: Tensor, share: Share | None) -> Tensor:

@@ -86,7 +86,7 @@ def follow(state: TrainingState, work: Work) -> bool:
         if order == Order.BEGIN:
             exchange(state)
             source, procedure = work.begin()
-            step = Step(state, procedure, source.batch_size, source.device)
+            step = Step(state, procedure, source)
             set_training_mode(state.model)
             batches = InTurn(source)
         elif order == Order.STEP and step is not None and batches is not None:

@@ -53,7 +53,7 @@ def fit(
             `Interrupted` that says so.
     """
     began = time.perf_counter() - state.seconds
-    step = Step(state, procedure, batches.batch_size, batches.device)
+    step = Step(state, procedure, batches)
     length = Length(procedure.steps, len(batches), batches.examples)
     for callback in callbacks:
         callback.on_train_begin(state, length)
@@ -99,10 +99,12 @@ def train_epoch(
     first = len(tally.sizes)
     if every and first and state.step % every == 0 and not was_evaluated(state):
         started += evaluate_between(state, procedure, callbacks, evaluate)
-    left = batches.epoch(epoch, first) if state.step < procedure.steps else ()
-    for step, (images, labels) in enumerate(left, first):
+    left = range(first, len(batches)) if state.step < procedure.steps else range(0)
+    in_turn = batches.epoch(epoch, first)
+    for step in left:
         interrupts.hold()
         with state.group.telling(Order.STEP, epoch, step, state.step, state.schedule.scale):
+            images, labels = next(in_turn)  # while the others are being told
             loss, answers = train_step(epoch, step, images, labels)
         tally.add(loss, answers, len(labels))
         now = time.perf_counter()

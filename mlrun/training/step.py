@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from mlrun.data.batches import Batches
 from mlrun.data.shares import Share, cut, without_ahead
-from mlrun.machine.group import Group
 from mlrun.machine.randomness import derive_seed, seed_step
+from mlrun.training.gradients import Targets, gradients_of
 from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
-from mlrun.training.synchronised import Synchronised
 from mlrun.training.tally import Answers
-
-
-class Targets(NamedTuple):
-    """What a batch's images are compared with.
-
-    labels, others: int64 (n,); the images' own, and those that were mixed in.
-    share: of an image's own label, 0–1.
-    rows: how many of them count: all, or none where they stand in.
-    examples: of the whole step.
-    """
-
-    labels: Tensor
-    others: Tensor
-    share: float
-    rows: int
-    examples: int
-
-
-LossOf = Callable[[Tensor, Targets], tuple[Tensor, Tensor]]  # images to loss and logits
-Alone = Callable[[], AbstractContextManager[None]]  # gradients in such a block are not added up
 
 
 class Step:
@@ -44,18 +22,16 @@ class Step:
     Args:
         state: where training stands; changed in place.
         procedure: how the weights are trained.
-        batch_size: examples that go through the model at once, of all processes together.
-        device: where the model lies.
+        batches: that it is trained on; a batch goes through the model at once, of all processes
+            together.
     """
 
-    def __init__(
-        self, state: TrainingState, procedure: Procedure, batch_size: int, device: torch.device
-    ) -> None:
-        self.state, self.procedure, self.device = state, procedure, device
-        self.at_once = batch_size
+    def __init__(self, state: TrainingState, procedure: Procedure, batches: Batches) -> None:
+        self.state, self.procedure, self.device = state, procedure, batches.device
+        self.at_once = batches.batch_size
         groups = state.optimiser.param_groups
         self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.loss_of, self.alone = losses_of(state, procedure)
+        self.gradients = gradients_of(state, procedure, batches)
         self.epoch, self.seeds = -1, 0
 
     def __call__(
@@ -85,6 +61,7 @@ class Step:
         if ours is not None:
             images, targets = own_part(images, targets, ours)
         loss, logits = self.backward(images, targets, ours)
+        self.gradients.complete(self.parameters)
         if procedure.clip_norm:
             state.scaler.unscale_(state.optimiser)
             nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
@@ -112,14 +89,14 @@ class Step:
         counts = [len(labels) for labels in pieces[1]] if ours is None else ours.counts
         for place, (inputs, own, other, rows) in enumerate(zip(*pieces, counts, strict=True), 1):
             some = Targets(own, other, targets.share, rows, targets.examples)
-            with nullcontext() if place == len(counts) else self.alone():
+            with nullcontext() if place == len(counts) else self.gradients.alone():
                 results.append(self.backward_part(inputs, some))
         losses, logits = zip(*results, strict=True)
         return torch.stack(losses).sum(), torch.cat(logits)
 
     def backward_part(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """Adds the gradients of some of a step's examples; returns their loss and logits."""
-        loss, logits = self.loss_of(images, targets)
+        loss, logits = self.gradients.loss_of(images, targets)
         factor = self.state.group.size  # by which the sum of all gradients is divided
         if self.procedure.reduction == "sum":
             factor *= targets.examples
@@ -142,49 +119,3 @@ def own_part(images: Tensor, targets: Targets, ours: Share) -> tuple[Tensor, Tar
     labels, others, share, _, examples = targets
     own = Targets(cut(labels, ours), cut(others, ours), share, sum(ours.counts), examples)
     return without_ahead(images, ours), own
-
-
-class Loss(nn.Module):
-    """A model together with its loss: images and targets to the loss that they add, and logits."""
-
-    def __init__(self, model: nn.Module, procedure: Procedure, group: Group) -> None:
-        super().__init__()
-        self.model, self.procedure, self.group = model, procedure, group
-
-    def forward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
-        """Returns what the images add to the mean loss of their step, and their logits (n, K)."""
-        labels, others, share, rows, examples = targets
-        procedure = self.procedure
-        with self.synchronised(rows), procedure.precision.autocast():
-            logits = procedure.forward(self.model, images)
-        loss = procedure.loss_of(logits, labels)
-        if share < 1:
-            loss = share * loss + (1 - share) * procedure.loss_of(logits, others)
-        return loss * (rows / examples) if rows < examples else loss, logits.detach()
-
-    def synchronised(self, rows: int) -> AbstractContextManager[object]:
-        """Returns the block in which batch normalisation is over all processes' images, if asked.
-
-        `rows` is how many of this one's count.
-        """
-        if self.group.size > 1 and self.procedure.sync_batch_norm:
-            return Synchronised(self.group, counts=rows > 0)
-        return nullcontext()
-
-
-def losses_of(state: TrainingState, procedure: Procedure) -> tuple[LossOf, Alone]:
-    """Returns the loss of a state's model, and the block in which gradients stay alone.
-
-    Of several processes, their gradients are averaged by torch's DistributedDataParallel. It is
-    told to look for unused parameters: a model may have some, and the places of gradients in what
-    is sent stay the same then, on which the last bits of their sums depend.
-    """
-    loss = Loss(state.model, procedure, state.group)
-    if state.group.size == 1 or state.step >= procedure.steps:
-        return loss.forward, nullcontext
-    some = next(state.model.parameters())
-    loss.unused = nn.Parameter(some.new_zeros(1, requires_grad=True))  # without one, torch warns
-    together = nn.parallel.DistributedDataParallel(
-        loss, process_group=state.group.tensors, find_unused_parameters=True
-    )
-    return together, together.no_sync

@@ -14,6 +14,7 @@ import mlrun
 
 DOUBLE = '''
 import mlrun
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -38,6 +39,18 @@ class Margin(Double):
     def loss(self, outputs, labels):
         return F.multi_margin_loss(outputs, labels, reduction="none")
 
+class Skips(Double):
+    """The same with a layer that takes part in some steps only, drawn by each process."""
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.more = nn.Linear(classes, classes).double()
+
+    def forward(self, images):
+        logits = super().forward(images)
+        skipped = self.training and torch.rand(()) < 0.5
+        return logits if skipped else self.more(logits)
+
 def double(shape, classes):
     """A small convolutional network in float64."""
     return Double(shape, classes)
@@ -46,8 +59,13 @@ def margin(shape, classes):
     """The same with a loss of its own."""
     return Margin(shape, classes)
 
+def skips(shape, classes):
+    """The same with a layer that takes part in some steps only."""
+    return Skips(shape, classes)
+
 @mlrun.hookimpl
 def register_models(register):
+    register(skips)
     register(double)
     register(margin)
 '''
@@ -157,3 +175,13 @@ def test_several_processes_come_to_the_losses_of_one(
         assert (run.info.status, run.data.params["processes"]) == ("FINISHED", str(processes))
         assert ("mlrun.frozen_features" in run.data.tags) == (name == "features")
     assert len(MlflowClient().search_runs(["0"])) == 2 * len(names)  # rank 0 alone records
+
+
+@pytest.mark.slow
+def test_a_layer_may_be_left_out_by_a_draw_that_is_another_in_each_process(
+    store: str, plugin: Path
+) -> None:
+    settings = {**COMMON, "plugin": str(plugin), "model": "skips", "momentum": 0.9}
+    first, second = trained_by_script(2, [{**settings, "optimiser": "sgd"}] * 2)
+    assert_same(first, second, 0)
+    assert history(first)["train/loss"][2][1] < history(first)["train/loss"][0][1]

@@ -8,9 +8,10 @@ import re
 import sys
 import tomllib
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from mlrun.errors import MlrunError, contained, one_line
 from mlrun.seam.files import fault_of_file
@@ -91,6 +92,20 @@ def forget_foreign(package: str, root: Path) -> None:
         del sys.modules[name]
 
 
+class FromSource(SourceFileLoader):
+    """Loads a module from its source alone.
+
+    Python would keep what it compiled beside the file, and run that again where the file's time
+    and size are the same, whatever it says by then.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Returns the module's code, compiled from the source that is there now."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 def source_of_file(path: Path) -> tuple[Source, ModuleType]:
     """Imports the plugin in the file `path`; its version is the start of the file's SHA-256.
 
@@ -101,14 +116,16 @@ def source_of_file(path: Path) -> tuple[Source, ModuleType]:
         raise MlrunError(f"--plugin {path}: {fault}; give the path of a Python file")
     name = path.stem.replace("_", "-").lower()
     module_name = f"{FILE_MODULE}{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise MlrunError(f"--plugin {path}: not a Python file; its name must end in .py")
+    loader = FromSource(module_name, str(path))
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
+    assert spec is not None  # which it is where a loader is given
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
         with contained(interrupts=True):
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
         raise MlrunError(f"--plugin {path}: {one_line(error)}") from error

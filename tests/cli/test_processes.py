@@ -108,18 +108,11 @@ def test_a_command_starts_as_many_processes_as_it_is_asked_for(store: str, tmp_p
     assert told.count("\nepoch 1/1 ") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (signal.SIGINT, 130),
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
-    ],
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-@pytest.mark.parametrize(
-    "whom",
-    ["command", *(pytest.param(whom, marks=pytest.mark.slow) for whom in ("rank 0", "all"))],
-)
+@pytest.mark.parametrize("whom", ["command", "rank 0", "all"])
 def test_a_signal_ends_the_run_once_with_its_state(
     store: str, tmp_path: Path, sent: signal.Signals, code: int, whom: str
 ) -> None:

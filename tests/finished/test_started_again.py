@@ -105,15 +105,8 @@ def runs() -> dict[str, Run]:
     return {run.info.run_id: run for run in MlflowClient().search_runs(["0"])}
 
 
-@pytest.mark.parametrize(
-    ("processes", "victim"),
-    [
-        (2, 0),
-        pytest.param(2, 1, marks=pytest.mark.slow),
-        pytest.param(4, 0, marks=pytest.mark.slow),
-        pytest.param(4, 3, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "victim"), [(2, 0), (2, 1), (4, 0), (4, 3)])
 def test_one_that_is_killed_has_all_go_on_in_the_same_run(
     store: str, train: list[str], processes: int, victim: int
 ) -> None:

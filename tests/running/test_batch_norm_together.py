@@ -62,16 +62,13 @@ def plugin(home: Path) -> Path:
     ("processes", "changed"),
     [
         (2, {}),
-        pytest.param(4, {"rotate": 9, "ema": 0.9}, id="4", marks=pytest.mark.slow),
-        pytest.param(4, {"subset": 57}, id="one image a process at last", marks=pytest.mark.slow),
-        pytest.param(
-            4, {"subset": 58, "batch-size": 12}, id="3 images for 4", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            3, {"subset": 61, "batch-size": 2}, id="never one for 3", marks=pytest.mark.slow
-        ),
+        pytest.param(4, {"rotate": 9, "ema": 0.9}, id="4"),
+        pytest.param(4, {"subset": 57}, id="one image a process at last"),
+        pytest.param(4, {"subset": 58, "batch-size": 12}, id="3 images for 4"),
+        pytest.param(3, {"subset": 61, "batch-size": 2}, id="never one for 3"),
     ],
 )
+@pytest.mark.slow
 def test_synchronised_it_comes_to_the_losses_of_one_process(
     store: str, plugin: Path, processes: int, changed: dict[str, object]
 ) -> None:

@@ -187,3 +187,24 @@ def test_a_part_of_a_table_may_be_no_pipe_either(tmp_path: Path) -> None:
     pipe(tmp_path / "test.csv")
     with pytest.raises(MlrunError, match=r"cannot read .*test.csv: it is a pipe"):
         load("csv", tmp_path, train="train.csv", test="test.csv")
+
+
+def test_a_plugin_is_what_its_file_says_now_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "linear.py"
+    for name in ("first", "other"):  # of one size, at one time
+        path.write_text(f"""
+import mlrun
+
+def {name}(shape, classes):
+    from torch import nn
+
+    return nn.Flatten()
+
+@mlrun.hookimpl
+def register_models(register):
+    register({name})
+""")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        _, module = source_of_file(path)
+        assert hasattr(module, name)
+    assert [each.name for each in tmp_path.iterdir()] == ["linear.py"]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlrun.machine.group import Group
+from mlrun.machine.place import Place
 
 STAND_INS = 2  # models are not made for no image at all, and one alone batch normalisation refuses
 
@@ -37,7 +38,7 @@ class Share(NamedTuple):
             at_once: of a piece; the last one may have fewer.
             ahead: how many come before those of each piece, from the batch's end for the first.
         """
-        return None if group.size == 1 else share_of(group, whole, at_once, ahead)
+        return None if group.size == 1 else share_of(group.place, whole, at_once, ahead)
 
     @property
     def sizes(self) -> list[int]:
@@ -46,9 +47,9 @@ class Share(NamedTuple):
 
 
 @lru_cache(maxsize=4)  # an epoch has batches of two sizes
-def share_of(group: Group, whole: int, at_once: int, ahead: int) -> Share:
+def share_of(place: Place, whole: int, at_once: int, ahead: int) -> Share:
     """Returns the share of a batch that this process of several has; see `Share.of`."""
-    places, counts = [], []
+    places, counts, group = [], [], Group(place)
     for start in range(0, whole, at_once):
         own = group.rows(min(at_once, whole - start))
         counts.append(len(own))

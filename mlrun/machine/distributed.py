@@ -63,6 +63,10 @@ class SeveralProcesses(Group):
             torch.accelerator.set_device_index(device)
         self.tensors = dist.new_group(backend=kind, timeout=ANSWER)
 
+    def forget(self) -> None:
+        """Lets go of torch's process groups, whose end must come before that of the interpreter."""
+        self.tensors = self._words = self._store = None
+
     def tell(self, *numbers: float) -> None:
         """Sends numbers to those who wait in `hear`; raises where they wait for something else."""
         if self._left:

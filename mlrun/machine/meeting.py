@@ -49,6 +49,7 @@ def meeting(place: Place) -> Iterator[Group]:
     finally:
         with suppress(Exception):  # of a group in which one has gone
             dist.destroy_process_group()
+        group.forget()
         sys.excepthook = hook
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
+
+if TYPE_CHECKING:
+    from mlrun.training.state import TrainingState
 
 TIMES = ("examples_per_second", "epoch_seconds")  # figures that a clock decides
 
@@ -59,7 +63,9 @@ class Recorder:
 
     def start(self, *_: object) -> None: ...
 
-    step = epoch = start
+    def step(self, state: TrainingState, tally: object) -> None: ...
+
+    def epoch(self, number: int, metrics: object) -> None: ...
 
     def finish(self) -> None: ...
 

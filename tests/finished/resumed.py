@@ -40,7 +40,7 @@ class Interrupts(Recorder):
         super().__init__()
         self.at = at
 
-    def step(self, state: TrainingState, tally: object) -> None:  # type: ignore[override]  # Recorder takes anything
+    def step(self, state: TrainingState, tally: object) -> None:
         if state.step == self.at:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -29,7 +29,7 @@ class InterruptsAt(Recorder):
         super().__init__()
         self.at = at
 
-    def step(self, state: TrainingState, tally: object) -> None:  # type: ignore[override]  # Recorder takes anything
+    def step(self, state: TrainingState, tally: object) -> None:
         if state.step == self.at:
             signal.raise_signal(signal.SIGINT)
 

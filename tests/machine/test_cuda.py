@@ -73,9 +73,10 @@ def test_a_run_on_a_gpu_learns_what_one_on_the_processor_does(store: str, precis
 @pytest.mark.parametrize("changed", [{}, {"precision": "bf16"}, AUGMENTED], ids=str)
 def test_no_step_waits_for_the_gpu(store: str, changed: Mapping[str, object]) -> None:
     try:
-        mlrun.train({**SETTINGS, **changed}, progress=Watching())
+        run = mlrun.train({**SETTINGS, **changed}, progress=Watching())
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert run.failures == {}
 
 
 def test_a_run_that_goes_on_comes_to_the_same_bits(store: str) -> None:

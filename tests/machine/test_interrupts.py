@@ -158,7 +158,7 @@ def test_a_wait_after_an_undisturbed_part_of_it_is_broken_off_too() -> None:
                 come()
                 pytest.fail("it waited on")
 
-    raised_by(work)
+    assert raised_by(work).signal == signal.SIGINT
 
 
 def test_a_wait_in_a_step_is_broken_off_by_the_first_and_the_training_is_whole() -> None:
@@ -178,7 +178,7 @@ def test_one_that_waited_breaks_off_the_next_wait() -> None:
             with interruptible():
                 pytest.fail("it waited")
 
-    raised_by(work)
+    assert raised_by(work).signal == signal.SIGINT
 
 
 def test_one_that_was_caught_is_raised_again_after_the_step() -> None:

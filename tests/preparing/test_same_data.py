@@ -42,6 +42,8 @@ def compare(ours: ImageData, theirs: ImageData) -> None:
 
 def test_the_same_data_pass() -> None:
     compare(data(), data())
+    parts = split(data(), validation=0.25, subset="all", seed=0)
+    assert sample_of(data(), parts)["train images"] == "30"
 
 
 @pytest.mark.parametrize(

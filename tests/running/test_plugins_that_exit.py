@@ -223,7 +223,7 @@ def test_an_interrupt_by_a_signal_stays_one(store: str, tmp_path: Path, command:
 class Cancels(Recorder):
     """Raises what a caller's program may, at the end of an epoch."""
 
-    def epoch(self, number: int, metrics: object) -> None:  # type: ignore[override]  # Recorder takes anything
+    def epoch(self, number: int, metrics: object) -> None:
         if number == 1:
             raise KeyboardInterrupt
 

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlrun.errors import MlrunError
 from mlrun.record import store
 from mlrun.record.experiments import known_experiment
+from mlrun.record.families import is_parent
 from mlrun.record.logged import OURS, LoggedRun, find_run
 from mlrun.record.lookup import answering, open_store
 from mlrun.record.reopening import send_rest
@@ -54,8 +55,13 @@ def unfinished(settings: Settings, progress: Progress) -> Iterator[LoggedRun]:
                 yield run
 
 
-def newest(client: MlflowClient, experiment: str | None, which: str) -> list[str]:
-    """Returns the ids of the runs of an experiment that pass MLflow's filter, the newest first."""
+def newest(
+    client: MlflowClient, experiment: str | None, which: str, *, parents: bool = False
+) -> list[str]:
+    """Returns the ids of the runs of an experiment that pass MLflow's filter, the newest first.
+
+    They are parents of others, or those that train themselves.
+    """
     with answering():
         home = known_experiment(client, experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME"))
         if home is None:
@@ -66,7 +72,7 @@ def newest(client: MlflowClient, experiment: str | None, which: str) -> list[str
             max_results=LOOKED_AT,
             order_by=["attributes.start_time DESC"],
         )
-        return [run.info.run_id for run in found]
+        return [run.info.run_id for run in found if is_parent(run.data.tags) == parents]
 
 
 def complete(run: LoggedRun, progress: Progress) -> LoggedRun:

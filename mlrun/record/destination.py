@@ -25,7 +25,8 @@ class Place:
 
     client: of the store.
     waiting: the run that `mlflow run` opened and that is to be taken over; None of a new run.
-    parent: the run that the caller has open in MLflow, of which a new one is a child, if any.
+    parent: the run of which a new one is a child, if any: the one asked for, or the one that the
+        caller has open in MLflow.
     experiment: the experiment; None of one that must be made.
     """
 
@@ -41,15 +42,19 @@ class Search:
     Args:
         uri: of the store.
         experiment: name of the experiment; None for that of the caller's open run, or MLflow's.
+        parent: the id of the run of which the new one is a child, in whose experiment it is,
+            whatever else is waiting or open; None for the run that the caller has open, if any.
 
     Attributes:
         experiment: as given.
     """
 
-    def __init__(self, uri: str, experiment: str | None) -> None:
+    def __init__(self, uri: str, experiment: str | None, parent: str | None = None) -> None:
         self._uri, self.experiment = uri, experiment
-        self._waiting = os.environ.get("MLFLOW_RUN_ID")
-        self._active = mlflow.active_run()  # of this thread
+        self._waiting = None if parent else os.environ.get("MLFLOW_RUN_ID")
+        active = mlflow.active_run()  # of this thread
+        self._parent = parent or (active.info.run_id if active else None)
+        self._named = None if parent else experiment
         self._answer: Future[Place] | None = None
 
     def start(self) -> None:
@@ -81,5 +86,5 @@ class Search:
             run = client.get_run(self._waiting)
             check_run(client, run)
             return Place(client, run, None, client.get_experiment(run.info.experiment_id))
-        parent = present(client, self._active)
-        return Place(client, None, parent, known_experiment(client, self.experiment, parent))
+        parent = present(client, self._parent)
+        return Place(client, None, parent, known_experiment(client, self._named, parent))

@@ -108,19 +108,18 @@ def check_run(client: MlflowClient, run: Any) -> None:
     )
 
 
-def present(client: MlflowClient, active: Any | None) -> Any | None:
-    """Returns the run that the caller opened with `mlflow.start_run`, as the store has it.
+def present(client: MlflowClient, run_id: str | None) -> Any | None:
+    """Returns the run that is to have a child, as the store has it: opened by the caller, mostly.
 
     Args:
         client: of the store.
-        active: the run, or None without one.
+        run_id: of the run, or None without one.
 
     Raises:
         MlrunError: it was deleted, or lies in another store.
     """
-    if active is None:
+    if run_id is None:
         return None
-    run_id = active.info.run_id
     try:
         run = client.get_run(run_id)
     except MlflowException as error:

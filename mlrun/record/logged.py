@@ -18,6 +18,7 @@ from mlrun.record.beginning import settings_kept
 from mlrun.record.drivers import check_artifacts
 from mlrun.record.events import REASON_TAG
 from mlrun.record.experiments import check_run
+from mlrun.record.families import FAMILY_TAG, children_of, is_parent
 from mlrun.record.folders import run_folder
 from mlrun.record.ledger import unsent_file
 from mlrun.record.lookup import answering, look_up, open_store
@@ -188,8 +189,22 @@ def find_run(reference: str) -> LoggedRun:
 
     Raises:
         MlrunError: the store does not answer, has no such run or several, or mlrun did
-            not make it.
+            not make it; or it is the parent of others, which trained nothing itself.
     """
+    run = find_any_run(reference)
+    if not is_parent(run.tags):
+        return run
+    with answering():
+        children = children_of(run.client, run.client.get_run(run.run_id))
+    ids = ", ".join(child.info.run_id for child in children)
+    raise MlrunError(
+        f"run {run.run_id} is the parent of {len(children)} runs ({run.tags[FAMILY_TAG]}) and has "
+        f"no weights of its own; give one of them: {ids or 'there is none yet'}"
+    )
+
+
+def find_any_run(reference: str) -> LoggedRun:
+    """Returns what `find_run` does, and the parent of others too; raises the same but for that."""
     client = open_store()
     run = look_up(client, reference)
     run_id = run.info.run_id

@@ -65,7 +65,12 @@ def check_store(experiment: str | None = None) -> Search:
 
 
 def open_run(
-    run_name: str, experiment: str | None, tags: Mapping[str, str], search: Search | None = None
+    run_name: str,
+    experiment: str | None,
+    tags: Mapping[str, str],
+    search: Search | None = None,
+    *,
+    parent: str | None = None,
 ) -> Tracker:
     """Opens a run, or takes over the one that `mlflow run` opened (`MLFLOW_RUN_ID`).
 
@@ -76,6 +81,8 @@ def open_run(
             that is taken over stays in its experiment.
         tags: set on the run, with those that say which process it is.
         search: for its place, from `check_store`; by default it begins here.
+        parent: the id of the run of which it is a child, in that one's experiment; None for the
+            run that the caller has open, if any.
 
     Raises:
         MlrunError: the store cannot be opened within two minutes, the run to take over does not
@@ -83,7 +90,7 @@ def open_run(
     """
     uri, tags = store.address(), {**tags, **process_tags()}
     store.let_us_wait()
-    search, run_name = search or Search(uri, experiment), legible(run_name)
+    search, run_name = search or Search(uri, experiment, parent), legible(run_name)
     place, run = patiently(lambda: opened(uri, run_name, tags, search), late=end_unasked)
     if place.waiting is None:
         tracker = tracker_of(place, uri, run, run_name)
@@ -131,7 +138,7 @@ def end_unasked(found: tuple[Place, Any]) -> None:
 
 
 def new_run(place: Place, run_name: str, tags: Mapping[str, str]) -> Any:
-    """Returns a new run at its place, a child of the caller's active run if there is one."""
+    """Returns a new run at its place, a child of the run that is its parent, if there is one."""
     assert place.experiment is not None
     check_artifacts(place.experiment.artifact_location)
     child = {} if place.parent is None else {PARENT_TAG: place.parent.info.run_id}

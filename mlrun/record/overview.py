@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from mlrun.errors import unknown
 from mlrun.record.experiments import check_experiment
+from mlrun.record.families import with_means
 from mlrun.record.logged import OURS
 from mlrun.record.lookup import answering, open_store
 from mlrun.record.presence import about, look_after, status_of
@@ -25,7 +26,8 @@ class Row:
     started: seconds since 1970. seconds: how long it took, or has been running.
     best_epoch: the epoch of its best weights; None where MLflow has none.
     note: what is to be done about it; empty of a run that lasts or has ended.
-    metrics: the last logged value of each, as MLflow's own table shows them.
+    metrics: the last logged value of each, as MLflow's own table shows them; of the parent of
+        several runs their means besides, under the names of the figures.
     """
 
     run_id: str
@@ -80,7 +82,7 @@ def row_of(client: MlflowClient, run: Any, experiments: Mapping[str, str]) -> Ro
         started=started,
         seconds=(last / 1000 if last else time.time()) - started,
         best_epoch=best_epoch_of(tags),
-        metrics=run.data.metrics,
+        metrics=with_means(run.data.metrics),
         params=run.data.params,
         note=note,
     )

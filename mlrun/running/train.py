@@ -15,12 +15,14 @@ from mlrun.preparing.prepared import Prepared
 from mlrun.preparing.transfer import start_from
 from mlrun.record import opening
 from mlrun.record.beginning import Beginning
+from mlrun.record.destination import Search
 from mlrun.record.failures import Failures
 from mlrun.record.tracking import Tracker
 from mlrun.record.trust import trust_file, trust_paths
 from mlrun.running.context import RunContext, Start
 from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description, describe_run
+from mlrun.running.membership import Membership
 from mlrun.running.progress import Progress, Silent
 from mlrun.running.repetition import Repetition
 from mlrun.running.run import Run
@@ -43,6 +45,7 @@ def train(
     *,
     progress: Progress | None = None,
     repetition: Repetition | None = None,
+    membership: Membership | None = None,
 ) -> Run:
     """Trains one model and logs the run to MLflow; returns when all is logged.
 
@@ -52,6 +55,7 @@ def train(
             `{"recipe": "digits", "epochs": 2}`. Or a plan that was made of them.
         progress: who is told how it is getting on; nobody by default.
         repetition: what is taken over from another run, which this one repeats.
+        membership: of a run that is one of several under a parent.
 
     Raises:
         MlrunError: something is wrong with the settings, the data or the store; no run was
@@ -67,7 +71,7 @@ def train(
             return follow_run()
     with interrupts.heeded(), outlived_by_none():
         try:
-            return prepared_run(settings, shown, repetition)
+            return prepared_run(settings, shown, repetition, membership)
         except RunFailed:
             raise
         except MlrunError as error:
@@ -85,6 +89,7 @@ def prepared_run(
     settings: Settings | Mapping[str, object] | Plan,
     progress: Progress,
     repetition: Repetition | None,
+    membership: Membership | None,
 ) -> Run:
     """Checks everything, and then trains; see `train`."""
     with contained():
@@ -106,15 +111,25 @@ def prepared_run(
             if repetition is not None:
                 description.tags.update(repetition.own_tags)
                 repetition.begin(plan, prepared, description)
-            home, tags = plan.settings.experiment, description.tags
             return run_session(
                 plan,
                 prepared,
                 description,
                 progress,
-                lambda: opening.open_run(plan.run_name, home, tags, search),
+                lambda: open_at_last(plan, description, search, membership),
                 begun,
             )
+
+
+def open_at_last(
+    plan: Plan, description: Description, search: Search, membership: Membership | None
+) -> Tracker:
+    """Opens a run that is ready to start: under its parent, if it has one, which may open first."""
+    home, tags = plan.settings.experiment, description.tags
+    if membership is None:
+        return opening.open_run(plan.run_name, home, tags, search)
+    parent = membership.parent()
+    return opening.open_run(membership.name, home, {**tags, **membership.tags}, parent=parent)
 
 
 def run_session(

@@ -1,0 +1,21 @@
+"""Membership: what a run is as one of several under a parent run in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a run is as one of several under a parent run in MLflow.
+
+    parent: returns the id of the parent. It is called once all checks of the run are made, just
+        before it is opened: a parent that is not open yet is opened then.
+    name: of the run in MLflow.
+    tags: that say which of them it is.
+    """
+
+    parent: Callable[[], str]
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from mlrun.version import __version__
 COMPLETES = "_MLRUN_COMPLETE"  # set by a shell that asks for completions, after which click exits
 COMMANDS = {
     "train": ("mlrun.cli.train", "Train a model and log the run to MLflow."),
+    "sweep": ("mlrun.cli.sweep", "Train with many settings, and find the best."),
     "resume": ("mlrun.cli.resume", "Go on with a run that ended too early, or for longer."),
     "evaluate": ("mlrun.cli.evaluate", "Evaluate a run's best weights on changed or other data."),
     "predict": ("mlrun.cli.predict", "Classify image files with a run's best weights."),

@@ -40,7 +40,7 @@ def checked(name: str) -> Recipe:
         MlrunError: there is none of that name, or something in it is wrong.
     """
     recipe = recipes.load(name)
-    plan_of({"recipe": name})
+    plan_of({"recipe": name}, searched=True)
     return recipe
 
 
@@ -69,7 +69,9 @@ def listing(valid: Iterable[Recipe], broken: list[dict[str, str]]) -> str:
 def as_dict(recipe: Recipe) -> dict[str, object]:
     """Returns a recipe as plain values."""
     about = {key: recipe.about.get(key, "") for key in ABOUT}
-    return {"name": recipe.name, **about, "settings": recipe.values, "file": str(recipe.path)}
+    search = {"search": recipe.search} if recipe.search else {}
+    settings = {"settings": recipe.values, **search}
+    return {"name": recipe.name, **about, **settings, "file": str(recipe.path)}
 
 
 def json_of(content: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,11 +72,16 @@ def command(
     return run(plan, resume, quiet=flag("quiet", quiet))
 
 
-def values_of(ctx: click.Context) -> dict[str, object]:
-    """Returns the recipe, settings and options of a command line, as `mlrun.train` takes them."""
+def values_of(
+    ctx: click.Context, own: Collection[str] = ("dry_run", "resume", "quiet")
+) -> dict[str, object]:
+    """Returns the recipe, settings and options of a command line, as `mlrun.train` takes them.
+
+    `own` are the other options of the command.
+    """
     values: dict[str, object] = {}
     for name, value in ctx.params.items():
-        if value in (None, ()) or name in ("dry_run", "resume", "quiet"):
+        if value in (None, ()) or name in own:
             continue
         if name == "recipe":
             value = value[-1]

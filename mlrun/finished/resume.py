@@ -32,6 +32,7 @@ from mlrun.running.together import follow_run, of_processes, ready_together
 from mlrun.running.train import run_session
 from mlrun.seam.files import at_home
 from mlrun.settings.plan import Plan
+from mlrun.training.callbacks import Callback
 
 RESUMED = "mlrun.resumed"  # the tag: where the run was taken up, each time
 
@@ -47,6 +48,7 @@ def resume(
     options: Mapping[str, object] | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Goes on with a run that was killed, interrupted or failed; returns when all is logged.
 
@@ -66,6 +68,7 @@ def resume(
             elsewhere now.
         processes: how many train it; None is the run's number, or as many as torchrun started.
         progress: who is told how it is getting on; nobody by default.
+        callbacks: that follow the training besides the run's own, of one that did not finish.
 
     Raises:
         MlrunError: the run is finished or still going on, or cannot be made again here.
@@ -94,7 +97,7 @@ def resume(
         for path in plan.settings.plugin:
             trust_file(at_home(path))
         if not longer:
-            return go_on(run, plan, shown)
+            return go_on(run, plan, shown, callbacks)
         lengthened = with_length(plan, longer)
         begun = run_in_hand(lengthened, shown, **{CONTINUES: run.run_id})
         if begun is None:
@@ -103,7 +106,9 @@ def resume(
         return had(begun, shown) if finished else go_on(begun, lengthened, shown)
 
 
-def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
+def go_on(
+    run: LoggedRun, plan: Plan, progress: Progress, callbacks: Sequence[Callback] = ()
+) -> Run:
     """Goes on with a run from its last state, in the same MLflow run."""
     with ready_together(plan) as prepared, tempfile.TemporaryDirectory() as folder:
         use_number_of_threads(run.tags.get("mlrun.threads", ""), prepared.device)
@@ -114,7 +119,13 @@ def go_on(run: LoggedRun, plan: Plan, progress: Progress) -> Run:
         description = describe_run(plan, prepared)
         tell_changes(run, plan, description, progress)
         return run_session(
-            plan, prepared, description, progress, lambda: reopen_run(run.run_id), start
+            plan,
+            prepared,
+            description,
+            progress,
+            lambda: reopen_run(run.run_id),
+            start,
+            callbacks,
         )
 
 

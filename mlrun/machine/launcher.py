@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STARTERS = {  # by what is in the environment of what they start: their names
     "MLFLOW_RUN_ID": "mlflow run",
     "TORCHELASTIC_RUN_ID": "the launcher of its processes",  # torchrun, or mlrun
+    "MLRUN_SWEEP": "the sweep",
 }
 LOOKS = 1.0  # seconds between two looks whether it is still there
 _watching = threading.Lock()

@@ -15,6 +15,7 @@ from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description
 from mlrun.running.progress import Progress
 from mlrun.settings.plan import Plan
+from mlrun.training.callbacks import Callback
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class RunContext:
     progress: shows the user how the run is getting on.
     failures: what was lost without ending the run.
     start: what it goes on from; None where it starts afresh.
+    callbacks: that follow the training besides the run's own, behind them.
     """
 
     plan: Plan
@@ -57,6 +59,7 @@ class RunContext:
     progress: Progress
     failures: Failures
     start: Start | None = None
+    callbacks: Sequence[Callback] = ()
 
     @property
     def folder(self) -> Path:

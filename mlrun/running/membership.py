@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from mlrun.training.callbacks import Callback
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,10 @@ class Membership:
         before it is opened: a parent that is not open yet is opened then.
     name: of the run in MLflow.
     tags: that say which of them it is.
+    callbacks: that follow its training, behind all others.
     """
 
     parent: Callable[[], str]
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    callbacks: Sequence[Callback] = ()

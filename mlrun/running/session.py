@@ -53,6 +53,7 @@ class Session:
         )
         self.pictures = make_pictures(context)
         self.callbacks = make_callbacks(context, self.checkpoints, self.pictures)
+        self.callbacks += context.callbacks
         if context.start is not None:
             self.go_on_from(context.start)
         self.leftovers = Leftovers(self.tracker.uri)

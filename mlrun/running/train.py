@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from mlrun.errors import MlrunError, RunFailed, contained, one_line
 from mlrun.machine import interrupts
@@ -31,6 +31,7 @@ from mlrun.running.together import concluded, follow_run, for_place, ready_toget
 from mlrun.seam.files import at_home
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan, plan_of
+from mlrun.training.callbacks import Callback
 
 __all__ = ["Run", "train"]
 
@@ -118,6 +119,7 @@ def prepared_run(
                 progress,
                 lambda: open_at_last(plan, description, search, membership),
                 begun,
+                () if membership is None else membership.callbacks,
             )
 
 
@@ -139,6 +141,7 @@ def run_session(
     progress: Progress,
     opened: Callable[[], Tracker],
     start: Start | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Opens a run in MLflow and returns it finished; however it goes, it is ended.
 
@@ -151,6 +154,7 @@ def run_session(
         progress: who is told how it is getting on.
         opened: opens the run, or opens it again.
         start: what it goes on from; None where it starts afresh.
+        callbacks: that follow the training besides the run's own.
     """
     session, beginning = None, Beginning(plan.recipe())
     try:
@@ -161,7 +165,15 @@ def run_session(
                 failures = Failures(tracker)
                 digests = Digests(prepared.selections)
                 context = RunContext(
-                    plan, prepared, description, digests, tracker, progress, failures, start
+                    plan,
+                    prepared,
+                    description,
+                    digests,
+                    tracker,
+                    progress,
+                    failures,
+                    start,
+                    callbacks,
                 )
                 session = Session(context, beginning)
             except BaseException as error:

@@ -93,10 +93,14 @@ def defaults(components: Mapping[str, Component]) -> dict[str, str]:
     return {name: text_of(value) for name, value in values.items()}
 
 
-def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
+def plan_of(source: Plan | Settings | Mapping[str, object], *, searched: bool = False) -> Plan:
     """Returns the plan that settings, or names and values, stand for.
 
     `recipe` among names and values is a recipe, by name or file, over which the others go.
+
+    Args:
+        source: what is asked for.
+        searched: whether the recipe may be one of a sweep, whose search is left out then.
 
     Raises:
         MlrunError: a name or value is wrong; it names the recipe that has it.
@@ -110,6 +114,11 @@ def plan_of(source: Plan | Settings | Mapping[str, object]) -> Plan:
     if name is None:
         return make_plan(Settings.parse(values))
     recipe = recipes.load(as_text(name))
+    if recipe.search and not searched:
+        raise RecipeError(
+            recipe.name,
+            f"it is one of a sweep: mlrun sweep --recipe {recipe.name}; or take its search out",
+        )
     if "plugin" not in values:
         recipe = with_plugins(recipe)
     try:

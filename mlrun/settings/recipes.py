@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from mlrun.errors import MlrunError, unknown
 from mlrun.seam.files import fault_of_file
@@ -18,6 +19,7 @@ from mlrun.settings.values import names_of
 from mlrun.settings.versions import KEY, VERSION, brought_up, check_known, version_of
 
 ABOUT = ("description", "source", "expect")
+SEARCH = "search"  # the key of what a sweep tries: a mapping by name of the setting
 
 
 class RecipeError(MlrunError):
@@ -36,12 +38,14 @@ class Recipe:
     path: where the file is.
     values: settings and options by name, over those of the recipe it is based on.
     about: any of `description`, `source` and `expect`, texts for people.
+    search: what a sweep tries, by name of the setting; empty of a recipe of one run.
     """
 
     name: str
     path: Path
     values: dict[str, object]
     about: dict[str, str]
+    search: dict[str, object] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -52,7 +56,8 @@ class Recipe:
         """Returns a recipe, YAML, that means the same and needs no other."""
         about = {key: Folded(text) for key, text in self.about.items() if text}
         version = {} if version_of(self.values) == VERSION else {KEY: VERSION}
-        return as_yaml({**about, **version, **self.values})
+        search = {SEARCH: self.search} if self.search else {}
+        return as_yaml({**about, **version, **self.values, **search})
 
 
 def folder() -> Path:
@@ -88,11 +93,14 @@ def load(name: str) -> Recipe:
             raise RecipeError(name, f"base: {circle} goes in a circle")
         chain.append(path)
         layers.append(read(name, path, f"base {base}: ")[0])
+    search: dict[str, Any] = {}
+    for layer in reversed(layers):
+        search |= layer.pop(SEARCH, {})  # type: ignore[call-overload]  # `read` has seen that it is a mapping
     try:
         values = reduce(merge, reversed(layers))
     except MlrunError as error:
         raise RecipeError(name, error) from None
-    return Recipe(name, chain[0], values, about)
+    return Recipe(name, chain[0], values, about, search)
 
 
 def find(name: str, beside: Path, *, based: str | None = None) -> Path:
@@ -132,10 +140,13 @@ def read(name: str, path: Path, base: str = "") -> tuple[dict[str, object], dict
             raise RecipeError(name, f"{base}{key}: expected a text")
         if text is not None:
             about[key] = "\n".join(line.rstrip() for line in str(text).strip().splitlines())
+    search = content.pop(SEARCH, None) or {}
+    if not isinstance(search, dict):
+        raise RecipeError(name, f"{base}{SEARCH}: expected lines `name: values`, one a setting")
     try:
         values = by_canonical_name(content)
         check_known(values)
-        return brought_up(values), about
+        return {**brought_up(values), SEARCH: by_canonical_name(search)}, about
     except MlrunError as error:
         raise RecipeError(name, f"{base}{error}") from None
 

@@ -1,1 +1,1 @@
-"""Many runs under one parent in MLflow: several seeds, the folds of a cross-validation."""
+"""Many runs under one parent in MLflow: several seeds, folds, the trials of a sweep."""

@@ -40,6 +40,7 @@ class Family:
         varied: the settings in which they differ.
         tags: of the parent, besides.
         progress: who is told how it is getting on.
+        onward: the command that goes on with all of them; `mlrun resume` with its id by default.
 
     Attributes:
         plan: as given.
@@ -54,11 +55,12 @@ class Family:
         varied: Collection[str] = (),
         tags: Mapping[str, str] | None = None,
         progress: Progress,
+        onward: str = "",
     ) -> None:
         self.kind, self.plan, self.name, self.progress = kind, plan, name, progress
         self._varied, self._tags = set(varied), dict(tags or {})
         self._tracker: Tracker | None = None
-        self._member, self._ended = "", False
+        self._member, self._ended, self._onward = "", False, onward
 
     @property
     def tracker(self) -> Tracker:
@@ -134,7 +136,8 @@ class Family:
             self.tracker.settle()
         if status != "FINISHED":
             self.progress.note(f"run {self.run_id} ended {status}: {reason}")
-            self.progress.note(f"go on with all of them with: mlrun resume {self.run_id}")
+            onward = self._onward or f"mlrun resume {self.run_id}"
+            self.progress.note(f"go on with all of them with: {onward}")
         if self.tracker.left:
             self.progress.warn(
                 f"{self.tracker.left} events of the run are not in the tracking store yet "

@@ -20,9 +20,10 @@ from checkouts import ROOT
 from mlflow import MlflowClient
 
 import mlrun
-from mlrun.cli import train
+from mlrun.cli import sweep, train
 from mlrun.seam.registry import discover
 from mlrun.settings.plan import plan_of
+from mlrun.sweeps.request import request_of
 
 MODULES = [
     m.name for m in pkgutil.walk_packages(mlrun.__path__, "mlrun.") if "__main__" not in m.name
@@ -117,9 +118,9 @@ def test_the_data_set_and_the_visualiser_of_the_page_work_as_files(store: str) -
 
 
 def commands_of(text: str) -> list[str]:
-    """The `mlrun train …` lines of a page's code blocks."""
+    """The `mlrun train …` and `mlrun sweep …` lines of a page's code blocks."""
     blocks = re.findall(r"```(?:\w*)\n(.*?)```", text, re.DOTALL)
-    return re.findall(r"^(?:\$ )?(mlrun train [^#\n]+)", "\n".join(blocks), re.MULTILINE)
+    return re.findall(r"^(?:\$ )?(mlrun (?:train|sweep) [^#\n]+)", "\n".join(blocks), re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -136,8 +137,14 @@ def test_the_commands_that_are_shown_resolve(page: str, home: Path) -> None:
     commands = [line for line in commands_of(text) if "--help" not in line]
     assert commands
     for line in commands:
-        ctx = train.command.make_context("train", shlex.split(line)[2:])
-        assert plan_of(train.values_of(ctx)).components, line
+        _, name, *arguments = shlex.split(line)
+        command = sweep.command if name == "sweep" else train.command
+        ctx = command.make_context(name, arguments)
+        if name == "train":
+            assert plan_of(train.values_of(ctx)).components, line
+        elif ctx.params["join"] is None:
+            search = dict(map(sweep.pair_of, ctx.params["search"]))
+            assert request_of(train.values_of(ctx, own=sweep.OWN), search).space, line
 
 
 def test_the_page_on_data_sets_names_each_with_its_options_and_a_command() -> None:

@@ -73,7 +73,8 @@ def test_what_the_code_imports_is_declared() -> None:
     ours = {"mlrun", "mlrun_models", "mlrun_datasets", "mlrun_visualisers"}
     used = {names.get(name, name) for name in imported - ours - set(sys.stdlib_module_names)}
     declared = {Requirement(text).name.lower() for text in PROJECT["dependencies"]}
-    extras = {Requirement(text).name for text in PROJECT["optional-dependencies"]["captum"]}
+    optional = PROJECT["optional-dependencies"]
+    extras = {Requirement(text).name for text in (*optional["captum"], *optional["sweep"])}
     assert used <= declared | extras
     assert declared - used == {"nvidia-ml-py"}  # for MLflow's metrics of a GPU
 

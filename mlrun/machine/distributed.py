@@ -129,11 +129,6 @@ class SeveralProcesses(Group):
         dist.all_reduce(tensor, group=self.tensors)
         return tensor
 
-    def total(self, tensor: Tensor) -> Tensor:
-        """Returns the sum over all ranks, to rank 0."""
-        dist.reduce(tensor, 0, group=self.tensors)
-        return tensor
-
     def send(self, *tensors: Tensor) -> None:
         """Sends tensors to rank 0."""
         for tensor in tensors:

@@ -74,10 +74,6 @@ class Group:
         """Returns the sum of all ranks' tensors, on the device, on every rank."""
         return tensor
 
-    def total(self, tensor: Tensor) -> Tensor:
-        """Returns the sum of all ranks' tensors to rank 0, and anything to the others."""
-        return tensor
-
     def send(self, *tensors: Tensor) -> None:
         """Sends tensors on the CPU to rank 0, who calls `receive` for each."""
 

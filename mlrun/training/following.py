@@ -24,6 +24,7 @@ from mlrun.training.state import TrainingState
 from mlrun.training.step import Step
 
 GRACE = 5.0  # seconds after a signal until one leaves whom rank 0 goes on to tell what to do
+AT_ONCE = 0.25  # seconds of steps that the others are told of at once
 
 
 class Work(NamedTuple):
@@ -67,6 +68,20 @@ def evaluate_together(
         yield
 
 
+def steps_at_once(state: TrainingState, most: int) -> int:
+    """Returns how many steps of an epoch to tell the others of, who need not wait in between.
+
+    Rank 0 goes through all of them before it does anything else.
+
+    Args:
+        state: where training stands.
+        most: how many may follow one another.
+    """
+    if state.group.size == 1 or not state.tally.sizes:
+        return 1
+    return max(1, min(most, int(AT_ONCE * len(state.tally.sizes) / state.epoch_seconds)))
+
+
 def follow(state: TrainingState, work: Work) -> bool:
     """Does what rank 0 tells, until it tells to leave; returns whether it has a result.
 
@@ -90,9 +105,7 @@ def follow(state: TrainingState, work: Work) -> bool:
             set_training_mode(state.model)
             batches = InTurn(source)
         elif order == Order.STEP and step is not None and batches is not None:
-            train(state, step, batches, *numbers[:4])
-        elif order == Order.COUNT:
-            state.tally.count()
+            train(state, step, batches, *numbers[:5])
         elif order == Order.EVALUATE:
             part = group.share("")
             twin = copy.deepcopy(state.model) if twin is None else twin
@@ -105,16 +118,17 @@ def train(
     step: Step,
     batches: InTurn,
     epoch: float,
-    number: float,
+    first: float,
     done: float,
     scale: float,
+    count: float,
 ) -> None:
-    """Trains on this process's share of a batch; the numbers are those of `Order.STEP`."""
-    images, labels = batches.take(int(epoch), int(number))
+    """Trains on this process's share of batches; the numbers are those of `Order.STEP`."""
     state.step, state.schedule.scale = int(done), scale
-    loss, answers = step(int(epoch), int(number), images, labels)
-    state.tally.add(loss, answers, len(labels))
-    batches.fetch()
+    for number in range(int(first), int(first + count)):
+        images, labels = batches.take(int(epoch), number)
+        step(int(epoch), number, images, labels)
+        batches.fetch()
 
 
 class InTurn:

@@ -18,6 +18,7 @@ from mlrun.training.evaluation import set_training_mode
 from mlrun.training.procedure import Procedure
 from mlrun.training.state import TrainingState
 from mlrun.training.synchronised import Synchronised
+from mlrun.training.tally import Answers, count_right
 
 
 class Targets(NamedTuple):
@@ -34,6 +35,13 @@ class Targets(NamedTuple):
     share: float
     rows: int
     examples: int
+
+    def answers(self, logits: Tensor) -> Answers:
+        """Returns detached logits (n, K) with these, those that count."""
+        labels, others, share, rows, _ = self
+        if rows < len(labels):
+            logits, labels, others = logits[:rows], labels[:rows], others[:rows]
+        return Answers(logits, labels, others, share)
 
 
 class Loss(nn.Module):
@@ -64,6 +72,28 @@ class Loss(nn.Module):
         return nullcontext()
 
 
+class LossAndRight(Loss):
+    """A loss that counts right predictions, too, and has both summed over all processes.
+
+    Its parameter `totals` is 0, so that what it is multiplied with, what the images add to the mean
+    loss of their step and how many predictions are right, is its gradient: it is summed as
+    gradients are, without an exchange of its own.
+    """
+
+    def __init__(self, model: nn.Module, procedure: Procedure, group: Group) -> None:
+        super().__init__(model, procedure, group)
+        some = next(model.parameters())
+        dtype = torch.promote_types(some.dtype, torch.float32)  # which holds whole numbers
+        self.totals = nn.Parameter(some.new_zeros(2, dtype=dtype))
+
+    def forward(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Returns what `Loss` returns."""
+        loss, logits = super().forward(images, targets)
+        (right,) = count_right([targets.answers(logits)])
+        own = torch.stack([value.to(self.totals.dtype) for value in (loss.detach(), right)])
+        return loss + (self.totals * own).sum(), logits
+
+
 class Gradients:
     """The gradients of one process alone."""
 
@@ -80,6 +110,13 @@ class Gradients:
 
     def complete(self, parameters: Sequence[nn.Parameter]) -> None:
         """Is called at the end of a step's backward passes."""
+
+    def totals(self) -> Tensor | None:
+        """Returns a step's mean loss and number of right predictions, of all processes, (2,).
+
+        Both are multiplied as the gradients are. None of one process alone, who has the answers.
+        """
+        return None
 
 
 class AveragedGradients(Gradients):
@@ -100,9 +137,11 @@ class AveragedGradients(Gradients):
             nothing.
     """
 
-    def __init__(self, loss: Loss, group: Group, batches: Batches) -> None:
+    loss: LossAndRight
+
+    def __init__(self, loss: LossAndRight, group: Group, batches: Batches) -> None:
         super().__init__(loss)
-        with of_no_account(loss.model, batches.device):
+        with of_no_account(loss, batches.device):
             first_pass(loss, batches)
             used = [p.grad is not None for p in loss.parameters() if p.requires_grad]
         self.all_used = group.share(all(used) and batches.batching.accumulate == 1)
@@ -115,7 +154,7 @@ class AveragedGradients(Gradients):
             find_unused_parameters=not self.all_used,
             gradient_as_bucket_view=True,  # they are not copied back
         )
-        with of_no_account(loss.model, batches.device):
+        with of_no_account(loss, batches.device):
             first_pass(self.together, batches)
 
     def loss_of(self, images: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
@@ -133,21 +172,28 @@ class AveragedGradients(Gradients):
         if left_out and self.all_used:
             torch.stack([parameter.sum() for parameter in left_out]).sum().mul(0).backward()
 
+    def totals(self) -> Tensor:
+        """Returns what all processes' images come to; see `Gradients.totals`."""
+        totals = self.loss.totals
+        assert totals.grad is not None  # of the backward pass that is done
+        summed, totals.grad = totals.grad.clone(), None
+        return summed
+
 
 def gradients_of(state: TrainingState, procedure: Procedure, batches: Batches) -> Gradients:
     """Returns the gradients of a training; each process of a group is to call it."""
-    loss = Loss(state.model, procedure, state.group)
-    if state.group.size == 1 or state.step >= procedure.steps:
-        return Gradients(loss)
-    return AveragedGradients(loss, state.group, batches)
+    group = state.group
+    if group.size == 1 or state.step >= procedure.steps:
+        return Gradients(Loss(state.model, procedure, group))
+    return AveragedGradients(LossAndRight(state.model, procedure, group), group, batches)
 
 
 @contextmanager
-def of_no_account(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Has what is computed in training mode in the block leave no trace in the model."""
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    modes = [(module, module.training) for module in model.modules()]
-    set_training_mode(model)
+def of_no_account(loss: nn.Module, device: torch.device) -> Iterator[None]:
+    """Has what is computed in training mode in the block leave no trace in a loss and its model."""
+    buffers = [(buffer, buffer.clone()) for buffer in loss.buffers()]
+    modes = [(module, module.training) for module in loss.modules()]
+    set_training_mode(loss)
     try:
         with own_random_states(device):
             yield
@@ -155,7 +201,7 @@ def of_no_account(model: nn.Module, device: torch.device) -> Iterator[None]:
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
-        for parameter in model.parameters():
+        for parameter in loss.parameters():
             parameter.grad = None
         for module, training in modes:
             module.training = training

@@ -12,6 +12,7 @@ from mlrun.machine import interrupts
 from mlrun.machine.devices import synchronise
 from mlrun.training.callbacks import Callback, Length
 from mlrun.training.evaluation import set_training_mode
+from mlrun.training.following import steps_at_once
 from mlrun.training.orders import Order
 from mlrun.training.procedure import Procedure
 from mlrun.training.reports import (
@@ -99,25 +100,27 @@ def train_epoch(
     first = len(tally.sizes)
     if every and first and state.step % every == 0 and not was_evaluated(state):
         started += evaluate_between(state, procedure, callbacks, evaluate)
-    left = range(first, len(batches)) if state.step < procedure.steps else range(0)
     in_turn = batches.epoch(epoch, first)
-    for step in left:
+    while (step := len(tally.sizes)) < len(batches) and state.step < procedure.steps:
+        most = min(len(batches) - step, procedure.steps - state.step)
+        if every:
+            most = min(most, every - state.step % every)
+        count, scale = steps_at_once(state, most), state.schedule.scale
         interrupts.hold()
-        with state.group.telling(Order.STEP, epoch, step, state.step, state.schedule.scale):
-            images, labels = next(in_turn)  # while the others are being told
-            loss, answers = train_step(epoch, step, images, labels)
-        tally.add(loss, answers, len(labels))
-        now = time.perf_counter()
-        state.seconds, state.epoch_seconds = now - began, now - started
-        for on_step_end in on_step_ends:
-            on_step_end(state, tally)
+        with state.group.telling(Order.STEP, epoch, step, state.step, scale, count):
+            for number in range(step, step + count):
+                images, labels = next(in_turn)
+                loss, right = train_step(epoch, number, images, labels)
+                tally.add(loss, right, len(labels))
+                now = time.perf_counter()
+                state.seconds, state.epoch_seconds = now - began, now - started
+                for on_step_end in on_step_ends:
+                    on_step_end(state, tally)
         interrupts.release()
         if every and state.step % every == 0:
             synchronise(device)
             started += evaluate_between(state, procedure, callbacks, evaluate)
-        if state.step >= procedure.steps:
-            break
-        if 0 < procedure.seconds < state.seconds:
+        if 0 < procedure.seconds < state.seconds and state.step < procedure.steps:
             state.stopped = f"time limit of {procedure.seconds / 60:g} minutes"
             break
     synchronise(device)

@@ -124,7 +124,6 @@ def evaluate_between(
     if evaluate is None:
         return 0.0
     started = time.perf_counter()
-    state.tally.count()  # so that a signal meanwhile leaves nothing to be asked of other processes
     evaluations = {part: evaluate(state.evaluated, part) for part in procedure.evaluated_parts}
     report_evaluations(state, evaluations, callbacks)
     return time.perf_counter() - started

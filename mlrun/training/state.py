@@ -92,16 +92,13 @@ class TrainingState:
     group: Group = ALONE
     epoch: int = 0
     step: int = 0
-    tally: Tally = field(init=False)
+    tally: Tally = field(init=False, default_factory=Tally)
     cut: Tally | None = None
     epoch_seconds: float = 0.0
     seconds: float = 0.0
     history: dict[str, Series] = field(default_factory=dict)
     steps: dict[str, Series] = field(default_factory=dict)
     stopped: str = ""
-
-    def __post_init__(self) -> None:
-        self.tally = Tally(self.group)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -126,12 +123,7 @@ class TrainingState:
         """
         now = self.epoch, self.tally, self.cut, self.epoch_seconds, self.stopped
         waiting, schedule = self.patience.state_dict(), self.schedule.state_dict()
-        self.epoch, self.tally, self.cut, self.epoch_seconds = (
-            self.epoch + 1,
-            Tally(self.group),
-            None,
-            0.0,
-        )
+        self.epoch, self.tally, self.cut, self.epoch_seconds = self.epoch + 1, Tally(), None, 0.0
         try:
             yield
         except BaseException:
@@ -171,8 +163,8 @@ class TrainingState:
             self.evaluated.load_state_dict(state["average"])
         self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
         device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        self.tally = Tally.of(state["tally"], device, self.group)
-        self.cut = None if state["cut"] is None else Tally.of(state["cut"], device, self.group)
+        self.tally = Tally.of(state["tally"], device)
+        self.cut = None if state["cut"] is None else Tally.of(state["cut"], device)
         self.epoch_seconds, self.seconds = state["epoch_seconds"], state["seconds"]
         self.history, self.steps = unpacked(state["history"]), unpacked(state["steps"])
 

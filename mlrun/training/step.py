@@ -36,8 +36,10 @@ class Step:
 
     def __call__(
         self, epoch: int, step: int, images: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Answers]:
-        """Trains on a batch; returns its mean loss and its logits, both detached.
+    ) -> tuple[Tensor, Answers | Tensor]:
+        """Trains on a batch; returns its mean loss, and its answers, both detached.
+
+        Of several processes, it is the number of right answers that is returned, of all of them.
 
         Args:
             epoch, step: the epoch's number, and the step's in it, from 0.
@@ -62,6 +64,7 @@ class Step:
             images, targets = own_part(images, targets, ours)
         loss, logits = self.backward(images, targets, ours)
         self.gradients.complete(self.parameters)
+        totals = self.totals(targets)
         if procedure.clip_norm:
             state.scaler.unscale_(state.optimiser)
             nn.utils.clip_grad_norm_(state.model.parameters(), procedure.clip_norm)
@@ -70,8 +73,18 @@ class Step:
         state.step += 1
         if state.average is not None:
             state.average.update(state.step)
-        own = targets.rows
-        return loss, Answers(logits[:own], targets.labels[:own], targets.others[:own], share)
+        return (loss, targets.answers(logits)) if totals is None else totals
+
+    def totals(self, targets: Targets) -> tuple[Tensor, Tensor] | None:
+        """Returns a step's mean loss and how many predictions are right, of several processes."""
+        totals = self.gradients.totals()
+        if totals is None:
+            return None
+        multiplied = self.state.scaler.scale(torch.ones_like(totals))
+        if self.procedure.reduction == "sum":
+            multiplied *= targets.examples
+        loss, right = (totals / multiplied).unbind()
+        return loss, right.round() if targets.share == 1 else right
 
     def backward(
         self, images: Tensor, targets: Targets, ours: Share | None

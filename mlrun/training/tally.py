@@ -9,10 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mlrun.machine.group import ALONE, Group
-from mlrun.machine.interrupts import undisturbed
-from mlrun.training.orders import Order
-
 COUNTED_AT_ONCE = 32  # steps; their logits are kept that long
 
 
@@ -37,30 +33,27 @@ class Tally:
     and keeps memory unfragmented: a scalar that stays behind after each step would split the memory
     that the step freed.
 
-    Of several processes each counts its own; those of rank 0 have the sums.
-
-    Args:
-        group: the processes that train together.
-
     Attributes:
-        sizes: examples of each step, of all processes.
+        sizes: examples of each step.
     """
 
-    def __init__(self, group: Group = ALONE) -> None:
-        self.group = group
+    def __init__(self) -> None:
         self.sizes: list[int] = []
-        self._waiting: list[tuple[Tensor, Answers]] = []
+        self._waiting: list[tuple[Tensor, Answers | Tensor]] = []
         self._losses: list[Tensor] = []
         self._hits: list[Tensor] = []
 
-    def add(self, loss: Tensor, answers: Answers, size: int) -> None:
-        """Adds one more step: what its answers add to its mean loss, a detached scalar.
+    def add(self, loss: Tensor, right: Answers | Tensor, size: int) -> None:
+        """Adds one more step.
 
-        `size` is how many examples the step has, those of other processes too.
+        Args:
+            loss: the mean loss of its examples, a detached scalar.
+            right: its answers, or how many of them are right, a scalar.
+            size: how many examples it has.
         """
         self.sizes.append(size)
-        self._waiting.append((loss, answers))
-        if len(self._waiting) == COUNTED_AT_ONCE and not self.group.rank:
+        self._waiting.append((loss, right))
+        if len(self._waiting) == COUNTED_AT_ONCE:
             self.count()
 
     def losses(self) -> Tensor:
@@ -90,9 +83,9 @@ class Tally:
         return {"sizes": list(self.sizes), "losses": self.losses(), "hits": self.hits()}
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], device: torch.device, group: Group = ALONE) -> Tally:
+    def of(cls, state: Mapping[str, Any], device: torch.device) -> Tally:
         """Returns the tally whose `state_dict` that was, on `device`."""
-        tally = cls(group)
+        tally = cls()
         tally.sizes = list(state["sizes"])
         if tally.sizes:
             tally._losses = [state["losses"].to(device)]
@@ -100,25 +93,17 @@ class Tally:
         return tally
 
     def count(self) -> None:
-        """Counts the steps that wait; where there are several processes, with what they have.
-
-        Rank 0 tells them to; for each other one it is to be called then, and forgets what it sent.
-        """
-        if not self._waiting:
-            return
-        losses, hits = [], []
-        for _, steps in groupby(self._waiting, lambda step: step[1].logits.shape):
-            some, answers = zip(*steps, strict=True)
-            losses.append(torch.stack(some))
-            hits.append(count_right(answers))
-        if self.group.size > 1:
-            counts = torch.stack([torch.cat(losses).double(), torch.cat(hits).double()])
-            with undisturbed(), self.group.telling(Order.COUNT):
-                losses, hits = [[row] for row in self.group.total(counts)]
-        if not self.group.rank:
-            self._losses += losses
-            self._hits += hits
+        """Counts the steps that wait."""
+        for shape, steps in groupby(self._waiting, lambda step: shape_of(step[1])):
+            losses, right = zip(*steps, strict=True)
+            self._losses.append(torch.stack(losses))
+            self._hits.append(torch.stack(right) if shape is None else count_right(right))
         self._waiting.clear()
+
+
+def shape_of(right: Answers | Tensor) -> torch.Size | None:
+    """Returns the shape of a step's logits; None where they were counted already."""
+    return right.logits.shape if isinstance(right, Answers) else None
 
 
 def count_right(answers: Sequence[Answers]) -> Tensor:

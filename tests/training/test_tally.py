@@ -48,3 +48,12 @@ def test_mixed_images_count_by_the_share_of_the_label() -> None:
     for some in steps:
         tally.add(torch.tensor(0.0), some, len(some.labels))
     torch.testing.assert_close(tally.hits(), torch.tensor([right(some) for some in steps]))
+
+
+def test_steps_that_were_counted_already_stand_among_the_others() -> None:
+    tally, steps = Tally(), [answers(0), answers(1), answers(2)]
+    for place, some in enumerate(steps):
+        counted = torch.tensor(right(some)) if place == 1 else some
+        tally.add(torch.tensor(float(place)), counted, len(some.labels))
+    assert tally.hits().tolist() == [right(some) for some in steps]
+    assert tally.losses().tolist() == [0, 1, 2]

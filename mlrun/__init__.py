@@ -1,8 +1,8 @@
 """Train image classifiers and look inside them.
 
 A plugin author imports `hookimpl`, `ImageData`, `Part`, `View`, `Picture` and `MlrunError`
-from here; a user of the library `train`, `shared_data`, `Settings` and `Run`. Importing this
-package loads next to nothing: each name is looked up when it is first asked for.
+from here; a user of the library `train`, `train_seeds`, `shared_data`, `Settings` and `Run`.
+Importing this package loads next to nothing: each name is looked up when it is first asked for.
 """
 
 import importlib
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlrun.running.run import Run
     from mlrun.seam.hookspecs import SEAM_VERSION, hookimpl
     from mlrun.settings import Settings
+    from mlrun.sweeps.several import Several, train_folds, train_seeds
 
 PLACES = {
     "SEAM_VERSION": "mlrun.seam.hookspecs",
@@ -30,11 +31,14 @@ PLACES = {
     "Run": "mlrun.running.run",
     "RunFailed": "mlrun.errors",
     "Settings": "mlrun.settings",
+    "Several": "mlrun.sweeps.several",
     "View": "mlrun.inside.view",
     "hookimpl": "mlrun.seam.hookspecs",
     "resume": "mlrun.finished.resume",
     "shared_data": "mlrun.data.sharing",
     "train": "mlrun.finished.train_or_resume",
+    "train_folds": "mlrun.sweeps.several",
+    "train_seeds": "mlrun.sweeps.several",
 }
 
 __all__ = [
@@ -46,12 +50,15 @@ __all__ = [
     "Run",
     "RunFailed",
     "Settings",
+    "Several",
     "View",
     "__version__",
     "hookimpl",
     "resume",
     "shared_data",
     "train",
+    "train_folds",
+    "train_seeds",
 ]
 
 

@@ -13,6 +13,7 @@ from mlrun.cli.arguments import (
     split_dotted,
 )
 from mlrun.cli.processes import TAKES_PART
+from mlrun.cli.several import go_on
 from mlrun.cli.shared_options import data_dir_option, device_option, plugin_option, quiet_option
 from mlrun.cli.train import flag, show
 from mlrun.errors import MlrunError
@@ -101,6 +102,8 @@ def command(
 
     A run that is finished goes on for longer, with --epochs, --steps or --time-limit, as a new run
     that starts from its last state.
+
+    The parent of several runs (--seeds, --folds) goes on with those that are not finished.
     """
     if place_here().rank:
         return TAKES_PART
@@ -111,16 +114,27 @@ def command(
     progress = progress_for(quiet=silent)
     with undisturbed():
         from mlrun.finished.resume import resume
+        from mlrun.sweeps.going_on import Again, parent_of_several
 
     lengths = {"epochs": epochs, "steps": steps, "time_limit": time_limit}
+    longer = {name: value for name, value in lengths.items() if value is not None}
+    options = ctx.meta["mlrun.options"]
+    parent = parent_of_several(run_id)
+    if parent is not None:
+        if longer or processes is not None:
+            raise MlrunError(
+                f"run {parent.run_id} is the parent of several runs; they go on as they are, leave "
+                "lengths and processes out"
+            )
+        return go_on(parent, Again(tuple(plugins), data_dir, device, options, gone), progress)
     result = resume(
         run_id,
-        longer={name: value for name, value in lengths.items() if value is not None},
+        longer=longer,
         gone=gone,
         plugins=plugins,
         data_dir=data_dir,
         device=device,
-        options=ctx.meta["mlrun.options"],
+        options=options,
         processes=None if processes is None else Settings.parse({"processes": processes}).processes,
         progress=progress,
     )

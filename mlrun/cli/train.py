@@ -10,6 +10,7 @@ import click
 from mlrun.cli import completion
 from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
 from mlrun.cli.processes import TAKES_PART
+from mlrun.cli.several import asked_for, outlook, run_several, several_options
 from mlrun.cli.shared_options import quiet_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
@@ -21,6 +22,9 @@ from mlrun.settings.run import traits_of
 if TYPE_CHECKING:
     from mlrun.cli.display import Lines
     from mlrun.running.run import Run
+    from mlrun.sweeps.members import Asked
+
+OWN = ("dry_run", "resume", "quiet", "seeds", "folds")  # the options that are no settings
 
 
 @click.command(
@@ -54,9 +58,11 @@ if TYPE_CHECKING:
             shell_complete=completion.fixed(["auto"]),
         ),
         quiet_option(),
+        *several_options(),
         *setting_options(),
     ],
-    epilog="The last line on stdout is the run id; everything else goes to stderr.",
+    epilog="The last line on stdout is the run id, of several runs that of their parent; "
+    "everything else goes to stderr.",
 )
 @click.pass_context
 def command(
@@ -66,15 +72,14 @@ def command(
     rehearsed = flag("dry-run", dry_run)
     if place_here().rank:
         return 0 if rehearsed else TAKES_PART
-    plan = plan_of(values_of(ctx))
+    plan, silent = plan_of(values_of(ctx)), flag("quiet", quiet)
+    several = asked_for(plan, ctx.params)
     if rehearsed:
-        return rehearse(plan, quiet=flag("quiet", quiet))
-    return run(plan, resume, quiet=flag("quiet", quiet))
+        return rehearse(plan, several, quiet=silent)
+    return run(plan, several, resume, quiet=silent)
 
 
-def values_of(
-    ctx: click.Context, own: Collection[str] = ("dry_run", "resume", "quiet")
-) -> dict[str, object]:
+def values_of(ctx: click.Context, own: Collection[str] = OWN) -> dict[str, object]:
     """Returns the recipe, settings and options of a command line, as `mlrun.train` takes them.
 
     `own` are the other options of the command.
@@ -98,35 +103,48 @@ def flag(name: str, text: str) -> bool:
         raise click.UsageError(f"{name}: {error}") from None
 
 
-def rehearse(plan: Plan, *, quiet: bool) -> int:
-    """Makes the checks of a run, prints the settings and the layers, and returns 0."""
+def rehearse(plan: Plan, several: Asked | None, *, quiet: bool) -> int:
+    """Makes the checks of a run, prints the settings and the layers, and returns 0.
+
+    Of several runs they are those of the first, and what they have in common.
+    """
     from mlrun.cli.display import Lines, listen
 
     listen(quiet=quiet)
     with undisturbed():
+        from mlrun.data.sharing import shared_data
         from mlrun.preparing.prepared import dry_run
 
     lines = Lines(quiet=quiet)
     for text in plan.registry.complaints():
         lines.warn(text)
-    echo(dry_run(plan), nl=False)
+    if several is None:
+        echo(dry_run(plan), nl=False)
+        return 0
+    with shared_data():
+        dry_run(several.members[0].plan)
+        echo(dry_run(several.plan) + outlook(several), nl=False)
     return 0
 
 
-def run(plan: Plan, resumed: str | None, *, quiet: bool) -> int:
+def run(plan: Plan, several: Asked | None, resumed: str | None, *, quiet: bool) -> int:
     """Trains, prints the run id and the links, and returns the exit code.
 
     Args:
         plan: what was asked for.
+        several: the runs that were asked for in its place; None for one.
         resumed: `auto` or the id of a run that is to go on; None for a new one.
         quiet: whether only the id, warnings and errors are printed.
     """
     from mlrun.cli.display import listen, progress_for
 
-    number_of_processes(plan.settings.processes, plan.settings.device, place_here())
+    if several is None:
+        number_of_processes(plan.settings.processes, plan.settings.device, place_here())
     listen(quiet=quiet)
     progress = progress_for(quiet=quiet)
     progress.greet(plan.settings)
+    if several is not None:
+        return run_several(several, resumed, progress)
     with undisturbed():  # torch, MLflow: a broken-off import breaks later ones
         from mlrun.finished.train_or_resume import train_or_resume
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlrun.data.draws import draw
+from mlrun.data.folds import in_fold, is_fold
 from mlrun.data.images import ImageData
 from mlrun.errors import MlrunError
 from mlrun.machine.randomness import generator
@@ -42,7 +43,8 @@ def split(
     Args:
         data: the data set.
         validation: `own`, `test`, `auto` (its own part, else 0.1), the fraction of the
-            training images that a random draw sets aside, or `last:N`, the last N of them.
+            training images that a random draw sets aside, `last:N`, the last N of them, or
+            `fold:K/N`, the K-th of N folds.
         subset: `all`, `N` (the first N training images) or `random:N`; taken first.
         seed: the run's seed.
         stratify: whether a random draw takes of each class in proportion, and leaves one image
@@ -102,11 +104,15 @@ def hold_out(
 ) -> tuple[Tensor, Tensor]:
     """Returns the images to train on and those held out; each ascending, as `indices` is.
 
-    Held out are the last N for `last:N`, and for a fraction so many (rounded), at random.
+    Held out are the last N for `last:N`, for a fraction so many (rounded), at random, and for
+    `fold:K/N` one of N parts that are as large, at random.
 
     Args:
         labels: of the whole part.
     """
+    if isinstance(validation, str) and is_fold(validation):
+        fold = in_fold(labels[indices], validation, seed, stratify=stratify)
+        return indices[~fold], indices[fold]
     if isinstance(validation, str):
         held = int(validation.removeprefix("last:"))
     else:

@@ -8,21 +8,19 @@ import time
 
 import psutil
 
+from mlrun.finished.returned import returned
 from mlrun.finished.unfinished import changed_settings, complete, newest
 from mlrun.machine.place import place_here
-from mlrun.record import links, store
-from mlrun.record.failures import failures_of
+from mlrun.record import store
 from mlrun.record.logged import OURS, LoggedRun, find_run
 from mlrun.record.lookup import open_store
 from mlrun.record.presence import LAUNCH_TAG, launch_here
 from mlrun.record.reopening import send_rest, still_going_on
 from mlrun.record.run_files import Unreadable
-from mlrun.running.outputs import PAGE
 from mlrun.running.progress import Progress
 from mlrun.running.run import Run
 from mlrun.running.together import concluded_before
 from mlrun.settings.plan import Plan
-from mlrun.training.checkpoint_files import weights_file
 
 PATIENCE = 60.0  # seconds that the end of a process which is being killed is waited for
 _taken: set[str] = set()  # runs that this process had already: a script may train several
@@ -105,19 +103,4 @@ def left_alone(run: LoggedRun) -> LoggedRun:
 def had(run: LoggedRun, progress: Progress) -> Run:
     """Returns a run that was finished before these processes were started again."""
     progress.note(f"run {run.run_id} was finished before the processes were started again")
-    base, best = links.ui_base(store.address()), run.best_epoch or 0
-    return concluded_before(
-        Run(
-            run_id=run.run_id,
-            experiment_id=run.experiment_id,
-            name=run.name,
-            best_epoch=best,
-            best_weights=f"runs:/{run.run_id}/checkpoints/{weights_file(best)}",
-            metrics=dict(run.metrics),
-            failures=failures_of(run.tags),
-            link=run.link,
-            comparison_link=links.comparison_link(base, run.experiment_id),
-            report_link=f"{run.link}/artifacts/{PAGE}",
-            strict=run.settings().strict,
-        )
-    )
+    return concluded_before(returned(run))

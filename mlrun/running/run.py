@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Run:
     best_weights: their checkpoint, as MLflow addresses it: `runs:/…/checkpoints/epoch-7.pt`.
     metrics: the last epoch's figures, and those of the test part on the best weights;
         losses are means over the examples, accuracies fractions.
+    of_best: those of the best weights alone: of `val` as of the best epoch, and of the test part.
     failures: what went wrong without stopping the run, by what was lost: a picture, the
         servable model.
     link, comparison_link: its page in MLflow's UI, and the page of its experiment's charts.
@@ -35,3 +36,4 @@ class Run:
     report_link: str = ""
     unsent: int = 0
     strict: bool = False
+    of_best: dict[str, float] = field(default_factory=dict)

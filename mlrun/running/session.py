@@ -158,6 +158,8 @@ class Session:
         interrupts.check()  # one that came while it was ended, which it is
         refused = {f"log of {name}": reason for name, reason in tracker.refused.items()}
         weights = self.checkpoints.path(test.best_epoch).name
+        validated = {n: dict(pairs) for n, pairs in history.items() if n.startswith("val/")}
+        best = {n: v[test.best_epoch] for n, v in validated.items() if test.best_epoch in v}
         return Run(
             run_id=tracker.run_id,
             experiment_id=tracker.experiment_id,
@@ -171,6 +173,7 @@ class Session:
             link=tracker.link,
             comparison_link=tracker.comparison_link,
             report_link=self.report_link,
+            of_best=best | test.metrics,
         )
 
     def interrupted(self, error: KeyboardInterrupt) -> None:

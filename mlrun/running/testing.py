@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from mlrun.data.folds import is_fold
 from mlrun.record.evaluations import evaluated_on, evaluation_tag, predictions_file
 from mlrun.record.per_class import per_class, with_dashes
 from mlrun.running.context import RunContext
@@ -56,6 +57,8 @@ class Tester:
                 changed = context.prepared.evaluate(model, variant.called(part))
                 self.log_predictions(changed, part, variant)
                 metrics |= self.log_metrics(changed, best_epoch)
+            if is_fold(context.plan.settings.validation):
+                self.log_predictions(context.prepared.evaluate(model, "val"), "val", Variant())
         return Test(best_epoch, tested, self.images(part, Variant()), metrics)
 
     def log_metrics(self, evaluation: Evaluation, best_epoch: int) -> dict[str, float]:

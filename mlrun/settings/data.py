@@ -67,7 +67,8 @@ class DataSettings(SettingsGroup):
     validation: Validation = setting(
         "auto",
         "own (the data set's own part), test (the test part), a fraction of the training images, "
-        "drawn at random, last:N (the last N of them), or auto (own if there is one, else 0.1)",
+        "drawn at random, last:N (the last N of them), fold:K/N (the K-th of N folds, drawn at "
+        "random), or auto (own if there is one, else 0.1)",
         "Data",
         Traits(words=("auto", "own", "test"), selects=True),
     )

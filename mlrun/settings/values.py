@@ -125,11 +125,17 @@ def subset_of(value: object) -> str:
 
 
 def validation_of(value: object) -> str | float:
-    """Returns `auto`, `own`, `test`, `last:N` or a fraction between 0 and 1."""
+    """Returns `auto`, `own`, `test`, `last:N`, `fold:K/N` or a fraction between 0 and 1."""
     if value in ("auto", "own", "test"):
         return str(value)
     if isinstance(value, str) and (last := re.fullmatch(f"last:({COUNTED})", value.strip())):
         return f"last:{int(last[1])}"
+    if isinstance(value, str) and (
+        fold := re.fullmatch(f"fold:({COUNTED})/({COUNTED})", value.strip())
+    ):
+        number, folds = int(fold[1]), int(fold[2])
+        if number <= folds and folds > 1:
+            return f"fold:{number}/{folds}"
     try:
         fraction = float(convert(float, value))
     except ValueError:
@@ -137,8 +143,8 @@ def validation_of(value: object) -> str | float:
     if 0 < fraction < 1:
         return fraction
     raise ValueError(
-        f"expected auto, own, test, a fraction between 0 and 1, or last:NUMBER, got "
-        f"{shown(value)!r}"
+        f"expected auto, own, test, a fraction between 0 and 1, last:NUMBER, or fold:NUMBER/FOLDS, "
+        f"got {shown(value)!r}"
     )
 
 

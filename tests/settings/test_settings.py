@@ -33,9 +33,12 @@ from mlrun.settings.plan import make_plan
         ({"validation": "0"}, "validation: expected auto, own, test, a fraction between 0 and 1"),
         (
             {"validation": "last:0"},
-            "validation: expected auto, own, test, a fraction between 0 and 1, or last:NUMBER, "
-            "got 'last:0'",
+            "validation: expected auto, own, test, a fraction between 0 and 1, last:NUMBER, or "
+            "fold:NUMBER/FOLDS, got 'last:0'",
         ),
+        ({"validation": "fold:3/2"}, "validation: expected auto, own, test, a fraction"),
+        ({"validation": "fold:0/2"}, "validation: expected auto, own, test, a fraction"),
+        ({"validation": "fold:1/1"}, "validation: expected auto, own, test, a fraction"),
         ({"validation": "last:0.5"}, "validation: expected auto, own, test, a fraction"),
         ({"subset": "random"}, "subset: expected all, a number of images, or random:NUMBER"),
         ({"subset": 0}, "subset: expected all, a number of images, or random:NUMBER"),

@@ -25,6 +25,7 @@ NAMES = {
     "pictures": "what looking inside costs",
     "checkpoints": "what saving the state of the training costs",
     "processes": "one run in two processes, against a script with DistributedDataParallel",
+    "vectorised": "sixteen perceptrons trained as one, against one after another",
     "gpu": "the steps on a GPU, where there is one",
 }
 README = Path(__file__).parent / "README.md"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +13,48 @@ from torch import Tensor, nn
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The cross-entropy of a batch.
+
+    label_smoothing: the share of each label that is spread over all classes.
+    weights: of each class, float32 (K,), on the model's device, if they are not all 1.
+    """
+
+    label_smoothing: float = 0.0
+    weights: Tensor | None = None
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns the loss of logits (n, K) and labels (n,), a scalar."""
+        logits, smoothing = precise(logits), self.label_smoothing
+        if self.weights is None:  # the same in one operation less
+            return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        if not smoothing:
+            return weighted(logits, labels, self.weights)
+        return weighted_cross_entropy(logits, labels, self.weights, smoothing)
+
+
+@dataclass(frozen=True)
+class OwnLoss:
+    """The loss of a batch as a model has it.
+
+    of: its method `loss`.
+    """
+
+    of: Callable[[Tensor, Tensor], Any]
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns the loss of logits (n, K) and labels (n,), a scalar."""
+        value: Tensor = self.of(precise(logits), labels)
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if shape not in ((), tuple(labels.shape)):
+            raise TypeError(f"it returned {shape}; expected a scalar mean or {tuple(labels.shape)}")
+        return value.sum() / labels.numel() if value.ndim else value
+
+
 def criterion(
     model: nn.Module, *, label_smoothing: float = 0.0, weights: Tensor | None = None
-) -> Criterion:
+) -> CrossEntropy | OwnLoss:
     """Returns the loss of a batch: a sum over its examples divided by their true number.
 
     That is the model's own `loss(outputs, labels)` if it has one, a scalar mean or one value
@@ -26,25 +67,7 @@ def criterion(
             of examples, not by the sum of their weights.
     """
     own = getattr(model, "loss", None)
-    if own is None and weights is None:  # the same in one operation less
-        return lambda logits, labels: F.cross_entropy(
-            precise(logits), labels, label_smoothing=label_smoothing
-        )
-    if own is None and weights is not None and not label_smoothing:
-        return lambda logits, labels: weighted(precise(logits), labels, weights)
-    if own is None:
-        return lambda logits, labels: weighted_cross_entropy(
-            precise(logits), labels, weights, label_smoothing
-        )
-
-    def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = own(precise(logits), labels)
-        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        if shape not in ((), tuple(labels.shape)):
-            raise TypeError(f"it returned {shape}; expected a scalar mean or {tuple(labels.shape)}")
-        return value.sum() / labels.numel() if value.ndim else value
-
-    return loss
+    return CrossEntropy(label_smoothing, weights) if own is None else OwnLoss(own)
 
 
 def precise(logits: Tensor) -> Tensor:
@@ -59,7 +82,7 @@ def weighted(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 
 def weighted_cross_entropy(
-    logits: Tensor, labels: Tensor, weights: Tensor | None, label_smoothing: float
+    logits: Tensor, labels: Tensor, weights: Tensor, label_smoothing: float
 ) -> Tensor:
     """Returns the mean over the examples of `weights[label]` times the smoothed cross-entropy.
 
@@ -67,4 +90,4 @@ def weighted_cross_entropy(
     is rare, and its weight large, every example is drawn to it.
     """
     losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
-    return (losses if weights is None else losses * weights[labels]).sum() / labels.numel()
+    return (losses * weights[labels]).sum() / labels.numel()

@@ -86,9 +86,13 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def on_cpu(value: Any) -> Any:
-    """Returns a value with the tensors in it on the CPU; those that are there are not copied."""
+    """Returns a value with the tensors in it on the CPU; those that are there are not copied.
+
+    But a part of a larger tensor is: torch would save all of that.
+    """
     if isinstance(value, Tensor):
-        return value.detach().cpu()
+        own = value.detach().cpu()
+        return own.clone() if own.untyped_storage().nbytes() > own.nbytes else own
     if isinstance(value, Mapping):
         return {key: on_cpu(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -15,6 +15,7 @@ HEAVY = {
     "PIL",
     "requests",
     "captum",
+    "optuna",
     "jinja2",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +14,7 @@ from mlrun.cli.processes import program
 from mlrun.cli.shared_options import Seconds, quiet_option
 from mlrun.cli.terminal import echo
 from mlrun.cli.train import flag, values_of
-from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.interrupts import Interrupted, undisturbed
 from mlrun.settings.option_values import brief
 from mlrun.sweeps.optional import check_optuna
 from mlrun.sweeps.request import TRIALS, Pruner, Request, Sampler, request_of
@@ -239,11 +240,16 @@ def take_part(ctx: click.Context, params: dict[str, Any], *, quiet: bool) -> int
     with undisturbed():
         from mlrun.sweeps import sweep, worker
         from mlrun.sweeps.study import default_storage
-    if terms.workers > 1:
-        sweep.join(params["join"], terms, progress)
-    else:
-        url = terms.storage or default_storage()
-        worker.work(url, params["join"], elsewhere, progress, minutes=terms.minutes)
+    try:
+        if terms.workers > 1:
+            sweep.join(params["join"], terms, progress)
+        else:
+            url = terms.storage or default_storage()
+            worker.work(url, params["join"], elsewhere, progress, minutes=terms.minutes)
+    except Interrupted as error:
+        if sweep.SWEEP not in os.environ:
+            raise
+        return 128 + error.signal  # whoever started it says that it was interrupted
     return 0
 
 

@@ -67,7 +67,8 @@ class Outcome:
     def summary(self) -> str:
         """One line on how many trials ended how."""
         counts = (f"{count} {word}" for word, count in self.counts.items() if count)
-        return f"{len(self.trials)} trials: {', '.join(counts)}"
+        trials = f"{len(self.trials)} trial{'' if len(self.trials) == 1 else 's'}"
+        return f"{trials}: {', '.join(counts)}"
 
     @property
     def best_line(self) -> str:
@@ -123,7 +124,8 @@ def outcome_of(study: Study, request: Request, parent: str) -> Outcome:
 def log(outcome: Outcome, study: Study, tracker: Tracker) -> None:
     """Logs to the parent the table, the best trial's settings and figures, and importances."""
     tracker.artifact(TABLE, outcome.table())
-    tracker.metrics({f"trials/{word}": count for word, count in outcome.counts.items()}, 0)
+    done = len(outcome.trials) - outcome.left  # a run keeps one value a step
+    tracker.metrics({f"trials/{word}": count for word, count in outcome.counts.items()}, done)
     history = best_so_far(outcome)
     for place, value in history.items():
         tracker.metrics({f"best/{outcome.request.monitor.replace('/', '-')}": value}, place)
@@ -137,7 +139,7 @@ def log(outcome: Outcome, study: Study, tracker: Tracker) -> None:
     with answering():
         figures = open_store().get_run(outcome.best_run).data.metrics
     tests = {name: value for name, value in figures.items() if name.startswith("test")}
-    tracker.metrics({outcome.request.monitor: float(outcome.best.value or 0.0), **tests}, 0)
+    tracker.metrics({outcome.request.monitor: float(outcome.best.value or 0.0), **tests}, done)
 
 
 def best_so_far(outcome: Outcome) -> dict[int, float]:

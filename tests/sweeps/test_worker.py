@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import re
+import sys
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from runs import OTHERS, Recorder, plugin
+from runs import OTHERS, Recorder, history, logged, plugin, read
 from studies import begun, children, study_at
 
 from mlrun.errors import MlrunError
 from mlrun.sweeps import study as studies
-from mlrun.sweeps.optional import unwarned
-from mlrun.sweeps.outcome import outcome_of
+from mlrun.sweeps.family import lasting
+from mlrun.sweeps.optional import check_optuna, unwarned
+from mlrun.sweeps.outcome import log, outcome_of
 from mlrun.sweeps.study import PARENT, PROCESS
+from mlrun.sweeps.sweep import family_of
 from mlrun.sweeps.worker import work
 
 
@@ -118,6 +122,38 @@ def test_who_joins_names_the_plugin_files_that_are_executed(store: str, tmp_path
         work(url, "s", {}, Recorder())
     work(url, "s", {"plugin": [file]}, Recorder())
     assert len(children()) == 1
+
+
+def test_a_parent_that_goes_on_has_the_figures_and_the_table_of_all(store: str) -> None:
+    search: dict[str, object] = {"lr": "1e-5,0.1"}
+    url, request = begun(search, 1, sampler="grid")
+    study, shown = study_at(url), Recorder()
+    for trials in (1, 2):
+        with studies.lock_of(url):
+            studies.queue(study, request, trials)
+        with lasting(family_of(request, "s", shown)) as family:
+            if trials == 1:
+                study.set_user_attr(PARENT, family.open())
+            else:
+                family.reopen(study.user_attrs[PARENT])
+            work(url, "s", {}, shown)
+            log(outcome_of(study, request, family.run_id), study, family.tracker)
+    parent, best = logged(study.user_attrs[PARENT]), children()[1]
+    assert parent.info.run_name == "digits · sweep of lr"
+    assert "lr" not in parent.data.params
+    assert parent.data.metrics["trials/finished"] == 2
+    assert parent.data.metrics["val/loss"] == best.data.metrics["val/loss"]
+    assert parent.data.metrics["test/accuracy"] == best.data.metrics["test/accuracy"]
+    assert history(parent.info.run_id, "best/val-loss")[-1] == (2, best.data.metrics["val/loss"])
+    assert parent.data.tags["mlrun.best_run"] == best.info.run_id
+    assert len(read(parent.info.run_id, "trials.csv").splitlines()) == 3
+    assert b"lr: 0.1\n" in read(parent.info.run_id, "best.yaml").replace(b"'", b"")
+
+
+def test_without_optuna_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MlrunError, match=re.escape("pip install 'mlrun-vision[sweep]'")):
+        check_optuna()
 
 
 def test_there_is_no_study_of_that_name(store: str) -> None:

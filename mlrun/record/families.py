@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlrun.record.experiments import PARENT_TAG
 
 FAMILY_TAG = "mlrun.family"  # of a parent, which trains nothing: what its children are, `seeds` say
+ONWARD_TAG = "mlrun.onward"  # of a parent: what goes on with it, where `mlrun resume` does not
 MEMBER_TAG = "mlrun.member"  # of a child: which of them it is, `seed 3` say
 MEAN, SPREAD = "/mean", "/std"  # ends of the names of a parent's metrics: over its children
 AT_ONCE = 1000  # runs

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mlflow import MlflowClient
 
 from mlrun.record.beginning import settings_kept
-from mlrun.record.families import is_parent
+from mlrun.record.families import ONWARD_TAG, is_parent
 from mlrun.record.folders import run_folder
 from mlrun.record.ledger import recorded
 from mlrun.record.noise import quiet
@@ -24,7 +24,9 @@ def onward(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> str:
         run_id: of the run.
         tags: of the run.
     """
-    if is_parent(tags) or can_resume(client, run_id):
+    if is_parent(tags):
+        return f"go on with: {tags.get(ONWARD_TAG) or f'mlrun resume {run_id}'}"
+    if can_resume(client, run_id):
         return f"go on with: mlrun resume {run_id}"
     if has_settings(client, run_id, tags):
         return f"no state was saved, begin it again with: mlrun resume {run_id}"

@@ -11,7 +11,7 @@ from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.launcher import outlived_by_none
 from mlrun.record import opening
 from mlrun.record.beginning import SETTINGS_TAG, digest
-from mlrun.record.families import FAMILY_TAG, MEMBER_TAG
+from mlrun.record.families import FAMILY_TAG, MEMBER_TAG, ONWARD_TAG
 from mlrun.record.onward import SETTINGS
 from mlrun.record.reopening import reopen_run
 from mlrun.record.tracking import IMPATIENT, Status, Tracker
@@ -59,6 +59,8 @@ class Family:
     ) -> None:
         self.kind, self.plan, self.name, self.progress = kind, plan, name, progress
         self._varied, self._tags = set(varied), dict(tags or {})
+        if onward:
+            self._tags[ONWARD_TAG] = onward
         self._tracker: Tracker | None = None
         self._member, self._ended, self._onward = "", False, onward
 

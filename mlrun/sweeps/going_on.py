@@ -17,7 +17,7 @@ from mlrun.record import store
 from mlrun.record.families import FAMILY_TAG, MEMBER_TAG, children_of, is_parent
 from mlrun.record.logged import OURS, LoggedRun, find_any_run, find_run
 from mlrun.record.lookup import answering, open_store
-from mlrun.record.onward import has_settings
+from mlrun.record.onward import has_settings, onward
 from mlrun.record.reopening import PATIENCE, send_rest
 from mlrun.running.progress import Progress
 from mlrun.running.run import Run
@@ -69,8 +69,8 @@ def asked_by(parent: LoggedRun, again: Again, progress: Progress) -> tuple[Asked
     kind = parent.tags[FAMILY_TAG]
     if kind not in KINDS:
         raise MlrunError(
-            f"run {parent.run_id} is the parent of a {kind}, which the command that began it goes "
-            "on with"
+            f"run {parent.run_id} is the parent of a {kind}; "
+            f"{onward(parent.client, parent.run_id, parent.tags)}"
         )
     parent = at_rest(parent, again)
     if parent.status == "FINISHED":

@@ -10,6 +10,7 @@ from runs import QUICK, Recorder, logged
 from mlrun.errors import MlrunError, RunFailed
 from mlrun.finished.examination import examine
 from mlrun.record.logged import find_run
+from mlrun.record.onward import onward
 from mlrun.settings.plan import Plan, plan_of
 from mlrun.sweeps.family import Family, lasting
 
@@ -126,3 +127,12 @@ def test_children_are_in_the_experiment_of_their_parent(store: str) -> None:
     with lasting(family_of(plan(experiment="mine"))) as family:
         run = family.train("seed 0", plan(experiment="another"))
     assert logged(run.run_id).info.experiment_id == logged(family.run_id).info.experiment_id
+
+
+def test_a_parent_names_the_command_that_goes_on_with_it(store: str) -> None:
+    with lasting(Family("sweep", plan(), "2", progress=Recorder(), onward="mlrun more")) as family:
+        family.open()
+    tags = logged(family.run_id).data.tags
+    assert onward(MlflowClient(), family.run_id, tags) == "go on with: mlrun more"
+    others = {"mlrun.family": "seeds"}
+    assert onward(MlflowClient(), "abc", others) == "go on with: mlrun resume abc"

@@ -189,6 +189,21 @@ def test_each_model_of_several_comes_to_what_it_comes_to_alone(case: str) -> Non
     check_same(build, numbers, 1e-9, **shared)
 
 
+def test_stores_that_keep_copies_of_their_own_are_made_one() -> None:
+    """As on an accelerator, where each store has a copy of the images that it selects."""
+    alone, together = [member(perceptron, place) for place in range(2)], []
+    for place in range(2):
+        one = member(perceptron, place)
+        store, chosen = one.batches.store, one.batches.store.selection
+        rows = torch.arange(len(chosen))
+        held = replace(store, source=chosen.images[chosen.indices], rows=rows)
+        together.append(one._replace(batches=Batches(held, one.batches.batching)))
+        fit(*alone[place])
+    assert fit_together(together) == {}
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(figures(other), figures(one), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
 def test_in_32_bits_they_differ_by_rounding(optimiser: str) -> None:
     check_same(perceptron, NUMBERS, 1e-5, optimiser=optimiser, double=False, steps=20)

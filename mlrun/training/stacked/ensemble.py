@@ -104,13 +104,17 @@ class StackedCrossEntropy:
         self._weights = torch.stack(weights) if weights else None
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Returns the mean loss of each model, (K,), of logits (K, B, C) and labels (K, B)."""
-        log_shares = F.log_softmax(precise(logits), 2)
-        losses = F.nll_loss(log_shares.flatten(0, 1), labels.flatten(), reduction="none")
-        losses = losses.view(labels.shape)
+        """Returns the mean loss of each model, (K,), of logits (K, B, C) and labels (K, B).
+
+        The softmax is taken over the second dimension, where torch computes many images at once: a
+        quarter of its time over the last one.
+        """
+        by_class = precise(logits).transpose(1, 2).contiguous()
+        log_shares = F.log_softmax(by_class, 1)
+        losses = F.nll_loss(log_shares, labels, reduction="none")
         if any(self._smoothing):
             share = losses.new_tensor(self._smoothing)[:, None]
-            losses = (1 - share) * losses - share * log_shares.mean(2)
+            losses = (1 - share) * losses - share * log_shares.mean(1)
         if self._weights is not None:
             losses = losses * self._weights.to(losses.dtype).gather(1, labels)
         return losses.mean(1)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mlrun.errors import MlrunError, contained, one_line
 from mlrun.machine.group import Group
-from mlrun.machine.interrupts import interruptible
+from mlrun.machine.interrupts import interruptible, undisturbed
 from mlrun.machine.place import Place
 from mlrun.machine.shortages import chain, shortage
 
@@ -69,18 +69,19 @@ class SeveralProcesses(Group):
 
     def tell(self, *numbers: float) -> None:
         """Sends numbers to those who wait in `hear`; raises where they wait for something else."""
-        if self._left:
-            raise MlrunError("the other processes were left in the middle of what they do with it")
-        if not self.rank:
-            word = torch.zeros(WORD, dtype=torch.float64)
-            word[: len(numbers)] = torch.tensor(numbers, dtype=torch.float64)
-            dist.broadcast(word, 0, group=self._words)
+        with self.telling(*numbers):
+            pass
 
     @contextmanager
     def telling(self, *numbers: float) -> Iterator[None]:
         """Sends numbers to those who wait in `hear`; see `Group.telling`."""
-        self.tell(*numbers)
-        self._left = True
+        if self._left:
+            raise MlrunError("the other processes were left in the middle of what they do with it")
+        self._left = True  # a signal that comes meanwhile is raised once they have heard
+        if not self.rank:
+            word = torch.zeros(WORD, dtype=torch.float64)
+            word[: len(numbers)] = torch.tensor(numbers, dtype=torch.float64)
+            dist.broadcast(word, 0, group=self._words)
         yield
         self._left = False
 
@@ -96,9 +97,10 @@ class SeveralProcesses(Group):
         if not self.rank:
             torch.save(value, packed)
         size = torch.tensor(len(packed.getvalue()))
-        dist.broadcast(size, 0, group=self._words)
-        data = torch.frombuffer(bytearray(packed.getvalue() or int(size)), dtype=torch.uint8)
-        dist.broadcast(data, 0, group=self._words)
+        with undisturbed():  # one without the other would be taken for what comes next
+            dist.broadcast(size, 0, group=self._words)
+            data = torch.frombuffer(bytearray(packed.getvalue() or int(size)), dtype=torch.uint8)
+            dist.broadcast(data, 0, group=self._words)
         if not self.rank:
             return value
         loaded: T = torch.load(

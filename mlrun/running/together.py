@@ -86,8 +86,8 @@ def ready_together(plan: Plan) -> Iterator[Prepared]:
 
 def concluded(run: Run, group: Group) -> Run:
     """Returns a finished run, once the other processes know of it, too."""
-    group.tell(Order.LEAVE, 1)
-    group.share(asdict(run))
+    with group.telling(Order.LEAVE, 1):
+        group.share(asdict(run))
     return run
 
 

@@ -89,7 +89,7 @@ def follow(state: TrainingState, work: Work) -> bool:
         MlrunError: this process was asked to end, and rank 0 was not.
     """
     group, asked = state.group, 0.0
-    step, batches, twin = None, None, None
+    source, step, batches, twin = None, None, None, None
     while True:
         order, *numbers = group.hear()
         if order == Order.LEAVE:
@@ -101,6 +101,7 @@ def follow(state: TrainingState, work: Work) -> bool:
         if order == Order.BEGIN:
             exchange(state)
             source, procedure = work.begin()
+        elif order == Order.BUILD and source is not None:
             step = Step(state, procedure, source)
             set_training_mode(state.model)
             batches = InTurn(source)

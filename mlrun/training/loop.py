@@ -54,7 +54,8 @@ def fit(
             `Interrupted` that says so.
     """
     began = time.perf_counter() - state.seconds
-    step = Step(state, procedure, batches)
+    with state.group.telling(Order.BUILD):
+        step = Step(state, procedure, batches)
     length = Length(procedure.steps, len(batches), batches.examples)
     for callback in callbacks:
         callback.on_train_begin(state, length)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mlrun.machine.interrupts import undisturbed
+
 COUNTED_AT_ONCE = 32  # steps; their logits are kept that long
 
 
@@ -94,11 +96,12 @@ class Tally:
 
     def count(self) -> None:
         """Counts the steps that wait."""
-        for shape, steps in groupby(self._waiting, lambda step: shape_of(step[1])):
-            losses, right = zip(*steps, strict=True)
-            self._losses.append(torch.stack(losses))
-            self._hits.append(torch.stack(right) if shape is None else count_right(right))
-        self._waiting.clear()
+        with undisturbed():  # a signal finds each of them counted once
+            for shape, steps in groupby(self._waiting, lambda step: shape_of(step[1])):
+                losses, right = zip(*steps, strict=True)
+                self._losses.append(torch.stack(losses))
+                self._hits.append(torch.stack(right) if shape is None else count_right(right))
+            self._waiting.clear()
 
 
 def shape_of(right: Answers | Tensor) -> torch.Size | None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,36 @@ def fail(how):
 @mlrun.hookimpl
 def register_models(register):
     register(brittle)
+"""
+
+RANK_1_STOPS = """
+import os, pathlib, time
+import torch
+from torch import nn
+
+later = torch.autograd.Variable._execution_engine.queue_callback
+
+def stopping(shape, classes, *, when: int = 1, folder: str = ""):
+    def stop():
+        pathlib.Path(folder, "waits").touch()
+        while not pathlib.Path(folder, "goes on").exists():
+            time.sleep(0.05)
+
+    class Stopping(nn.Sequential):
+        calls = 0
+
+        def forward(self, images):
+            logits = super().forward(images)
+            self.calls += logits.requires_grad
+            if os.environ.get("RANK") == "1" and logits.requires_grad and self.calls == when:
+                logits.register_hook(lambda _: later(lambda: later(stop)))  # once all is exchanged
+            return logits
+
+    return Stopping(nn.Flatten(), nn.Linear(64, classes))
+
+@mlrun.hookimpl
+def register_models(register):
+    register(stopping)
 """
 
 
@@ -131,6 +162,29 @@ def test_a_signal_ends_the_run_once_with_its_state(
     assert lines.count(f"resume it with: mlrun resume {run.info.run_id}") == 1
     assert [line for line in lines if line.startswith(("Error", "Warning"))] == [lines[-1]]
     assert "last.pt" in artifacts(run.info.run_id, "checkpoints")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [1, 43])  # passes: as the step is built; the last of an epoch
+def test_a_signal_while_rank_0_waits_for_another_ends_the_run(
+    store: str, tmp_path: Path, when: int
+) -> None:
+    model = ["--model=stopping", f"--model.when={when}", f"--model.folder={tmp_path}"]
+    options = [*QUIETLY, *model, "--plugin", plugin(tmp_path, RANK_1_STOPS), "--epochs=1000"]
+    with started(tmp_path, *options) as process:
+        until(lambda: (tmp_path / "waits").exists())
+        all_of_them = ranks(process)
+        time.sleep(1)  # until rank 0 waits, too
+        process.terminate()
+        time.sleep(1)
+        (tmp_path / "goes on").touch()
+        out, _ = process.communicate(timeout=120)
+        assert have_ended(all_of_them)
+    told = (tmp_path / "stderr").read_text()
+    assert (process.returncode, out, only_run().info.status) == (143, "", "KILLED"), told
+    assert told.splitlines()[-1] == "Error: terminated"
+    assert "terminate called" not in told  # as gloo ends a process that expects something else
+    assert ("resume it with: " in told) == (when > 1)
 
 
 @pytest.mark.slow

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
 import torch
 
+from mlrun.machine.interrupts import heeded
 from mlrun.training.tally import COUNTED_AT_ONCE, Answers, Tally
 
 
@@ -57,3 +64,30 @@ def test_steps_that_were_counted_already_stand_among_the_others() -> None:
         tally.add(torch.tensor(float(place)), counted, len(some.labels))
     assert tally.hits().tolist() == [right(some) for some in steps]
     assert tally.losses().tolist() == [0, 1, 2]
+
+
+def test_a_signal_at_any_line_of_counting_has_no_step_counted_twice() -> None:
+    def interrupted(line: int) -> Tally:
+        """A tally, where SIGINT came at the n-th line that its `count` came by, if there is one."""
+        tally, seen = Tally(), [0]
+        for place in range(3):
+            tally.add(torch.tensor(float(place)), answers(place), 6)
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            if frame.f_code is Tally.count.__code__ and event == "line":
+                seen[0] += 1
+                if seen[0] == line:
+                    signal.raise_signal(signal.SIGINT)
+            return trace
+
+        with suppress(KeyboardInterrupt), heeded():
+            sys.settrace(trace)
+            try:
+                tally.count()
+            finally:
+                sys.settrace(None)
+        return tally
+
+    for line in range(1, 12):
+        assert interrupted(line).losses().tolist() == [0, 1, 2]
+        assert len(interrupted(line).hits()) == 3

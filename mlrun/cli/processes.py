@@ -15,14 +15,16 @@ import click
 
 from mlrun.cli.terminal import echo
 from mlrun.errors import AskedOfOne, LedElsewhere, MlrunError
-from mlrun.machine.exits import KINDS
+from mlrun.machine.exits import AT_MOST, KINDS
 from mlrun.machine.interrupts import Interrupted, undisturbed
+from mlrun.machine.launcher import is_there, rank_0_beside
 from mlrun.machine.place import Place, place_here
 
 TOGETHER = ("train", "resume", "reproduce")  # the commands that several processes carry out
 TAKES_PART = -1  # what such a command returns in the others, where it would begin
-LINGERS = 20.0  # seconds that they leave to rank 0 to end the run, and exit
+LINGERS = 20.0  # seconds that they leave to rank 0 on another host to end the run, and exit
 LINGERS_ASKED = 3.0  # where all were asked to end, for which torchrun waits
+LOOKS = 0.05  # seconds between two looks whether rank 0 on this host has ended
 KILLED = 128 + getattr(signal, "SIGKILL", 9)
 
 
@@ -110,11 +112,21 @@ def take_part(called: Callable[[], object], name: str) -> int:
 
 
 def leave_to_rank_0(seconds: float = LINGERS) -> None:
-    """Waits for rank 0 to exit first: who started them ends all others after the first of them."""
+    """Waits for rank 0 to exit first: who started them ends all others after the first of them.
+
+    Args:
+        seconds: how long, where it cannot be seen: on another host. Signals end the wait then.
+    """
+    first = rank_0_beside()
     for kind in KINDS:
         if signal.getsignal(kind) not in (signal.SIG_IGN, None):
-            signal.signal(kind, signal.SIG_DFL)
-    time.sleep(seconds)
+            signal.signal(kind, signal.SIG_DFL if first is None else signal.SIG_IGN)
+    if first is None:
+        time.sleep(seconds)
+        return
+    deadline = time.monotonic() + AT_MOST
+    while is_there(first) and time.monotonic() < deadline:
+        time.sleep(LOOKS)
 
 
 def unseen(called: Callable[[], object], name: str) -> int:

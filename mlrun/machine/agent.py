@@ -17,10 +17,10 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
 from mlrun.errors import MlrunError, one_line
-from mlrun.machine.exits import KINDS
+from mlrun.machine.exits import AT_MOST, KINDS
 from mlrun.machine.interrupts import Interrupted
 
-LAST = 30.0  # seconds after a signal until processes that are left are killed, as torchrun does
+LAST = AT_MOST + 30.0  # seconds after a signal until processes that are left are killed
 THREADS = "OMP_NUM_THREADS"
 
 
@@ -91,7 +91,8 @@ def cores() -> int:
 def passed_on() -> Iterator[None]:
     """Has signals that ask this process to end reach the processes that it started.
 
-    Those that are left long after the first one are killed.
+    Those that are left long after the first one are killed: rank 0 has had its time, as one
+    process alone.
     """
     before = {kind: signal.getsignal(kind) for kind in KINDS}
     last = threading.Timer(LAST, kill)

@@ -229,6 +229,16 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
+def led() -> Iterator[None]:
+    """Sets no limit after a signal, within `undisturbed`: another process has one, and ends us."""
+    hold()
+    try:
+        yield
+    finally:
+        _signals.held = False
+
+
+@contextmanager
 def deadly() -> Iterator[None]:
     """Has signals end the process at once: a wait that Python cannot break off, for nothing yet."""
     kinds = list(_signals.before) if ours() else []

@@ -75,6 +75,18 @@ def launcher(variable: str) -> psutil.Process | None:
     return None
 
 
+def rank_0_beside() -> psutil.Process | None:
+    """Returns the process of rank 0 that was started by what started this one; None without one."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for process in psutil.Process(os.getppid()).children():
+            with suppress(psutil.Error):
+                if process.environ().get("RANK") == "0":
+                    return process
+    return None
+
+
 def watch(started_by: Mapping[str, psutil.Process], done: threading.Event) -> None:
     """Looks after processes until one has ended, and has this one end then; or until `done`."""
     while not done.wait(LOOKS):

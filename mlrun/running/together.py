@@ -11,7 +11,7 @@ from torch import nn
 from mlrun.data.batches import Batches
 from mlrun.errors import LedElsewhere, contained, one_line
 from mlrun.machine.group import ALONE, Group
-from mlrun.machine.interrupts import undisturbed
+from mlrun.machine.interrupts import led, undisturbed
 from mlrun.machine.place import Place, number_of_processes, place_here
 from mlrun.preparing.features import Features, features_of
 from mlrun.preparing.prepared import Prepared, ready
@@ -109,7 +109,7 @@ def follow_run() -> Run:
         MlrunError: this process failed, and rank 0 does not know.
         KeyboardInterrupt: a signal came, and rank 0 ended the run.
     """
-    with undisturbed(), joined(place_here()) as group:
+    with undisturbed(), led(), joined(place_here()) as group:
         try:
             with group.agreeing():
                 settings = group.share(NOTHING_TO_DO)

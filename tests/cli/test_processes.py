@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -185,6 +186,40 @@ def test_a_signal_while_rank_0_waits_for_another_ends_the_run(
     assert told.splitlines()[-1] == "Error: terminated"
     assert "terminate called" not in told  # as gloo ends a process that expects something else
     assert ("resume it with: " in told) == (when > 1)
+
+
+def test_a_process_leaves_after_rank_0_whatever_signal_comes() -> None:
+    follows = (
+        "import signal\n"
+        "from mlrun.cli.processes import leave_to_rank_0\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "print(flush=True)\n"
+        "leave_to_rank_0(0.0)\n"
+    )
+    commands = {"0": "input()", "1": follows}
+    with ExitStack() as stack:
+        first, second = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", code],
+                    env={**os.environ, "RANK": rank},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for rank, code in commands.items()
+        ]
+        stack.callback(first.kill)
+        stack.callback(second.kill)
+        assert second.stdout is not None
+        second.stdout.readline()
+        second.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(1)
+        assert first.stdin is not None
+        first.stdin.write(b"\n")
+        first.stdin.close()
+        assert second.wait(60) == 0
 
 
 @pytest.mark.slow

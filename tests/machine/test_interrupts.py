@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlrun.machine import interrupts
+from mlrun.machine import agent, exits, interrupts
 from mlrun.machine.exits import KINDS
 from mlrun.machine.interrupts import Interrupted, heeded, interruptible, undisturbed
 
@@ -305,6 +305,33 @@ def test_a_process_that_hangs_after_a_signal_is_ended_with_a_line(how: str) -> N
     assert done.returncode == 143
     assert done.stderr.count("\n") == 1
     assert "Error: interrupted, and after 0.5 s something still hangs" in done.stderr
+
+
+LED = """
+import signal, time
+from mlrun.machine import exits, interrupts
+exits.AT_MOST, exits.LOOKS = 0.5, 0.1
+with interrupts.heeded():
+    try:
+        with interrupts.undisturbed(), interrupts.led():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(1.5)
+            print("it had its time")
+    except interrupts.Interrupted as error:
+        print(error)
+"""
+
+
+def test_a_process_that_another_leads_has_no_limit_of_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["it had its time", "interrupted (SIGTERM)"]
+
+
+def test_a_launcher_kills_nobody_before_the_time_of_one_process_is_over() -> None:
+    assert agent.LAST > exits.AT_MOST
 
 
 @pytest.mark.parametrize("line", range(12))

@@ -40,9 +40,10 @@ def command(
 ) -> None:
     """Compare several runs in one page: params, curves, pictures, accuracies.
 
-    RUN is a run's id or a unique start of it. The page has the curves on one axis, the same
-    layers side by side under one slider, accuracies with 95 % intervals, McNemar's test for
-    each two runs that were tested on the same images, and the images about which they disagree.
+    RUN is a run's id or a unique start of it; that of a parent is of all runs below it. The page
+    has the curves on one axis, the same layers side by side under one slider, accuracies with 95 %
+    intervals, McNemar's test for each two runs that were tested on the same images, and the images
+    about which they disagree.
     Runs that differ only in the seed are drawn together, as mean and spread. Prints the path
     of the page, and its address in MLflow if it is logged.
     """

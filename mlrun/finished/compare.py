@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from mlrun.errors import MlrunError
 from mlrun.finished.read import read_account
 from mlrun.pages.comparison import comparison
-from mlrun.record.logged import LoggedRun, find_run
+from mlrun.record.families import children_of, is_parent
+from mlrun.record.logged import LoggedRun, find_any_run, find_run
 from mlrun.record.lookup import answering
 from mlrun.record.opening import launch_tags
 from mlrun.record.overview import last_runs
@@ -46,7 +47,7 @@ def compare(
     """Returns the page that compares several runs.
 
     Args:
-        references: their ids, or unique starts of them.
+        references: their ids, or unique starts of them; that of a parent is of all its children.
         last: so many of the last runs besides, the oldest of them first.
         experiment: the name of that which the last runs are from; None takes all.
         progress: called with one line for each run that is read.
@@ -71,14 +72,14 @@ def find_runs(references: Sequence[str], last: int, experiment: str | None) -> l
     reference_of: dict[str, str] = {}
     runs = []
     for reference in references:
-        run = find_run(reference)
-        if run.run_id in reference_of:
-            raise MlrunError(
-                f"run {run.run_id} is given twice, as {reference_of[run.run_id]} and {reference}; "
-                "give each run once"
-            )
-        reference_of[run.run_id] = reference
-        runs.append(run)
+        for run in meant_by(reference):
+            if run.run_id in reference_of:
+                raise MlrunError(
+                    f"run {run.run_id} is given twice, as {reference_of[run.run_id]} and "
+                    f"{reference}; give each run once"
+                )
+            reference_of[run.run_id] = reference
+            runs.append(run)
     if last:
         ids = [row.run_id for row in reversed(last_runs(last, experiment))]
         runs += readable(run_id for run_id in ids if run_id not in reference_of)
@@ -88,6 +89,20 @@ def find_runs(references: Sequence[str], last: int, experiment: str | None) -> l
             f"{MOST_RUNS}: give ids that mlrun runs lists, or --last N"
         )
     return runs
+
+
+def meant_by(reference: str) -> list[LoggedRun]:
+    """Returns the run of that id; in the place of a parent, such as of several seeds, those below.
+
+    Raises:
+        MlrunError: as `find_run` says.
+    """
+    run = find_any_run(reference)
+    if not is_parent(run.tags):
+        return [run]
+    with answering():
+        children = children_of(run.client, run.client.get_run(run.run_id))
+    return [find_run(child.info.run_id) for child in children]
 
 
 def readable(run_ids: Iterable[str]) -> Iterator[LoggedRun]:

@@ -16,6 +16,7 @@ from runs import QUICK, Recorder, logged, read
 
 import mlrun
 from mlrun.errors import MlrunError, RunFailed
+from mlrun.finished.compare import find_runs
 from mlrun.settings.plan import plan_of
 from mlrun.sweeps.going_on import unfinished_parent
 from mlrun.sweeps.members import seeds_asked
@@ -57,6 +58,7 @@ def test_runs_of_several_seeds_are_those_of_each_seed_and_their_parent_has_the_s
     assert result.runs[1].of_best == alone.of_best
     ids = [child.info.run_id for child in children(result.run_id)]
     assert ids == [run.run_id for run in result.runs]
+    assert [run.run_id for run in find_runs([result.run_id], 0, None)] == ids
 
     values = [run.metrics["test/accuracy"] for run in result.runs]
     metrics = logged(result.run_id).data.metrics

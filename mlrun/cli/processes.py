@@ -99,23 +99,26 @@ def take_part(called: Callable[[], object], name: str) -> int:
             code = 0
     except LedElsewhere:  # rank 0 says why
         code = 1
-        leave_to_rank_0()
+        leave_to_rank_0(code)
     except KeyboardInterrupt as error:
         number = error.signal if isinstance(error, Interrupted) else signal.SIGINT
         code = 128 + number
         if not (isinstance(error, Interrupted) and error.reason):  # nobody is there to end us
-            leave_to_rank_0(LINGERS_ASKED)
+            leave_to_rank_0(code, LINGERS_ASKED)
     except MlrunError as error:
         echo(f"Error: {error}", err=True)
         code = 2
     return code
 
 
-def leave_to_rank_0(seconds: float = LINGERS) -> None:
+def leave_to_rank_0(code: int, seconds: float = LINGERS) -> None:
     """Waits for rank 0 to exit first: who started them ends all others after the first of them.
 
+    Where it can be seen, on this host, this process is ended right after it: nobody waits longer.
+
     Args:
-        seconds: how long, where it cannot be seen: on another host. Signals end the wait then.
+        code: what it is ended with.
+        seconds: how long, where it cannot be seen. Signals end the wait then.
     """
     first = rank_0_beside()
     for kind in KINDS:
@@ -127,6 +130,7 @@ def leave_to_rank_0(seconds: float = LINGERS) -> None:
     deadline = time.monotonic() + AT_MOST
     while is_there(first) and time.monotonic() < deadline:
         time.sleep(LOOKS)
+    os._exit(code)
 
 
 def unseen(called: Callable[[], object], name: str) -> int:

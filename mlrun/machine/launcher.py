@@ -76,13 +76,15 @@ def launcher(variable: str) -> psutil.Process | None:
 
 
 def rank_0_beside() -> psutil.Process | None:
-    """Returns the process of rank 0 that was started by what started this one; None without one."""
+    """Returns the process of rank 0 that what started this one started, too; None without one."""
     import psutil
 
+    port = os.environ.get("MASTER_PORT")
     with suppress(psutil.Error):
         for process in psutil.Process(os.getppid()).children():
             with suppress(psutil.Error):
-                if process.environ().get("RANK") == "0":
+                theirs = process.environ()
+                if (theirs.get("RANK"), theirs.get("MASTER_PORT")) == ("0", port):
                     return process
     return None
 

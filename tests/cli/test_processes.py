@@ -194,7 +194,7 @@ def test_a_process_leaves_after_rank_0_whatever_signal_comes() -> None:
         "from mlrun.cli.processes import leave_to_rank_0\n"
         "signal.signal(signal.SIGTERM, lambda *_: None)\n"
         "print(flush=True)\n"
-        "leave_to_rank_0(0.0)\n"
+        "leave_to_rank_0(143, 0.0)\n"
     )
     commands = {"0": "input()", "1": follows}
     with ExitStack() as stack:
@@ -219,7 +219,7 @@ def test_a_process_leaves_after_rank_0_whatever_signal_comes() -> None:
         assert first.stdin is not None
         first.stdin.write(b"\n")
         first.stdin.close()
-        assert second.wait(60) == 0
+        assert second.wait(60) == 143
 
 
 @pytest.mark.slow

@@ -145,6 +145,10 @@ class Family:
                 f"{self.tracker.left} events of the run are not in the tracking store yet "
                 f"({self.tracker.reason}); they are kept, send them with: mlrun sync {self.run_id}"
             )
+        if self.tracker.lost:
+            self.progress.warn(
+                f"{self.tracker.lost} events of the run could be neither kept nor sent"
+            )
 
     def failed(self, error: Exception) -> RunFailed | None:
         """Ends the parent as FAILED, and returns what is to be raised; None unless it is open."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlrun.data.batches import Batches
 from mlrun.preparing.prepared import Prepared
 from mlrun.record.failures import Failures
 from mlrun.record.folders import run_folder
@@ -16,6 +17,12 @@ from mlrun.running.description import Description
 from mlrun.running.progress import Progress
 from mlrun.settings.plan import Plan
 from mlrun.training.callbacks import Callback
+from mlrun.training.loop import fit
+from mlrun.training.procedure import Procedure
+from mlrun.training.reports import Evaluate
+from mlrun.training.state import TrainingState
+
+Fit = Callable[[TrainingState, Batches, Procedure, Sequence[Callback], Evaluate | None], None]
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class RunContext:
     failures: what was lost without ending the run.
     start: what it goes on from; None where it starts afresh.
     callbacks: that follow the training besides the run's own, behind them.
+    fit: trains, as `mlrun.training.loop.fit` does.
     """
 
     plan: Plan
@@ -60,6 +68,7 @@ class RunContext:
     failures: Failures
     start: Start | None = None
     callbacks: Sequence[Callback] = ()
+    fit: Fit = fit
 
     @property
     def folder(self) -> Path:

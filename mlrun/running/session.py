@@ -29,7 +29,6 @@ from mlrun.running.run import Run
 from mlrun.running.testing import Test, Tester
 from mlrun.training.checkpoints import Checkpoints, digest
 from mlrun.training.following import begin_together
-from mlrun.training.loop import fit
 from mlrun.training.reports import TrainingFailed
 
 FAILURE = "failure.txt"  # the artifact with the traceback of what ended the run
@@ -130,7 +129,7 @@ class Session:
             if features is not None:
                 inputs = features.instead_of(inputs)
                 self.callbacks.append(LogFrozenFeatures(features, self.tracker, self.progress.note))
-        fit(state, inputs.batches, inputs.procedure, self.callbacks, inputs.evaluate)
+        self.context.fit(state, inputs.batches, inputs.procedure, self.callbacks, inputs.evaluate)
         weights = digest(state.model.state_dict())
         self.tracker.tags({"mlrun.weights_sha256": weights, "mlrun.steps": str(state.step)})
         if state.stopped:

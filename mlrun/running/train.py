@@ -19,7 +19,7 @@ from mlrun.record.destination import Search
 from mlrun.record.failures import Failures
 from mlrun.record.tracking import Tracker
 from mlrun.record.trust import trust_file, trust_paths
-from mlrun.running.context import RunContext, Start
+from mlrun.running.context import Fit, RunContext, Start
 from mlrun.running.data_sets import Digests
 from mlrun.running.description import Description, describe_run
 from mlrun.running.membership import Membership
@@ -32,6 +32,7 @@ from mlrun.seam.files import at_home
 from mlrun.settings import Settings
 from mlrun.settings.plan import Plan, plan_of
 from mlrun.training.callbacks import Callback
+from mlrun.training.loop import fit
 
 __all__ = ["Run", "train"]
 
@@ -102,13 +103,7 @@ def prepared_run(
             if repetition is not None:
                 prepared = repetition.applied(prepared)
             begun = repetition.start(prepared) if repetition and repetition.start else None
-            start = start_from(plan, prepared) if begun is None else None
-            description = describe_run(plan, prepared)
-            for name in plan.settings.plugin:
-                trust_file(at_home(name))
-            if start is not None:
-                description.tags["mlrun.init_from"] = start.tag
-                progress.note(str(start))
+            description = described(plan, prepared, progress, afresh=begun is None)
             if repetition is not None:
                 description.tags.update(repetition.own_tags)
                 repetition.begin(plan, prepared, description)
@@ -121,6 +116,30 @@ def prepared_run(
                 begun,
                 () if membership is None else membership.callbacks,
             )
+
+
+def described(
+    plan: Plan, prepared: Prepared, progress: Progress, *, afresh: bool = True
+) -> Description:
+    """Returns the description of a run that is ready to start, with what it starts from in place.
+
+    Args:
+        plan: what was asked for.
+        prepared: data, model and the state of its training; weights to start from are put into it.
+        progress: who is told where they come from.
+        afresh: whether the run goes on from no state of its training.
+
+    Raises:
+        MlrunError: what it is to start from is not there, or does not fit.
+    """
+    start = start_from(plan, prepared) if afresh else None
+    description = describe_run(plan, prepared)
+    for name in plan.settings.plugin:
+        trust_file(at_home(name))
+    if start is not None:
+        description.tags["mlrun.init_from"] = start.tag
+        progress.note(str(start))
+    return description
 
 
 def open_at_last(
@@ -142,6 +161,7 @@ def run_session(
     opened: Callable[[], Tracker],
     start: Start | None = None,
     callbacks: Sequence[Callback] = (),
+    fit: Fit = fit,
 ) -> Run:
     """Opens a run in MLflow and returns it finished; however it goes, it is ended.
 
@@ -155,6 +175,7 @@ def run_session(
         opened: opens the run, or opens it again.
         start: what it goes on from; None where it starts afresh.
         callbacks: that follow the training besides the run's own.
+        fit: trains.
     """
     session, beginning = None, Beginning(plan.recipe())
     try:
@@ -174,6 +195,7 @@ def run_session(
                     failures,
                     start,
                     callbacks,
+                    fit,
                 )
                 session = Session(context, beginning)
             except BaseException as error:

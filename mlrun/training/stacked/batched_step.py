@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlrun.training.stacked.averages import StackedAverages
 from mlrun.training.stacked.ensemble import StackedModels
-from mlrun.training.stacked.members import Member
+from mlrun.training.stacked.member import Member
 from mlrun.training.stacked.numbers import Numbers
 from mlrun.training.stacked.rows import Rows
 from mlrun.training.stacked.updates import StackedOptimiser

@@ -19,10 +19,10 @@ from mlrun.training.reports import (
 )
 from mlrun.training.stacked.batched_step import StackedStep
 from mlrun.training.stacked.gathering import StackedBatches
-from mlrun.training.stacked.members import Member
+from mlrun.training.stacked.hindrance import check
+from mlrun.training.stacked.member import Member
 from mlrun.training.stacked.rows import Rows
 from mlrun.training.stacked.tallies import StackedTally
-from mlrun.training.stacked.trial import check
 
 Failures = dict[int, Exception]  # by the place of the member
 

@@ -16,7 +16,7 @@ from mlrun.training.evaluation import set_training_mode, whole
 from mlrun.training.losses import CrossEntropy
 from mlrun.training.procedure import Procedure
 from mlrun.training.stacked.ensemble import StackedModels, named_tensors
-from mlrun.training.stacked.members import Member
+from mlrun.training.stacked.member import Member
 from mlrun.training.stacked.rows import Rows
 from mlrun.training.stacked.updates import NUMBERS
 

@@ -14,7 +14,6 @@ from mlrun.record.directly import end_directly
 from mlrun.record.events import end_tags
 from mlrun.record.experiments import PARENT_TAG
 from mlrun.record.families import MEMBER_TAG
-from mlrun.record.folders import run_folder
 from mlrun.record.logged import LoggedRun, find_run
 from mlrun.record.lookup import answering, open_store
 from mlrun.record.saved import monitored
@@ -147,7 +146,7 @@ class Objective:
 
     def gone_on(self, before: LoggedRun, plan: Plan, watch: FollowTrial) -> Run | None:
         """Returns the run of a trial that is taken up, finished; None if it cannot go on here."""
-        if before.status == "FINISHED" or not run_folder(before.run_id).exists():
+        if before.status == "FINISHED":
             return None
         settings = plan.settings
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -155,7 +155,7 @@ def command(ctx: click.Context, /, dry_run: str, quiet: str, **params: Any) -> i
         return take_part(ctx, params, quiet=silent)
     request = request_of(
         values_of(ctx, own=OWN),
-        dict(map(pair_of, params["search"])),
+        searched(params["search"]),
         sampler=cast(Sampler, params["sampler"]),
         pruner=cast(Pruner, params["pruner"]),
         direction=params["direction"],
@@ -164,6 +164,16 @@ def command(ctx: click.Context, /, dry_run: str, quiet: str, **params: Any) -> i
         rehearse(request, params["trials"])
         return 0
     return run(request, params, quiet=silent)
+
+
+def searched(texts: Sequence[str]) -> dict[str, object]:
+    """Returns the specifications of all `--search` by name."""
+    search: dict[str, object] = {}
+    for name, spec in map(pair_of, texts):
+        if name in search:
+            raise click.UsageError(f"search: {name} is given twice; give all its values at once")
+        search[name] = spec
+    return search
 
 
 def pair_of(text: str) -> tuple[str, str]:

@@ -116,7 +116,11 @@ def check_not_mlflow(url: str) -> None:
 
 
 def create(storage: RDBStorage, name: str, request: Request) -> Study:
-    """Returns the study of that name, made if need be; to be called under `lock_of`."""
+    """Returns the study of that name, made if need be; to be called under `lock_of`.
+
+    Raises:
+        MlrunError: there is one that was asked for something else.
+    """
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -125,6 +129,11 @@ def create(storage: RDBStorage, name: str, request: Request) -> Study:
     )
     if REQUEST not in study.user_attrs:
         study.set_user_attr(REQUEST, request.to_json())
+    before = Request.from_json(study.user_attrs[REQUEST])
+    if before.study_name("") != request.study_name(""):
+        raise MlrunError(
+            f"study {name} has another search, or other settings; give another name: --study"
+        )
     return study
 
 

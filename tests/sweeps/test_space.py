@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click import UsageError
 
+from mlrun.cli.sweep import searched
 from mlrun.errors import MlrunError
 from mlrun.settings import recipes
 from mlrun.sweeps.request import Request, request_of
@@ -182,6 +184,15 @@ def test_the_first_draws_are_the_same_each_time_and_differ_by_seed() -> None:
         return list(first_draws(request_of(given, {"lr": "log:1e-4..1", "epochs": "1..9"}), 4))
 
     assert drawn() == drawn() != drawn(seed="1")
+
+
+def test_a_name_is_searched_once() -> None:
+    with pytest.raises(UsageError, match="search: lr is given twice"):
+        searched(["lr=0.1,0.2", "lr=0.3,0.4"])
+    with pytest.raises(UsageError, match="search: expected NAME=SPEC, such as"):
+        searched(["lr"])
+    with pytest.raises(MlrunError, match="lr and learning-rate are one setting"):
+        space_of(searched(["lr=0.1,0.2", "learning-rate=0.3,0.4"]), {})
 
 
 def test_commas_in_quotes_part_nothing() -> None:

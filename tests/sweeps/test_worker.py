@@ -156,6 +156,15 @@ def test_without_optuna_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
         check_optuna()
 
 
+def test_a_study_is_not_gone_on_with_by_another_search(store: str) -> None:
+    begun({"lr": "0.1,0.2"}, 1)
+    with pytest.raises(MlrunError, match="study s has another search, or other settings"):
+        begun({"lr": "0.1,0.3"}, 1)
+    with pytest.raises(MlrunError, match="study s has another search, or other settings"):
+        begun({"lr": "0.1,0.2"}, 1, epochs=2)
+    begun({"lr": "0.1,0.2"}, 2, data_dir="elsewhere")
+
+
 def test_there_is_no_study_of_that_name(store: str) -> None:
     url, _ = begun({"lr": "0.1,0.2"}, 1)
     with pytest.raises(MlrunError, match="unknown study t; there are: s"):

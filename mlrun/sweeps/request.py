@@ -18,7 +18,8 @@ from mlrun.settings.names import by_canonical_name
 from mlrun.settings.plain_yaml import plain_of
 from mlrun.settings.plan import Plan, plan_of, with_plugins
 from mlrun.settings.run import component_settings, setting_traits
-from mlrun.sweeps.space import Space, space_of
+from mlrun.sweeps.dimensions import space_of
+from mlrun.sweeps.space import Space
 
 Sampler = Literal["tpe", "random", "grid"]
 Pruner = Literal["none", "median", "hyperband"]

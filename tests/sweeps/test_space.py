@@ -11,8 +11,8 @@ from click import UsageError
 from mlrun.cli.sweep import searched
 from mlrun.errors import MlrunError
 from mlrun.settings import recipes
+from mlrun.sweeps.dimensions import space_of
 from mlrun.sweeps.request import Request, request_of
-from mlrun.sweeps.space import space_of
 from mlrun.sweeps.specs import Choices, Range, split
 
 EXPECTED = "expected LOW..HIGH, LOW..HIGH:STEP or log:LOW..HIGH, or at least two values"

@@ -66,6 +66,7 @@ def status_of(place: int) -> str:
     return str(found[0].info.status)
 
 
+@pytest.mark.slow
 def test_each_of_several_runs_trained_as_one_is_what_it_is_alone(store: str) -> None:
     some, heard = plans(visualisers="weights"), Recorder()
     together = in_step(some, {}, heard, always=False)
@@ -102,6 +103,7 @@ def test_one_that_fails_ends_failed_and_the_others_finish(store: str) -> None:
     assert [status_of(place) for place in range(3)] == ["FAILED", "FINISHED", "FINISHED"]
 
 
+@pytest.mark.slow
 def test_a_signal_ends_all_of_them_and_each_can_be_gone_on_with(store: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         in_step(plans(), {1: At(3, signal.SIGTERM)})

@@ -97,6 +97,7 @@ def test_the_predictions_out_of_fold_are_those_of_each_run_for_the_images_it_lef
     assert logged(result.run_id).data.metrics["out-of-fold/accuracy"] == pytest.approx(accuracy)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_run_that_trains_and_the_same_call_goes_on(store: str) -> None:
     impatient = Impatient("seed 1", 2, signal.SIGINT)
     longer = {**SETTINGS, "epochs": 3}
@@ -119,6 +120,7 @@ def test_a_signal_ends_the_run_that_trains_and_the_same_call_goes_on(store: str)
     assert result.runs[1].of_best == alone.of_best
 
 
+@pytest.mark.slow
 def test_only_a_parent_of_the_same_seeds_and_settings_is_gone_on_with(store: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         mlrun.train_seeds(SETTINGS, 2, progress=Impatient("seed 0", 1, signal.SIGTERM))

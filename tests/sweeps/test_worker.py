@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from studies import begun, children, study_at
 from mlrun.errors import MlrunError
 from mlrun.sweeps import study as studies
 from mlrun.sweeps.family import lasting
-from mlrun.sweeps.optional import check_optuna, unwarned
+from mlrun.sweeps.optional import check_optuna
 from mlrun.sweeps.outcome import log, outcome_of
 from mlrun.sweeps.study import PARENT, PROCESS
 from mlrun.sweeps.sweep import family_of
@@ -49,6 +50,7 @@ def test_each_trial_is_a_child_and_the_best_one_is_a_recipe(store: str) -> None:
     assert sum(line.startswith("trial ") for line in shown.lines) == 4
 
 
+@pytest.mark.slow
 def test_a_trial_that_falls_behind_is_pruned_and_its_run_is_finished(store: str) -> None:
     url, _ = begun(
         {"lr": "0.03,0.02,0.01,0.005,1e-5"}, 5, sampler="grid", pruner="median", epochs=4
@@ -75,6 +77,7 @@ def test_a_trial_that_fails_counts_and_the_others_go_on(store: str) -> None:
     assert any(line.startswith("trial 1 of 2 failed: run ") for line in shown.lines)
 
 
+@pytest.mark.slow
 def test_trials_that_cannot_be_begun_end_the_worker_after_some(store: str) -> None:
     url, _ = begun({"lr": "1,2,3,4,5,6"}, 6, sampler="grid", data_dir="nowhere", dataset="mnist")
     with pytest.raises(MlrunError, match="3 trials in a row could not be begun"):
@@ -82,6 +85,7 @@ def test_trials_that_cannot_be_begun_end_the_worker_after_some(store: str) -> No
     assert children() == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_is_queued_again_and_its_run_goes_on(store: str) -> None:
     url, request = begun({"lr": "0.1,0.2"}, 2, sampler="grid", epochs=3)
 
@@ -103,7 +107,8 @@ def test_an_interrupted_trial_is_queued_again_and_its_run_goes_on(store: str) ->
 def test_a_trial_whose_process_is_gone_is_queued_again_at_once(store: str) -> None:
     url, _ = begun({"lr": "0.1,0.2"}, 2, sampler="grid")
     study = study_at(url)
-    with unwarned():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a heartbeat, which trials asked for so do not have
         trial, other = study.ask(), study.ask()
     host, number, began = studies.here().rsplit(" ", 2)
     trial.set_user_attr(PROCESS, f"{host} {number} {float(began) - 1:.2f}")  # an earlier one
@@ -124,6 +129,7 @@ def test_who_joins_names_the_plugin_files_that_are_executed(store: str, tmp_path
     assert len(children()) == 1
 
 
+@pytest.mark.slow
 def test_a_parent_that_goes_on_has_the_figures_and_the_table_of_all(store: str) -> None:
     search: dict[str, object] = {"lr": "1e-5,0.1"}
     url, request = begun(search, 1, sampler="grid")

@@ -260,7 +260,7 @@ def test_a_process_that_is_killed_leaves_no_other(store: str, tmp_path: Path, ra
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("error", "ValueError: not on this rank"),
+        pytest.param("error", "ValueError: not on this rank", marks=pytest.mark.slow),
         pytest.param(
             "exit", "a plugin would end the process (SystemExit: 3)", marks=pytest.mark.slow
         ),

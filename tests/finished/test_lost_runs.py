@@ -130,7 +130,7 @@ def test_a_killed_run_is_lost_and_its_best_weights_are_used(
     assert '<span class="status lost">lost</span>' in Path(f"report-{killed[:8]}.html").read_text()
 
 
-@pytest.mark.parametrize("sent", [9, 15])
+@pytest.mark.parametrize("sent", [pytest.param(9, marks=pytest.mark.slow), 15])
 def test_what_one_that_may_go_on_is_evaluated_to_is_not_logged(
     store: str, command: Command, sent: int
 ) -> None:

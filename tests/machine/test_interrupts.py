@@ -265,7 +265,9 @@ if sys.argv[1] == "signal":
 """
 
 
-@pytest.mark.parametrize(("how", "code"), [("signal", 0), ("hanging", 143)])
+@pytest.mark.parametrize(
+    ("how", "code"), [("signal", 0), pytest.param("hanging", 143, marks=pytest.mark.slow)]
+)
 def test_a_process_that_is_ending_ends(how: str, code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", EXITS, how, str(code)],

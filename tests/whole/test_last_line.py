@@ -25,6 +25,7 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
     return run("train", *arguments)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_after_a_run(store: str) -> None:
     """Both torchvision, of which the model comes, and the servable model load triton."""
     done = train(*TORCHVISION, *SMALL)
@@ -35,6 +36,7 @@ def test_nothing_is_printed_after_a_run(store: str) -> None:
     assert "leaked" not in done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_after_a_quiet_run_nor_by_what_is_done_with_it(
     store: str, home: Path
 ) -> None:

@@ -24,7 +24,7 @@ from mlrun.training.state import TrainingState
 from mlrun.training.step import Step
 
 GRACE = 5.0  # seconds after a signal until one leaves whom rank 0 goes on to tell what to do
-AT_ONCE = 0.25  # seconds of steps that the others are told of at once
+AT_ONCE = 1.0  # seconds of steps that the others are told of at once
 
 
 class Work(NamedTuple):

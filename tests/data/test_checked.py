@@ -215,6 +215,7 @@ def test_a_bus_error_of_something_else_ends_the_process(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGBUS
 
 
+@pytest.mark.slow
 def test_files_are_closed_with_their_images(path: Path) -> None:
     images, file = mapped(path)
     part = images[3:].split(2)[1]

@@ -106,6 +106,7 @@ def test_who_comes_second_waits_for_the_copy(
     assert said.split() == ["1200", str(total)]
 
 
+@pytest.mark.slow
 def test_a_killed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     write_tree(tmp_path / "tree", count=600)
     with decoding(tmp_path) as process:

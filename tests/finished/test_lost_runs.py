@@ -154,6 +154,7 @@ def test_what_one_that_may_go_on_is_evaluated_to_is_not_logged(
     assert "test-noised-0.1/loss" in logged(run_id).data.metrics
 
 
+@pytest.mark.slow
 def test_one_that_begins_again_says_so_everywhere_until_it_has_done_so(
     store: str, command: Command, tmp_path: Path
 ) -> None:

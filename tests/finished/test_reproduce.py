@@ -126,6 +126,7 @@ def test_where_nothing_is_known_to_have_changed_it_is_said(finished: str, comman
     assert "are as they were; the run did not record: package, code\n" in stdout
 
 
+@pytest.mark.slow
 def test_a_plainer_processor_comes_to_the_same_within_rounding(store: str) -> None:
     first = mlrun.train({"epochs": 1, "visualisers": "none", "log_model": False}).run_id
     done = subprocess.run(

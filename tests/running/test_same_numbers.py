@@ -50,6 +50,7 @@ def test_the_same_settings_give_the_same_bits_in_every_process_of_a_machine(stor
     assert there.tags[digest] == here.tags[digest]
 
 
+@pytest.mark.slow
 def test_a_plainer_processor_gives_the_same_within_rounding(store: str) -> None:
     plainer, here = trained_elsewhere(**PLAINER), trained_elsewhere()
     assert figures(plainer) == pytest.approx(figures(here), rel=1e-3)

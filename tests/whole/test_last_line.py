@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("triton", reason="only with triton does anything print as it ends")
 TORCHVISION = ("--model", "torchvision", "--model.arch", "resnet18")
 SMALL = ("--epochs", "1", "--subset", "32", "--visualisers", "none")
@@ -25,7 +27,6 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
     return run("train", *arguments)
 
 
-@pytest.mark.slow
 def test_nothing_is_printed_after_a_run(store: str) -> None:
     """Both torchvision, of which the model comes, and the servable model load triton."""
     done = train(*TORCHVISION, *SMALL)
@@ -36,7 +37,6 @@ def test_nothing_is_printed_after_a_run(store: str) -> None:
     assert "leaked" not in done.stderr
 
 
-@pytest.mark.slow
 def test_nothing_is_printed_after_a_quiet_run_nor_by_what_is_done_with_it(
     store: str, home: Path
 ) -> None:

@@ -235,6 +235,7 @@ def test_each_recipe_runs_and_shows_what_its_authors_showed(
     check(mlrun.train(settings_of(name, data)), SHOWN[name])
 
 
+@pytest.mark.slow
 def test_the_digits_reproduce_themselves_with_all_their_pictures(room: None, home: Path) -> None:
     first = mlrun.train(settings_of("digits", home)).run_id
     again = reproduce(first)

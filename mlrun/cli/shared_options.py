@@ -51,17 +51,34 @@ def device_option(group: str, default: str | None = None) -> SettingOption:
     )
 
 
-def quiet_option() -> SettingOption:
-    """Returns the option of commands that train, which takes true or false, as a recipe does."""
+def recipe_option(more: str = "") -> SettingOption:
+    """Returns the option for what commands that train start from; `more` ends its help."""
     return SettingOption(
-        ["--quiet"],
+        ["--recipe"],
+        group="Command",
+        metavar="NAME",
+        multiple=True,
+        help=f"start from a recipe by name, or from a file of settings (….yaml){more}",
+        shell_complete=completion.recipe_names,
+    )
+
+
+def flag_option(name: str, description: str) -> SettingOption:
+    """Returns an option of commands that train, which takes true or false, as a recipe does."""
+    return SettingOption(
+        [f"--{name}", name.replace("-", "_")],
         group="Command",
         is_flag=False,
         flag_value="true",
         default="false",
         metavar="[true|false]",
-        help="print the run id, warnings and errors only",
+        help=description,
     )
+
+
+def quiet_option() -> SettingOption:
+    """Returns the option that leaves out all but the most needed lines."""
+    return flag_option("quiet", "print the run id, warnings and errors only")
 
 
 class Seconds(click.FloatRange):

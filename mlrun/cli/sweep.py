@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from mlrun.cli import completion
-from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
+from mlrun.cli.arguments import TrainCommand, setting_options
 from mlrun.cli.processes import program
-from mlrun.cli.shared_options import quiet_option
+from mlrun.cli.shared_options import flag_option, quiet_option, recipe_option
 from mlrun.cli.sweep_options import sweep_options
 from mlrun.cli.terminal import echo
 from mlrun.cli.train import flag, values_of
@@ -38,24 +37,8 @@ OF_A_WORKER = ("join", "storage", "workers", "timeout", "quiet", *ELSEWHERE)
     "sweep",
     cls=TrainCommand,
     params=[
-        SettingOption(
-            ["--recipe"],
-            group="Command",
-            metavar="NAME",
-            multiple=True,
-            help="start from a recipe by name, or from a file of settings (….yaml), which may have "
-            "a mapping `search`",
-            shell_complete=completion.recipe_names,
-        ),
-        SettingOption(
-            ["--dry-run", "dry_run"],
-            group="Command",
-            is_flag=False,
-            flag_value="true",
-            default="false",
-            metavar="[true|false]",
-            help="print the search space and the first draws, and stop",
-        ),
+        recipe_option(", which may have a mapping `search`"),
+        flag_option("dry-run", "print the search space and the first draws, and stop"),
         quiet_option(),
         *sweep_options(),
         *setting_options(),

@@ -11,7 +11,7 @@ from mlrun.cli import completion
 from mlrun.cli.arguments import SettingOption, TrainCommand, setting_options
 from mlrun.cli.processes import TAKES_PART
 from mlrun.cli.several import asked_for, outlook, run_several, several_options
-from mlrun.cli.shared_options import quiet_option
+from mlrun.cli.shared_options import flag_option, quiet_option, recipe_option
 from mlrun.cli.terminal import echo
 from mlrun.machine.interrupts import undisturbed
 from mlrun.machine.place import number_of_processes, place_here
@@ -31,23 +31,11 @@ OWN = ("dry_run", "resume", "quiet", "seeds", "folds")  # the options that are n
     "train",
     cls=TrainCommand,
     params=[
-        SettingOption(
-            ["--recipe"],
-            group="Command",
-            metavar="NAME",
-            multiple=True,
-            help="start from a recipe by name, or from a file of settings (….yaml)",
-            shell_complete=completion.recipe_names,
-        ),
-        SettingOption(
-            ["--dry-run", "dry_run"],
-            group="Command",
-            is_flag=False,
-            flag_value="true",
-            default="false",
-            metavar="[true|false]",
-            help="check data, device and model, print the resolved settings as a recipe and the "
-            "layers as comments, and stop",
+        recipe_option(),
+        flag_option(
+            "dry-run",
+            "check data, device and model, print the resolved settings as a recipe and the layers "
+            "as comments, and stop",
         ),
         SettingOption(
             ["--resume"],

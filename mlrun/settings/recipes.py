@@ -95,7 +95,9 @@ def load(name: str) -> Recipe:
         layers.append(read(name, path, f"base {base}: ")[0])
     search: dict[str, Any] = {}
     for layer in reversed(layers):
-        search |= layer.pop(SEARCH, {})  # type: ignore[call-overload]  # `read` has seen that it is a mapping
+        found = layer.pop(SEARCH, {})
+        assert isinstance(found, dict)  # as `read` has seen
+        search |= found
     try:
         values = reduce(merge, reversed(layers))
     except MlrunError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 from mlflow import MlflowClient
@@ -22,12 +23,12 @@ SMALL: dict[str, object] = {
 }
 
 
-def begun(search: dict[str, object], trials: int, **given: object) -> tuple[str, Request]:
+def begun(search: dict[str, object], trials: int, **given: Any) -> tuple[str, Request]:
     """The address of a database, with a study `s` whose parent is a plain run of MLflow."""
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     options = {name: given.pop(name) for name in ("pruner", "sampler") if name in given}
     settings = {n: v for n, v in {**SMALL, **given}.items() if n not in search}
-    request = request_of(settings, search, **options)  # type: ignore[arg-type]
+    request = request_of(settings, search, **options)
     url = f"sqlite:///{Path('studies.db').absolute()}"
     study = studies.create(studies.open_storage(url), "s", request)
     studies.queue(study, request, trials)
